@@ -1,0 +1,48 @@
+package schedule
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Driver is one run of a [Schedule]: the state between its steps. It is not
+// safe for concurrent use, and not reusable: a new run takes a new Driver.
+type Driver struct {
+	schedule Schedule
+	start    time.Time
+	started  bool
+	ended    bool
+	state    []cell
+}
+
+// Driver starts a run of s: no step has been taken, and no time has passed.
+func (s Schedule) Driver() *Driver {
+	// The state is not an array inside the Driver, which would then always live
+	// on the heap. Apart, it is the one allocation of a run whose Driver stays in
+	// its function, and there is none if the schedule has no state.
+	return &Driver{schedule: s, state: make([]cell, s.cells)}
+}
+
+// Next takes one step. Call it after each run with the time and the failure
+// that would be retried, nil in a repeat. If ok, wait for delay, which is at
+// least 0, and run again; otherwise the schedule has ended, and every further
+// call says so too.
+//
+// The run of the schedule begins with the now of the first call. A now before
+// that is taken for the beginning itself, so a clock that is set back makes no
+// delay negative; readings of time.Now, which are monotonic, never go back.
+func (d *Driver) Next(now time.Time, err error) (delay time.Duration, ok bool) {
+	if d.ended {
+		return 0, false
+	}
+	if !d.started {
+		d.started, d.start = true, now
+	}
+	in := input{now: atLeastZero(now.Sub(d.start)), err: err, random: rand.Float64}
+	delay, ok = d.schedule.next(d.state, in)
+	if !ok {
+		d.ended = true
+		return 0, false
+	}
+	return delay, true
+}

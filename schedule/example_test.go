@@ -1,0 +1,124 @@
+package schedule_test
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/IBM/fp-go/v2/retry"
+
+	"github.com/effectlock/effectlock/schedule"
+)
+
+func Example() {
+	policy := schedule.Exponential(100 * time.Millisecond).CapDelay(time.Second).UpTo(4 * time.Second)
+	fmt.Println(policy.Delays(10))
+	// Output: [100ms 200ms 400ms 800ms 1s 1s 1s]
+}
+
+func ExampleSchedule_Jittered() {
+	policy := schedule.Spaced(time.Second).Jittered()
+	for _, delay := range policy.Delays(100) {
+		if delay < 800*time.Millisecond || delay > 1200*time.Millisecond {
+			fmt.Println("out of range:", delay)
+		}
+	}
+	fmt.Println("all between 80 % and 120 %")
+	// Output: all between 80 % and 120 %
+}
+
+func ExampleSchedule_Intersect() {
+	fiveTimes := schedule.Linear(time.Second).Intersect(schedule.Recurs(5))
+	fmt.Println(fiveTimes.Delays(10))
+	// Output: [1s 2s 3s 4s 5s]
+}
+
+func ExampleSchedule_Union() {
+	// Growing delays, but never longer than those of a steady schedule.
+	policy := schedule.Exponential(time.Second).Union(schedule.Spaced(5 * time.Second))
+	fmt.Println(policy.Delays(5))
+	// Output: [1s 2s 4s 5s 5s]
+}
+
+func ExampleSchedule_AndThen() {
+	// Twice at once, then with patience.
+	policy := schedule.Recurs(2).AndThen(schedule.Spaced(time.Minute))
+	fmt.Println(policy.Delays(4))
+	// Output: [0s 0s 1m0s 1m0s]
+}
+
+func ExampleSchedule_Tap() {
+	policy := schedule.Exponential(time.Second).Tap(func(s schedule.Step) {
+		fmt.Printf("attempt %d failed: %v; next in %v\n", s.Attempt, s.Err, s.Delay)
+	})
+	run := policy.Driver()
+	now := time.Now()
+	for range 2 {
+		delay, _ := run.Next(now, errors.New("connection refused"))
+		now = now.Add(delay)
+	}
+	// Output:
+	// attempt 1 failed: connection refused; next in 1s
+	// attempt 2 failed: connection refused; next in 2s
+}
+
+func ExampleSchedule_Driver() {
+	run := schedule.Fixed(time.Minute).Driver()
+	now := time.Now()
+	for _, took := range []time.Duration{0, 10 * time.Second, 90 * time.Second, 0} {
+		now = now.Add(took)
+		delay, _ := run.Next(now, nil)
+		fmt.Printf("ran for %v, next in %v\n", took, delay)
+		now = now.Add(delay)
+	}
+	// Output:
+	// ran for 0s, next in 1m0s
+	// ran for 10s, next in 50s
+	// ran for 1m30s, next in 0s
+	// ran for 0s, next in 30s
+}
+
+func ExampleSchedule_WhileError() {
+	var errBusy = errors.New("busy")
+	policy := schedule.Spaced(time.Second).WhileError(func(err error) bool { return errors.Is(err, errBusy) })
+	run := policy.Driver()
+	fmt.Println(run.Next(time.Now(), fmt.Errorf("server: %w", errBusy)))
+	fmt.Println(run.Next(time.Now(), errors.New("no such table")))
+	// Output:
+	// 1s true
+	// 0s false
+}
+
+func ExampleSchedule_ResetAfter() {
+	policy := schedule.Exponential(time.Second).ResetAfter(time.Minute)
+	run := policy.Driver()
+	now := time.Now()
+	for _, ranWell := range []time.Duration{0, 0, 0, time.Hour, 0} {
+		now = now.Add(ranWell)
+		delay, _ := run.Next(now, errors.New("lost connection"))
+		fmt.Println(delay)
+		now = now.Add(delay)
+	}
+	// Output:
+	// 1s
+	// 2s
+	// 4s
+	// 1s
+	// 2s
+}
+
+func ExampleFromRetryPolicy() {
+	policy := retry.Monoid.Concat(retry.LimitRetries(3), retry.ExponentialBackoff(time.Second))
+	fmt.Println(schedule.FromRetryPolicy(policy).CapDelay(3 * time.Second).Delays(10))
+	// Output: [1s 2s 3s]
+}
+
+func ExampleSchedule_ToRetryPolicy() {
+	policy := schedule.Fibonacci(time.Second).ToRetryPolicy()
+	status := retry.DefaultRetryStatus
+	for range 5 {
+		status = retry.ApplyPolicy(policy, status)
+	}
+	fmt.Println(status.IterNumber, status.CumulativeDelay)
+	// Output: 5 12s
+}

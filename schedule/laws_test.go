@@ -1,0 +1,284 @@
+package schedule_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/effectlock/effectlock/schedule"
+)
+
+// named is a schedule that a failed law can print.
+type named struct {
+	schedule.Schedule
+	name string
+}
+
+func (n named) String() string { return n.name }
+
+// anyDuration draws short ones, which interact, and extreme ones.
+var anyDuration = rapid.Map(
+	rapid.OneOf(rapid.Int64Range(0, 20), rapid.Int64Range(0, 20), rapid.Int64()),
+	func(n int64) time.Duration { return time.Duration(n) })
+
+var leaf = rapid.Custom(func(t *rapid.T) named {
+	d := anyDuration.Draw(t, "d")
+	n := rapid.IntRange(-1, 6).Draw(t, "n")
+	f := rapid.OneOf(rapid.Float64Range(0, 3), rapid.Float64()).Draw(t, "factor")
+	return rapid.SampledFrom([]named{
+		{schedule.Schedule{}, "Schedule{}"},
+		{schedule.Stop(), "Stop()"},
+		{schedule.Forever(), "Forever()"},
+		{schedule.Recurs(n), fmt.Sprintf("Recurs(%d)", n)},
+		{schedule.Spaced(d), fmt.Sprintf("Spaced(%d)", d)},
+		{schedule.Fixed(d), fmt.Sprintf("Fixed(%d)", d)},
+		{schedule.Windowed(d), fmt.Sprintf("Windowed(%d)", d)},
+		{schedule.Linear(d), fmt.Sprintf("Linear(%d)", d)},
+		{schedule.Fibonacci(d), fmt.Sprintf("Fibonacci(%d)", d)},
+		{schedule.ExponentialFactor(d, f), fmt.Sprintf("ExponentialFactor(%d, %v)", d, f)},
+	}).Draw(t, "leaf")
+})
+
+// anySchedule draws a tree whose delays are not random.
+var anySchedule = rapid.Custom(func(t *rapid.T) named { return drawSchedule(t, 3) })
+
+func drawSchedule(t *rapid.T, depth int) named {
+	if depth == 0 || rapid.Bool().Draw(t, "leaf") {
+		return leaf.Draw(t, "schedule")
+	}
+	a := drawSchedule(t, depth-1)
+	d := anyDuration.Draw(t, "d")
+	method := rapid.SampledFrom([]string{
+		"Intersect", "Union", "AndThen", "UpTo", "ResetAfter", "CapDelay", "Delayed", "Tap",
+	}).Draw(t, "method")
+	unary := fmt.Sprintf("%s.%s(%d)", a, method, d)
+	switch method {
+	case "UpTo":
+		return named{a.UpTo(d), unary}
+	case "ResetAfter":
+		return named{a.ResetAfter(d), unary}
+	case "CapDelay":
+		return named{a.CapDelay(d), unary}
+	case "Delayed":
+		return named{a.Delayed(func(x time.Duration) time.Duration { return x - d }), unary}
+	case "Tap":
+		return named{a.Tap(func(schedule.Step) {}), unary}
+	}
+	b := drawSchedule(t, depth-1)
+	binary := fmt.Sprintf("%s.%s(%s)", a, method, b)
+	switch method {
+	case "Intersect":
+		return named{a.Intersect(b.Schedule), binary}
+	case "Union":
+		return named{a.Union(b.Schedule), binary}
+	default:
+		return named{a.AndThen(b.Schedule), binary}
+	}
+}
+
+var errRetry = errors.New("retry")
+
+// anySteps draws a run whose clock never goes back.
+var anySteps = rapid.Custom(func(t *rapid.T) []step {
+	steps := make([]step, rapid.IntRange(1, 12).Draw(t, "steps"))
+	var now time.Duration
+	for i := range steps {
+		steps[i] = step{now: now}
+		if rapid.Bool().Draw(t, "failed") {
+			steps[i].err = errRetry
+		}
+		now += time.Duration(rapid.Int64Range(0, 15).Draw(t, "gap"))
+	}
+	return steps
+})
+
+// TestLaws draws schedules a, b, c and the steps of a run; both sides of each
+// law must give the same answers to the same steps.
+func TestLaws(t *testing.T) {
+	t.Parallel()
+	forever, stop := schedule.Forever(), schedule.Stop()
+	laws := map[string]func(a, b, c schedule.Schedule) (left, right schedule.Schedule){
+		"Intersect commutes": func(a, b, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Intersect(b), b.Intersect(a) },
+		"Intersect associates": func(a, b, c schedule.Schedule) (_, _ schedule.Schedule) {
+			return a.Intersect(b).Intersect(c), a.Intersect(b.Intersect(c))
+		},
+		"Intersect is idempotent": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Intersect(a), a },
+		"Intersect with Forever":  func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Intersect(forever), a },
+		"Intersect with Stop":     func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Intersect(stop), stop },
+		"Intersect with zero value": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) {
+			return a.Intersect(schedule.Schedule{}), stop
+		},
+		"Union commutes": func(a, b, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Union(b), b.Union(a) },
+		"Union associates": func(a, b, c schedule.Schedule) (_, _ schedule.Schedule) {
+			return a.Union(b).Union(c), a.Union(b.Union(c))
+		},
+		"Union is idempotent": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Union(a), a },
+		"Union with Stop":     func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Union(stop), a },
+		"Union with Forever":  func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Union(forever), forever },
+		"absorption": func(a, b, _ schedule.Schedule) (_, _ schedule.Schedule) {
+			return a.Intersect(b).Union(a), a.Union(a.Intersect(b))
+		},
+		"AndThen associates": func(a, b, c schedule.Schedule) (_, _ schedule.Schedule) {
+			return a.AndThen(b).AndThen(c), a.AndThen(b.AndThen(c))
+		},
+		"Stop, then a":         func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return stop.AndThen(a), a },
+		"a, then Stop":         func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.AndThen(stop), a },
+		"Forever, then a":      func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return forever.AndThen(a), forever },
+		"UpTo the longest":     func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.UpTo(forEver), a },
+		"ResetAfter long":      func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.ResetAfter(forEver), a },
+		"CapDelay the longest": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.CapDelay(forEver), a },
+		"jitter of 1":          func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.JitteredBetween(1, 1), a },
+		"UpTo is an Intersect": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) {
+			return a.UpTo(20), a.Intersect(forever.UpTo(20))
+		},
+		"Delayed composes": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) {
+			inc := func(d time.Duration) time.Duration { return d/2 + 1 }
+			return a.Delayed(inc).Delayed(inc), a.Delayed(func(d time.Duration) time.Duration { return inc(inc(d)) })
+		},
+		"WhileError accepting all": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) {
+			return a.WhileError(func(error) bool { return true }), a
+		},
+	}
+	for name, law := range laws {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) {
+				a, b, c := anySchedule.Draw(t, "a"), anySchedule.Draw(t, "b"), anySchedule.Draw(t, "c")
+				steps := anySteps.Draw(t, "steps")
+				left, right := law(a.Schedule, b.Schedule, c.Schedule)
+				require.Equal(t, answers(right, steps), answers(left, steps))
+			})
+		})
+	}
+}
+
+// TestEachCombinatorAgainstItsMeaning says in terms of lists what a combinator
+// must answer, given what its parts answer on their own.
+func TestEachCombinatorAgainstItsMeaning(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		// Leaves: a part that has ended never answers again.
+		a, b := leaf.Draw(t, "a"), leaf.Draw(t, "b")
+		d := time.Duration(rapid.Int64Range(0, 60).Draw(t, "d"))
+		steps := anySteps.Draw(t, "steps")
+		as, bs := answers(a.Schedule, steps), answers(b.Schedule, steps)
+
+		both, either, capped := durations{}, durations{}, durations{}
+		for i := range max(len(as), len(bs)) {
+			switch {
+			case i >= len(as):
+				either = append(either, bs[i])
+			case i >= len(bs):
+				either = append(either, as[i])
+			default:
+				either = append(either, min(as[i], bs[i]))
+				both = append(both, max(as[i], bs[i]))
+			}
+		}
+		var before, unfailed int
+		for _, st := range steps[:len(as)] {
+			if st.now < d {
+				before++
+			}
+		}
+		for unfailed < len(as) && steps[unfailed].err == nil {
+			unfailed++
+		}
+		for _, delay := range as {
+			capped = append(capped, min(delay, d))
+		}
+		restarted := durations{}
+		for from := 0; from < len(steps); {
+			to := from + 1
+			for to < len(steps) && steps[to].now-steps[to-1].now < d {
+				to++
+			}
+			part := answers(a.Schedule, steps[from:to])
+			restarted = append(restarted, part...)
+			if len(part) < to-from {
+				break
+			}
+			from = to
+		}
+
+		require.Equal(t, both, answers(a.Intersect(b.Schedule), steps), "Intersect")
+		require.Equal(t, either, answers(a.Union(b.Schedule), steps), "Union")
+		require.Equal(t, append(as, answers(b.Schedule, steps[len(as):])...), answers(a.AndThen(b.Schedule), steps), "AndThen")
+		require.Equal(t, as[:before], answers(a.UpTo(d), steps), "UpTo")
+		require.Equal(t, as[:unfailed], answers(a.WhileError(func(error) bool { return false }), steps), "WhileError")
+		require.Equal(t, capped, answers(a.CapDelay(d), steps), "CapDelay")
+		require.Equal(t, restarted, answers(a.ResetAfter(d), steps), "ResetAfter")
+	})
+}
+
+func TestDelaysAreNeverNegative(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a := anySchedule.Draw(t, "a")
+		lo, hi := rapid.Float64().Draw(t, "lo"), rapid.Float64().Draw(t, "hi")
+		for _, delay := range append(a.Delays(50), a.JitteredBetween(lo, hi).Delays(50)...) {
+			require.GreaterOrEqual(t, delay, time.Duration(0))
+		}
+	})
+}
+
+func TestDelaysAreTheAnswersOfARunThatTakesNoTime(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a := anySchedule.Draw(t, "a")
+		steps := []step{{}}
+		for _, delay := range a.Delays(8) {
+			now := steps[len(steps)-1].now
+			steps = append(steps, step{now: now + min(delay, forEver-now)})
+		}
+		require.Equal(t, append(durations{}, a.Delays(len(steps))...), answers(a.Schedule, steps))
+	})
+}
+
+func TestAScheduleSurvivesTheRoundTripThroughFpGo(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a := anySchedule.Draw(t, "a")
+		require.Equal(t, a.Delays(12), schedule.FromRetryPolicy(a.ToRetryPolicy()).Delays(12))
+	})
+}
+
+func TestConcurrentRunsOfOneScheduleAreIndependent(t *testing.T) {
+	t.Parallel()
+	sched := schedule.Recurs(2).AndThen(schedule.Fibonacci(3)).Union(schedule.Linear(4)).
+		Intersect(schedule.Fixed(5)).ResetAfter(40).UpTo(500).Tap(func(schedule.Step) {})
+	var runs sync.WaitGroup
+	for i := range 16 {
+		steps := make([]step, 60)
+		for j := range steps {
+			steps[j].now = time.Duration(i * j)
+		}
+		want := answers(sched, steps)
+		for range 4 {
+			runs.Go(func() { assert.Equal(t, want, answers(sched, steps)) })
+		}
+	}
+	runs.Wait()
+}
+
+func TestInterleavedRunsOfOneScheduleAreIndependent(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a := anySchedule.Draw(t, "a")
+		steps := anySteps.Draw(t, "steps")
+		begin := time.Unix(0, 0)
+		one, other := a.Driver(), a.Driver()
+		for i, st := range steps {
+			delay, ok := one.Next(begin.Add(st.now), st.err)
+			sameDelay, sameOK := other.Next(begin.Add(st.now), st.err)
+			require.Equal(t, delay, sameDelay, "step %d", i)
+			require.Equal(t, ok, sameOK, "step %d", i)
+		}
+	})
+}

@@ -1,0 +1,53 @@
+package schedule
+
+import "time"
+
+// UpTo recurs as s does, while less than d has passed since its first step. It
+// ends the schedule but shortens nothing: the last delay is let pass in full, and
+// a run takes as long as it takes, so the whole may last longer than d. For a
+// deadline use a context.
+//
+// A d of 0 or less ends the schedule with the first step.
+func (s Schedule) UpTo(d time.Duration) Schedule {
+	// n: 1 once started; a: the first step.
+	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (time.Duration, bool) {
+		c := &st[0]
+		if c.n == 0 {
+			*c = cell{n: 1, a: in.now}
+		}
+		delay, ok := s.next(st[1:], in)
+		return delay, ok && since(c.a, in.now) < d
+	}}
+}
+
+// WhileError recurs as s does, while test accepts the failure that would be
+// retried. In a repeat there is no failure: test is not asked, and s alone
+// decides. test must be safe for concurrent use.
+func (s Schedule) WhileError(test func(error) bool) Schedule {
+	if test == nil {
+		return s
+	}
+	return Schedule{cells: s.cells, step: func(st []cell, in input) (time.Duration, bool) {
+		delay, ok := s.next(st, in)
+		return delay, ok && (in.err == nil || test(in.err))
+	}}
+}
+
+// ResetAfter recurs as s does, but starts s anew at a step that comes d or more
+// after the one before it. So a service that runs well for a while and then
+// fails is retried from the shortest delay again.
+//
+// The time between two steps holds the delay as well as the run. Keep d longer
+// than the longest delay of s, or the delays themselves start it anew; a d of 0 or
+// less makes every step a first one. A schedule that has ended takes no further
+// step and is not revived, except in a [Schedule.Union], which goes on asking.
+func (s Schedule) ResetAfter(d time.Duration) Schedule {
+	// n: 1 once started; a: the last step.
+	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (time.Duration, bool) {
+		if st[0].n == 1 && since(st[0].a, in.now) >= d {
+			clear(st[1:])
+		}
+		st[0] = cell{n: 1, a: in.now}
+		return s.next(st[1:], in)
+	}}
+}

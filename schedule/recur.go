@@ -1,0 +1,36 @@
+package schedule
+
+import "time"
+
+// Forever recurs without end and without delay. On its own it is a busy loop;
+// use it to build on.
+func Forever() Schedule {
+	return Schedule{step: func([]cell, input) (time.Duration, bool) { return 0, true }}
+}
+
+// Stop never recurs: the one run is all there is.
+func Stop() Schedule {
+	return Schedule{step: func([]cell, input) (time.Duration, bool) { return 0, false }}
+}
+
+// Once recurs one time, without delay: two runs in all.
+func Once() Schedule { return Recurs(1) }
+
+// Recurs recurs n times without delay: n+1 runs in all, the first one
+// included. A negative n counts as 0.
+func Recurs(n int) Schedule {
+	limit := uint64(max(n, 0))
+	return Schedule{cells: 1, step: func(st []cell, _ input) (time.Duration, bool) {
+		if st[0].n >= limit {
+			return 0, false
+		}
+		st[0].n++
+		return 0, true
+	}}
+}
+
+// Elapsed recurs without end and without delay, like [Forever]. It is there for
+// the time that has passed, which [Schedule.Tap] shows in [Step.Elapsed]:
+//
+//	schedule.Elapsed().Tap(func(s schedule.Step) { waited.Observe(s.Elapsed) })
+func Elapsed() Schedule { return Forever() }

@@ -1,0 +1,70 @@
+package schedule
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/IBM/fp-go/v2/retry"
+)
+
+// FromRetryPolicy recurs as long as an fp-go policy answers Some, with the delay
+// that it answers. The policy is asked with the status that fp-go would give it:
+// the number of retries, the sum of the delays it asked for before, and the last
+// of them. It must be safe for concurrent use. A nil policy is [Stop].
+//
+// A negative delay becomes 0. fp-go's ExponentialBackoff overflows after some 37
+// retries, and would go on without any delay; [Exponential] does not.
+func FromRetryPolicy(policy retry.RetryPolicy) Schedule {
+	if policy == nil {
+		return Stop()
+	}
+	// n: retries so far; a: the sum of their delays; b: the last delay.
+	return Schedule{cells: 1, step: func(st []cell, _ input) (time.Duration, bool) {
+		c := &st[0]
+		status := retry.RetryStatus{IterNumber: uint(c.n), CumulativeDelay: c.a}
+		if c.n > 0 {
+			status.PreviousDelay = option.Some(c.b)
+		}
+		delay, ok := option.Unwrap(policy(status))
+		if !ok {
+			return 0, false
+		}
+		delay = atLeastZero(delay)
+		*c = cell{n: c.n + 1, a: plus(c.a, delay), b: delay}
+		return delay, true
+	}}
+}
+
+// ToRetryPolicy is s as an fp-go policy: a function of the status alone, which
+// keeps no state and is safe for concurrent use.
+//
+// For each answer the policy works the run out again from its beginning, so
+// retry number n costs n steps. Time is CumulativeDelay: how long the runs took is
+// not in a status and counts as nothing, so [Schedule.UpTo] limits the sum of
+// the delays. Neither are failures in it: [Schedule.WhileError] asks nothing.
+// Only the answer itself is jittered and calls [Schedule.Tap]; the steps before it
+// are taken with the jitter in the middle of its range, and silently.
+func (s Schedule) ToRetryPolicy() retry.RetryPolicy {
+	return func(status retry.RetryStatus) option.Option[time.Duration] {
+		total := atLeastZero(status.CumulativeDelay)
+		st := make([]cell, s.cells)
+		in := input{random: middle, silent: true}
+		for range status.IterNumber {
+			delay, ok := s.next(st, in)
+			if !ok {
+				return option.None[time.Duration]()
+			}
+			// With jitter the delays that were slept are not the ones worked
+			// out here. Their sum is known, and no earlier step came after it.
+			in.now = min(plus(in.now, delay), total)
+		}
+		delay, ok := s.next(st, input{now: total, random: rand.Float64})
+		if !ok {
+			return option.None[time.Duration]()
+		}
+		return option.Some(delay)
+	}
+}
+
+func middle() float64 { return 0.5 }

@@ -1,0 +1,156 @@
+package schedule_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/IBM/fp-go/v2/retry"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/schedule"
+)
+
+// delaysOf lists what an fp-go policy answers as fp-go itself would ask it.
+func delaysOf(policy retry.RetryPolicy, n int) durations {
+	delays := durations{}
+	status := retry.DefaultRetryStatus
+	for range n {
+		status = retry.ApplyPolicy(policy, status)
+		delay, ok := option.Unwrap(status.PreviousDelay)
+		if !ok {
+			break
+		}
+		delays = append(delays, delay)
+	}
+	return delays
+}
+
+func TestFromRetryPolicyGivesTheDelaysOfThePolicy(t *testing.T) {
+	t.Parallel()
+	for name, policy := range map[string]retry.RetryPolicy{
+		"limit":    retry.LimitRetries(3),
+		"constant": retry.ConstantDelay(s),
+		"capped exponential of five": retry.Monoid.Concat(
+			retry.LimitRetries(5), retry.CapDelay(5*s, retry.ExponentialBackoff(s))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, delaysOf(policy, 9), answers(schedule.FromRetryPolicy(policy), at(0, 1, 2, 3, 4, 5, 6, 7, 8)))
+		})
+	}
+}
+
+func TestFromRetryPolicyFeedsTheStatusThatFpGoWould(t *testing.T) {
+	t.Parallel()
+	record := func(seen *[]retry.RetryStatus) retry.RetryPolicy {
+		return func(status retry.RetryStatus) option.Option[time.Duration] {
+			*seen = append(*seen, status)
+			if status.IterNumber == 3 {
+				return option.None[time.Duration]()
+			}
+			return option.Some(time.Duration(status.IterNumber) * s)
+		}
+	}
+	var want, got []retry.RetryStatus
+	delaysOf(record(&want), 9)
+	// Time that passes otherwise is nothing to fp-go.
+	answers(schedule.FromRetryPolicy(record(&got)), at(0, time.Hour, 2*time.Hour, 3*time.Hour))
+
+	require.Len(t, got, 4)
+	assert.Equal(t, want, got)
+}
+
+func TestFromRetryPolicyClampsAndSaturates(t *testing.T) {
+	t.Parallel()
+	var statuses []retry.RetryStatus
+	answer := durations{-s, forEver, forEver, 0}
+	sched := schedule.FromRetryPolicy(func(status retry.RetryStatus) option.Option[time.Duration] {
+		statuses = append(statuses, status)
+		return option.Some(answer[status.IterNumber])
+	})
+
+	assert.Equal(t, durations{0, forEver, forEver, 0}, sched.Delays(4))
+	assert.Equal(t, []retry.RetryStatus{
+		{},
+		{IterNumber: 1, PreviousDelay: option.Some(time.Duration(0))},
+		{IterNumber: 2, CumulativeDelay: forEver, PreviousDelay: option.Some(forEver)},
+		{IterNumber: 3, CumulativeDelay: forEver, PreviousDelay: option.Some(forEver)},
+	}, statuses)
+}
+
+func TestToRetryPolicyGivesTheDelaysOfTheSchedule(t *testing.T) {
+	t.Parallel()
+	for name, sched := range map[string]schedule.Schedule{
+		"zero value":  {},
+		"Recurs":      schedule.Recurs(3),
+		"Exponential": schedule.Exponential(s),
+		"Fixed":       schedule.Fixed(s),
+		"UpTo":        schedule.Linear(s).UpTo(10 * s),
+		"AndThen":     schedule.Recurs(2).AndThen(schedule.Fibonacci(s)).CapDelay(5 * s),
+		"ResetAfter":  schedule.Exponential(s).ResetAfter(4 * s),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, append(durations{}, sched.Delays(9)...), delaysOf(sched.ToRetryPolicy(), 9))
+		})
+	}
+}
+
+func TestToRetryPolicyIsAFunctionOfTheStatus(t *testing.T) {
+	t.Parallel()
+	policy := schedule.Exponential(s).Intersect(schedule.Recurs(5)).ToRetryPolicy()
+	for range 2 { // in any order, and again
+		assert.Equal(t, option.Some(8*s), policy(retry.RetryStatus{IterNumber: 3}))
+		assert.Equal(t, option.None[time.Duration](), policy(retry.RetryStatus{IterNumber: 5}))
+		assert.Equal(t, option.None[time.Duration](), policy(retry.RetryStatus{IterNumber: 1 << 62}))
+		assert.Equal(t, option.Some(s), policy(retry.RetryStatus{}))
+	}
+}
+
+func TestToRetryPolicyTakesItsTimeFromTheStatus(t *testing.T) {
+	t.Parallel()
+	policy := schedule.Spaced(s).UpTo(10 * s).ToRetryPolicy()
+	assert.Equal(t, option.Some(s), policy(retry.RetryStatus{IterNumber: 2, CumulativeDelay: 10*s - 1}))
+	assert.Equal(t, option.None[time.Duration](), policy(retry.RetryStatus{IterNumber: 2, CumulativeDelay: 10 * s}))
+	assert.Equal(t, option.Some(s), policy(retry.RetryStatus{IterNumber: 2, CumulativeDelay: -s}))
+}
+
+func TestToRetryPolicyLimitsJitteredDelaysByTheirSum(t *testing.T) {
+	t.Parallel()
+	policy := schedule.Spaced(s).JitteredBetween(0, 1).UpTo(10 * s).ToRetryPolicy()
+	for range 100 {
+		var sum time.Duration
+		delays := delaysOf(policy, 1000)
+		for i, delay := range delays {
+			require.Less(t, sum, 10*s, "retry %d", i)
+			sum += delay
+		}
+		require.GreaterOrEqual(t, sum, 10*s, "the policy ended early")
+	}
+}
+
+func TestToRetryPolicyTapsOnlyTheAnswer(t *testing.T) {
+	t.Parallel()
+	var attempts []int
+	policy := schedule.Spaced(s).Tap(func(step schedule.Step) { attempts = append(attempts, step.Attempt) }).ToRetryPolicy()
+	delaysOf(policy, 4)
+	assert.Equal(t, []int{1, 2, 3, 4}, attempts)
+}
+
+func TestToRetryPolicyWorksEarlierStepsOutWithoutChance(t *testing.T) {
+	t.Parallel()
+	var attempts []int
+	// Steps came at 0, 10, 20, 30, 40 and 45 s, each of the middle ones a new start.
+	policy := schedule.Spaced(10 * s).Jittered().
+		Tap(func(step schedule.Step) { attempts = append(attempts, step.Attempt) }).
+		ResetAfter(10 * s).ToRetryPolicy()
+	for range 20 {
+		policy(retry.RetryStatus{IterNumber: 5, CumulativeDelay: 45 * s})
+	}
+	require.Len(t, attempts, 20)
+	for _, attempt := range attempts {
+		assert.Equal(t, 2, attempt)
+	}
+}

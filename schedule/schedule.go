@@ -1,0 +1,83 @@
+package schedule
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Schedule is a policy of retrying or repeating: an immutable value that any
+// number of goroutines may share and run, at the same time and again and again.
+// Each run has its own state, see [Schedule.Driver].
+//
+// The zero value means that no policy was chosen, so that a field of a
+// configuration can tell "not set" from any policy: see [Schedule.IsZero]. Run
+// as it is, the zero value behaves like [Stop].
+//
+// Schedules hold functions and cannot be compared with ==; compare their
+// [Schedule.Delays].
+type Schedule struct {
+	step  transition
+	cells int
+}
+
+// transition is one step of the pure core: from a state and an input to the
+// next state, a delay, and whether another run follows (if not, the delay is
+// meaningless). The next state replaces the old one in place. Returning a new
+// one would read better, and would allocate for each step of each waiter.
+//
+// A transition must touch nothing but its own cells, of which all are zero in the
+// initial state.
+type transition func(st []cell, in input) (delay time.Duration, ok bool)
+
+// cell is the state of one stage of a schedule: a count and two times, whatever
+// the stage needs of them. One type for all stages lets a run keep its whole
+// state in one array, and start a stage anew by clearing a part of it.
+type cell struct {
+	n    uint64
+	a, b time.Duration
+}
+
+// input is all that a step may know of the world.
+type input struct {
+	// now is the time since the first step of the run, never negative.
+	now time.Duration
+	// err is the failure that would be retried, nil in a repeat.
+	err error
+	// random draws from [0, 1).
+	random func() float64
+	// silent is set where a step is only worked out and not taken: nobody is to
+	// be told of it.
+	silent bool
+}
+
+// IsZero reports whether s is the zero value: no policy was chosen. [Stop] is a
+// choice, and so is any schedule that a method returned.
+func (s Schedule) IsZero() bool { return s.step == nil }
+
+// next takes one step of s. It is how stages call each other, because the zero
+// value has no transition.
+func (s Schedule) next(st []cell, in input) (time.Duration, bool) {
+	if s.step == nil {
+		return 0, false
+	}
+	return s.step(st, in)
+}
+
+// Delays lists the first n delays of a repeat whose runs take no time and which
+// sleeps exactly as long as it is told; fewer if the schedule ends before. It
+// returns at once, however long the delays are, and calls no function that was
+// given to [Schedule.Tap]. Jitter is drawn anew by each call.
+func (s Schedule) Delays(n int) []time.Duration {
+	var delays []time.Duration
+	st := make([]cell, s.cells)
+	in := input{random: rand.Float64, silent: true}
+	for len(delays) < n {
+		delay, ok := s.next(st, in)
+		if !ok {
+			break
+		}
+		delays = append(delays, delay)
+		in.now = plus(in.now, delay)
+	}
+	return delays
+}
