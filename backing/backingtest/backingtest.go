@@ -1,0 +1,108 @@
+// Package backingtest checks that a store keeps the contract of package backing.
+//
+// One line adopts it:
+//
+//	func TestContract(t *testing.T) {
+//		backingtest.Run(t, func(t *testing.T) backing.Backing { return mystore.New() })
+//	}
+//
+// A failure quotes the sentence of the contract that broke, says what the
+// store answered, and lists the calls that led there.
+package backingtest
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// Run checks the backing that newBacking makes against each promise that can be
+// seen from outside, every case in a subtest and with a backing of its own.
+//
+// newBacking may open them all on one shared store, even one that other tests
+// use at the same moment: no two cases share a key. What it opens it should
+// close with t.Cleanup. Keys that a case leaves behind have leases of up to an
+// hour.
+//
+// The cases run in parallel with each other, in real time, and wait for leases
+// to run out: a few seconds in all. Run returns when all have ended, so that
+// what the caller defers is safe. A slow machine or a slow store makes
+// the kit slower; it does not make it fail.
+//
+// Run does not check what only a restart, a lost connection or a clock that is
+// off would show.
+func Run(t *testing.T, newBacking func(t *testing.T) backing.Backing, opts ...Option) {
+	t.Helper()
+	k, err := newKit(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Parallel subtests of t itself would only start when the caller returns.
+	t.Run("contract", func(t *testing.T) {
+		k.exercise(func(name string, body func(*probe)) {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				k.enter(t, func(t *testing.T) { body(newProbe(t, newBacking(t), k)) })
+			})
+		})
+	})
+}
+
+// An Option changes how [Run] works.
+type Option func(*kit)
+
+// TTL sets the lease that the kit lets run out, 300 ms by default. A store
+// with a coarse clock needs a longer one: the kit takes a lease for broken that
+// ends more than a tenth too early, or more than a third too late.
+//
+// It is a whole number of milliseconds, from 10 ms to 10 s.
+func TTL(d time.Duration) Option { return func(k *kit) { k.ttl = d } }
+
+// Virtual runs every case, newBacking included, in a bubble of testing/synctest,
+// where no lease takes real time. It suits a backing whose only clock is the
+// time package and which waits for nothing outside the process.
+func Virtual() Option { return func(k *kit) { k.enter = synctest.Test } }
+
+type kit struct {
+	ttl   time.Duration
+	keys  int // how many at once
+	enter func(*testing.T, func(*testing.T))
+}
+
+func newKit(opts []Option) (kit, error) {
+	k := kit{
+		ttl:   300 * time.Millisecond,
+		keys:  10_000,
+		enter: func(t *testing.T, body func(*testing.T)) { body(t) },
+	}
+	for _, o := range opts {
+		o(&k)
+	}
+	if k.ttl < 10*time.Millisecond || k.ttl > 10*time.Second || k.ttl%time.Millisecond != 0 {
+		return kit{}, fmt.Errorf("backingtest: TTL is %v; it must be a whole number of milliseconds from 10ms to 10s", k.ttl)
+	}
+	return k, nil
+}
+
+// A runner runs one case, with a fresh backing.
+type runner func(name string, body func(*probe))
+
+// in puts a topic before the names of its cases.
+func (run runner) in(topic string) runner {
+	return func(name string, body func(*probe)) { run(topic+": "+name, body) }
+}
+
+func (k kit) exercise(run runner) {
+	exerciseAcquire(run.in("TryAcquire"))
+	exerciseTokens(run.in("tokens"))
+	exerciseExpiry(run.in("expiry"))
+	exerciseRefresh(run.in("Refresh"))
+	exerciseRelease(run.in("Release"))
+	exerciseInspection(run.in("IsLocked and GetHolder"))
+	exerciseContext(run.in("ended context"))
+	exerciseStrings(run.in("keys and holders"))
+	exerciseConcurrency(run.in("concurrency"))
+}

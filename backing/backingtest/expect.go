@@ -1,0 +1,111 @@
+package backingtest
+
+import (
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// Each of these asks the store, and breaks r if the answer is not the expected one.
+
+func (p *probe) acquires(r rule, key, holder string, ttl time.Duration) backing.Grant {
+	p.Helper()
+	g, ok := p.try(key, holder, ttl)
+	if !ok {
+		p.breaks(r, "TryAcquire by %s answered None, want a grant", quote(holder))
+	}
+	return g
+}
+
+func (p *probe) isRefused(r rule, key, holder string, ttl time.Duration) {
+	p.Helper()
+	if _, ok := p.try(key, holder, ttl); ok {
+		p.breaks(r, "TryAcquire by %s answered a grant, want None", quote(holder))
+	}
+}
+
+func (p *probe) refreshes(r rule, key, holder string, ttl time.Duration, want bool) {
+	p.Helper()
+	if got := p.refresh(key, holder, ttl); got != want {
+		p.breaks(r, "Refresh by %s answered %t, want %t", quote(holder), got, want)
+	}
+}
+
+func (p *probe) releases(r rule, key, holder string, want bool) {
+	p.Helper()
+	if got := p.release(key, holder); got != want {
+		p.breaks(r, "Release by %s answered %t, want %t", quote(holder), got, want)
+	}
+}
+
+func (p *probe) isHeldBy(r rule, key, holder string) {
+	p.Helper()
+	got, some := p.consistent(key)
+	if !some || got != holder {
+		p.breaks(r, "the key has the holder %s, want %s", maybe{quote(got), some}, quote(holder))
+	}
+}
+
+func (p *probe) isFree(r rule, key string) {
+	p.Helper()
+	if got, some := p.consistent(key); some {
+		p.breaks(r, "the key has the holder %q, want it free", got)
+	}
+}
+
+// consistent asks both questions about who has the key. If their answers
+// contradict each other, then that is what is broken, whatever came before: a
+// third holder finds out which of them is wrong. It must not be called when a
+// lease could end between the two.
+func (p *probe) consistent(key string) (holder string, some bool) {
+	p.Helper()
+	locked := p.locked(key)
+	holder, some = p.holder(key)
+	if locked != some {
+		_, free := p.try(key, "somebody else", p.ttl)
+		wrong := getHolder
+		if locked == free {
+			wrong = isLocked
+		}
+		p.breaks(wrong, "IsLocked answered %t, GetHolder %s; somebody else could acquire the key: %t",
+			locked, maybe{quote(holder), some}, free)
+	}
+	return holder, some
+}
+
+// runsOut waits until a lease of ttl that was given before the call is over.
+// A machine that sleeps too long does no harm: it is over then all the more.
+//
+// A lease on a key of its own shows that leases do end, so that the case can
+// blame what it is about for one that did not.
+func (p *probe) runsOut(ttl time.Duration) {
+	p.Helper()
+	control := p.key("control" + time.Now().String())
+	p.acquires(freeIsGiven, control, "control", ttl)
+	time.Sleep(ttl + p.ttl/3)
+	p.acquires(expiredIsFree, control, "rival", ttl)
+}
+
+// beforeExpiry acquires a key for a short lease and takes a step that must
+// come in time, or breaks r. Where the machine was too slow for that, nothing
+// is known, and it starts again with a longer lease. It returns the key and
+// how long its first lease was.
+func (p *probe) beforeExpiry(r rule, name, holder string, step func(key string, first backing.Grant) bool) (string, time.Duration) {
+	p.Helper()
+	for ttl := p.ttl; ; ttl *= 2 {
+		key := p.key(name + ttl.String())
+		start := time.Now()
+		first := p.acquires(freeIsGiven, key, holder, ttl)
+		if step(key, first) {
+			return key, ttl
+		}
+		if took := time.Since(start); p.tooEarly(took, ttl) || ttl > 100*p.ttl {
+			p.breaks(r, "the last call does not fit a lease of %v that began %v ago", ttl, took)
+		}
+	}
+}
+
+// tooEarly reports whether a lease of ttl that the client asked for took ago
+// cannot be over yet. took must be measured after the answer. A tenth is for
+// clocks that do not run alike, and for stores that cut fractions of a tick.
+func (p *probe) tooEarly(took, ttl time.Duration) bool { return took < ttl-ttl/10 }

@@ -1,0 +1,185 @@
+package backingtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+const (
+	// long is a lease that ends in no case, however slow the store is.
+	long = time.Hour
+	// patience is how long one operation may take, whatever the machine is at.
+	patience = 20 * time.Second
+)
+
+// A reporter is the part of *testing.T that cases may use. It is an interface
+// so that the kit's own tests can watch a case fail.
+type reporter interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// A probe asks one backing and remembers what it answered.
+type probe struct {
+	reporter
+	store backing.Backing
+	kit
+	unique  string // part of every key
+	instead *rule  // what any failure breaks, if set
+	calls   []call
+	going   context.Context // ends when another probe of the same team has failed
+}
+
+func newProbe(r reporter, store backing.Backing, k kit) *probe {
+	return &probe{
+		reporter: r,
+		store:    store,
+		kit:      k,
+		unique:   strconv.FormatUint(rand.Uint64(), 36),
+		going:    context.Background(),
+	}
+}
+
+// key is the same key each time that a case names it, and a key that no other
+// case or earlier run has used.
+func (p *probe) key(name string) string { return name + "-" + p.unique }
+
+// blaming returns a probe that sees a breach of r in whatever fails: for steps
+// that went well before, and now fail for one special string.
+func (p *probe) blaming(r rule) *probe {
+	q := *p
+	q.instead = &r
+	return &q
+}
+
+// breaks ends the case.
+func (p *probe) breaks(r rule, format string, args ...any) {
+	p.Helper()
+	if p.instead != nil {
+		r = *p.instead
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "contract: \"%s\"\n  %s\n  after these calls:", r, fmt.Sprintf(format, args...))
+	for _, c := range p.calls {
+		b.WriteString("\n    ")
+		fmt.Fprintf(&b, c.format, c.args...)
+	}
+	p.Fatalf("%s", b.String())
+}
+
+// A call is an operation and its answer, put into words only if the case fails.
+type call struct {
+	format string
+	args   []any
+}
+
+// note keeps the last calls only: a case that makes thousands of calls makes
+// the same few over and over.
+func (p *probe) note(format string, args ...any) {
+	const most = 12
+	if len(p.calls) == most {
+		p.calls = slices.Delete(p.calls, 0, 1)
+	}
+	p.calls = append(p.calls, call{format, args})
+}
+
+// ask gives an operation its context, and fails the case if it fails.
+func (p *probe) ask(operation func(context.Context) error) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := operation(ctx); err != nil {
+		p.breaks(errorMeans, "got the error: %v", err)
+	}
+}
+
+func (p *probe) try(key, holder string, ttl time.Duration) (g backing.Grant, ok bool) {
+	p.Helper()
+	start := time.Now()
+	p.ask(func(ctx context.Context) error {
+		p.Helper()
+		o, err := p.store.TryAcquire(ctx, backing.Claim{Key: key, Holder: holder, TTL: ttl})
+		g, ok = option.Unwrap(o)
+		p.note("TryAcquire(%s, %s, %v) = %s, %v", quote(key), quote(holder), ttl, maybe{g, ok}, err)
+		if took := time.Since(start); took >= patience && (err == nil || errors.Is(err, context.DeadlineExceeded)) {
+			p.breaks(neverWaits, "TryAcquire took %v", took)
+		}
+		return err
+	})
+	return g, ok
+}
+
+func (p *probe) refresh(key, holder string, ttl time.Duration) (ok bool) {
+	p.Helper()
+	p.ask(func(ctx context.Context) (err error) {
+		ok, err = p.store.Refresh(ctx, backing.Claim{Key: key, Holder: holder, TTL: ttl})
+		p.note("Refresh(%s, %s, %v) = %t, %v", quote(key), quote(holder), ttl, ok, err)
+		return err
+	})
+	return ok
+}
+
+func (p *probe) release(key, holder string) (ok bool) {
+	p.Helper()
+	p.ask(func(ctx context.Context) (err error) {
+		ok, err = p.store.Release(ctx, key, holder)
+		p.note("Release(%s, %s) = %t, %v", quote(key), quote(holder), ok, err)
+		return err
+	})
+	return ok
+}
+
+func (p *probe) locked(key string) (ok bool) {
+	p.Helper()
+	p.ask(func(ctx context.Context) (err error) {
+		ok, err = p.store.IsLocked(ctx, key)
+		p.note("IsLocked(%s) = %t, %v", quote(key), ok, err)
+		return err
+	})
+	return ok
+}
+
+func (p *probe) holder(key string) (holder string, ok bool) {
+	p.Helper()
+	p.ask(func(ctx context.Context) error {
+		o, err := p.store.GetHolder(ctx, key)
+		holder, ok = option.Unwrap(o)
+		p.note("GetHolder(%s) = %s, %v", quote(key), maybe{quote(holder), ok}, err)
+		return err
+	})
+	return holder, ok
+}
+
+// quote is a string that prints quoted, and not in full if it is long.
+type quote string
+
+func (s quote) String() string {
+	const most = 60
+	if len(s) > most {
+		return fmt.Sprintf("%q… (%d bytes)", string(s[:most]), len(s))
+	}
+	return strconv.Quote(string(s))
+}
+
+// maybe is an Option that prints its value as it is.
+type maybe struct {
+	value any
+	some  bool
+}
+
+func (m maybe) String() string {
+	if !m.some {
+		return "None"
+	}
+	return fmt.Sprintf("Some(%v)", m.value)
+}

@@ -1,0 +1,85 @@
+package backingtest
+
+func exerciseRelease(run runner) {
+	run("frees the key", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long)
+		p.releases(releaseFrees, k, "a", true)
+		p.isFree(releaseFrees, k)
+	})
+
+	run("by another holder changes nothing", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long)
+		p.releases(releaseElse, k, "b", false)
+		p.isHeldBy(releaseElse, k, "a")
+	})
+
+	run("of a key that never was answers false", func(p *probe) {
+		k := p.key("k")
+		p.releases(releaseElse, k, "a", false)
+		p.isFree(releaseElse, k)
+	})
+
+	run("after expiry answers false", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", p.ttl)
+		p.runsOut(p.ttl)
+		p.isFree(expiredIsFree, k)
+		p.releases(releaseElse, k, "a", false)
+	})
+
+	run("after expiry leaves the next holder alone", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", p.ttl)
+		p.runsOut(p.ttl)
+		p.acquires(expiredIsFree, k, "b", long)
+		p.releases(releaseElse, k, "a", false)
+		p.isHeldBy(releaseElse, k, "b")
+	})
+
+	run("a second time answers true", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long)
+		p.releases(releaseFrees, k, "a", true)
+		p.isFree(releaseFrees, k)
+		for range 3 {
+			p.releases(releaseTwice, k, "a", true)
+			p.isFree(releaseTwice, k)
+		}
+	})
+
+	run("a second time leaves a holder in between alone", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long)
+		p.releases(releaseFrees, k, "a", true)
+		p.acquires(releaseFrees, k, "b", long)
+		p.releases(releaseTwice, k, "a", true)
+		p.isHeldBy(releaseInBetween, k, "b")
+
+		p.releases(releaseFrees, k, "b", true)
+		p.acquires(releaseFrees, k, "c", long)
+		p.releases(releaseTwice, k, "a", true)
+		p.releases(releaseTwice, k, "b", true)
+		p.isHeldBy(releaseInBetween, k, "c")
+	})
+
+	run("a second time leaves the lease in between as it is", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long)
+		p.releases(releaseFrees, k, "a", true)
+		p.acquires(releaseFrees, k, "b", p.ttl)
+		p.releases(releaseTwice, k, "a", true)
+		p.runsOut(p.ttl)
+		p.isFree(releaseInBetween, k)
+	})
+
+	run("a second time answers true for a lease that was refreshed", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long/2)
+		p.refreshes(refreshExtends, k, "a", long, true)
+		p.releases(releaseFrees, k, "a", true)
+		p.runsOut(p.ttl)
+		p.releases(releaseTwice, k, "a", true)
+	})
+}

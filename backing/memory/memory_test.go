@@ -1,0 +1,165 @@
+package memory_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/backing/backingtest"
+	"github.com/effectlock/effectlock/backing/memory"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	backingtest.Run(t, func(*testing.T) backing.Backing { return memory.New() }, backingtest.Virtual())
+}
+
+func TestALeaseEndsAtItsTTLToTheNanosecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		acquire(t, m, "k", "a", time.Second)
+		time.Sleep(time.Second - 1)
+		assert.Equal(t, option.Some("a"), holder(t, m, "k"))
+		time.Sleep(1)
+		assert.Equal(t, option.None[string](), holder(t, m, "k"))
+	})
+}
+
+func TestALeaseOfCenturiesDoesNotOverflow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		time.Sleep(time.Hour)
+		acquire(t, m, "k", "a", math.MaxInt64)
+		ok, err := m.Refresh(t.Context(), backing.Claim{Key: "k", Holder: "a", TTL: math.MaxInt64 - 1})
+		require.NoError(t, err)
+		assert.True(t, ok)
+		time.Sleep(100 * 365 * 24 * time.Hour)
+		assert.Equal(t, option.Some("a"), holder(t, m, "k"))
+	})
+}
+
+func TestTokensFollowTheClockInMicroseconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		time.Sleep(3 * time.Second)
+		now := uint64(time.Now().UnixMicro())
+		assert.Equal(t, now, acquire(t, m, "k1", "a", time.Second))
+		assert.Equal(t, now+1, acquire(t, m, "k2", "a", time.Second), "the clock has not moved")
+		assert.Equal(t, now, acquire(t, m, "k1", "a", time.Second), "the same grant")
+
+		time.Sleep(time.Minute)
+		assert.Equal(t, now+60_000_000, acquire(t, m, "k1", "b", time.Second))
+	})
+}
+
+// The process starts anew with an empty store, and the clock has gone on.
+func TestTokensRiseOverARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := acquire(t, memory.New(), "k", "a", time.Hour)
+		time.Sleep(time.Millisecond)
+		assert.Greater(t, acquire(t, memory.New(), "k", "b", time.Hour), before)
+	})
+}
+
+func TestReleaseIsRememberedAsLongAsTheLeaseWouldHaveRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		acquire(t, m, "k", "a", time.Minute)
+		require.True(t, release(t, m, "k", "a"))
+		time.Sleep(time.Minute - 1)
+		assert.True(t, release(t, m, "k", "a"))
+		time.Sleep(1)
+		assert.False(t, release(t, m, "k", "a"))
+	})
+}
+
+func TestANewGrantForgetsTheReleaseOfTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		acquire(t, m, "k", "a", time.Hour)
+		require.True(t, release(t, m, "k", "a"))
+		acquire(t, m, "k", "a", time.Second)
+		time.Sleep(time.Minute)
+		assert.False(t, release(t, m, "k", "a"), "the second lease was lost")
+	})
+}
+
+func TestAnEndedContextIsReportedAsItIs(t *testing.T) {
+	t.Parallel()
+	m := memory.New()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := backing.Claim{Key: "k", Holder: "a", TTL: time.Second}
+
+	_, err := m.TryAcquire(ctx, c)
+	assert.Equal(t, context.Canceled, err)
+	_, err = m.Refresh(ctx, c)
+	assert.Equal(t, context.Canceled, err)
+	_, err = m.Release(ctx, "k", "a")
+	assert.Equal(t, context.Canceled, err)
+	_, err = m.IsLocked(ctx, "k")
+	assert.Equal(t, context.Canceled, err)
+	_, err = m.GetHolder(ctx, "k")
+	assert.Equal(t, context.Canceled, err)
+}
+
+func TestAcquireAndReleaseAllocateNothing(t *testing.T) {
+	ctx, m := t.Context(), memory.New()
+	c := backing.Claim{Key: "k", Holder: "a", TTL: time.Minute}
+	assert.Zero(t, testing.AllocsPerRun(1000, func() {
+		_, _ = m.TryAcquire(ctx, c)
+		_, _ = m.Release(ctx, c.Key, c.Holder)
+	}))
+}
+
+func acquire(t *testing.T, m *memory.Backing, key, holder string, ttl time.Duration) (token uint64) {
+	t.Helper()
+	o, err := m.TryAcquire(t.Context(), backing.Claim{Key: key, Holder: holder, TTL: ttl})
+	require.NoError(t, err)
+	g, ok := option.Unwrap(o)
+	require.True(t, ok, "%s did not get %s", holder, key)
+	return g.Token
+}
+
+func release(t *testing.T, m *memory.Backing, key, holder string) bool {
+	t.Helper()
+	ok, err := m.Release(t.Context(), key, holder)
+	require.NoError(t, err)
+	return ok
+}
+
+func holder(t *testing.T, m *memory.Backing, key string) option.Option[string] {
+	t.Helper()
+	h, err := m.GetHolder(t.Context(), key)
+	require.NoError(t, err)
+	return h
+}
+
+func ExampleNew() {
+	ctx, store := context.Background(), memory.New()
+	claim := func(holder string) backing.Claim {
+		return backing.Claim{Key: "printer", Holder: holder, TTL: 30 * time.Second}
+	}
+
+	ann, _ := store.TryAcquire(ctx, claim("ann"))
+	bob, _ := store.TryAcquire(ctx, claim("bob"))
+	fmt.Println("ann:", option.IsSome(ann), "bob:", option.IsSome(bob))
+
+	released, _ := store.Release(ctx, "printer", "ann")
+	bob, _ = store.TryAcquire(ctx, claim("bob"))
+	fmt.Println("released:", released, "bob:", option.IsSome(bob))
+	// Output:
+	// ann: true bob: false
+	// released: true bob: true
+}

@@ -1,0 +1,52 @@
+package memory
+
+import "time"
+
+// Below this size a sweep would save too little to be worth its time.
+const minSweep = 1024
+
+// sweep makes room before something is added: when the store has grown to
+// twice what the sweep before left, it drops what has expired. A sweep looks
+// at everything, but so seldom that it adds a constant to each grant.
+//
+// A goroutine with a ticker would need a Close; a heap by expiry would cost
+// every refresh a logarithm.
+func (b *Backing) sweep(now time.Duration) {
+	size := len(b.leases) + len(b.released)
+	if size < b.sweepAt {
+		return
+	}
+	leases, released := b.alive(now)
+	// Deleting in place would keep the maps at their greatest size for ever;
+	// moving what is alive pays only if that is the smaller part.
+	if leases+released <= size/2 {
+		b.leases = moved(b.leases, leases, func(l lease) bool { return now < l.expires })
+		b.released = moved(b.released, released, func(until time.Duration) bool { return now < until })
+		size = leases + released
+	}
+	b.sweepAt = max(minSweep, 2*size)
+}
+
+func (b *Backing) alive(now time.Duration) (leases, released int) {
+	for _, held := range b.leases {
+		if now < held.expires {
+			leases++
+		}
+	}
+	for _, until := range b.released {
+		if now < until {
+			released++
+		}
+	}
+	return leases, released
+}
+
+func moved[K comparable, V any](from map[K]V, size int, alive func(V) bool) map[K]V {
+	to := make(map[K]V, size)
+	for k, v := range from {
+		if alive(v) {
+			to[k] = v
+		}
+	}
+	return to
+}

@@ -1,0 +1,101 @@
+package memory
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+func TestMemoryDoesNotGrowWithTheNumberOfGrants(t *testing.T) {
+	t.Parallel()
+	const grants = 50_000
+	for name, after := range map[string]func(*Backing, string){
+		"never released": func(*Backing, string) {},
+		"released":       func(b *Backing, key string) { _, _ = b.Release(context.Background(), key, "a") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b, most := New(), 0
+				for i := range grants {
+					key := strconv.Itoa(i)
+					_, err := b.TryAcquire(t.Context(), backing.Claim{Key: key, Holder: "a", TTL: time.Second})
+					require.NoError(t, err)
+					after(b, key)
+					time.Sleep(time.Millisecond) // so a thousand leases run at a time
+					most = max(most, len(b.leases)+len(b.released))
+				}
+				assert.LessOrEqual(t, most, 4*1000)
+			})
+		})
+	}
+}
+
+func TestMemoryOfABurstIsGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := New()
+		const burst = 10_000
+		for i := range burst {
+			_, _ = b.TryAcquire(t.Context(), backing.Claim{Key: strconv.Itoa(i), Holder: "a", TTL: time.Second})
+		}
+		require.Len(t, b.leases, burst)
+		time.Sleep(time.Minute)
+		for i := range 2 * burst { // one key over and over: nothing is added but what a release leaves
+			c := backing.Claim{Key: "k", Holder: strconv.Itoa(i), TTL: time.Millisecond}
+			_, _ = b.TryAcquire(t.Context(), c)
+			_, _ = b.Release(t.Context(), "k", c.Holder)
+			time.Sleep(time.Millisecond)
+		}
+		assert.LessOrEqual(t, len(b.leases)+len(b.released), minSweep)
+		assert.Equal(t, minSweep, b.sweepAt)
+	})
+}
+
+func TestASweepKeepsWhatIsAlive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, ctx := New(), t.Context()
+		held := backing.Claim{Key: "held", Holder: "a", TTL: time.Hour}
+		grant, err := b.TryAcquire(ctx, held)
+		require.NoError(t, err)
+		_, _ = b.TryAcquire(ctx, backing.Claim{Key: "released", Holder: "a", TTL: time.Hour})
+		_, _ = b.Release(ctx, "released", "a")
+
+		before := b.sweepAt
+		for i := range 3 * minSweep {
+			_, _ = b.TryAcquire(ctx, backing.Claim{Key: strconv.Itoa(i), Holder: "b", TTL: time.Millisecond})
+			time.Sleep(time.Millisecond)
+		}
+		require.Less(t, len(b.leases), before, "no sweep took place")
+
+		again, err := b.TryAcquire(ctx, held)
+		require.NoError(t, err)
+		assert.Equal(t, grant, again)
+		assert.True(t, option.IsSome(again))
+		ok, err := b.Release(ctx, "released", "a")
+		require.NoError(t, err)
+		assert.True(t, ok)
+	})
+}
+
+func TestASweepThatFindsLittleComesBackLater(t *testing.T) {
+	t.Parallel()
+	b := New()
+	const grants = 10 * minSweep
+	for i := range grants {
+		_, err := b.TryAcquire(t.Context(), backing.Claim{Key: strconv.Itoa(i), Holder: "a", TTL: time.Hour})
+		require.NoError(t, err)
+	}
+	assert.Len(t, b.leases, grants)
+	assert.Greater(t, b.sweepAt, grants, "else each grant would look at all leases")
+	assert.LessOrEqual(t, b.sweepAt, 2*grants)
+}
