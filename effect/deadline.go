@@ -1,0 +1,84 @@
+package effect
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// withTimeout is context.WithTimeout for work that mostly ends at once: the
+// timer, and its place among the parent's children, are made only when somebody
+// first waits for the end. Without that, a lock pays for three timers that
+// nobody looks at.
+//
+// The price: of several ends that came before anybody looked, the one that
+// shows is not the first, but the parent's, then the cancellation, then the deadline.
+func withTimeout(parent context.Context, d time.Duration) *deadlineContext {
+	return &deadlineContext{parent: parent, deadline: time.Now().Add(d)}
+}
+
+type deadlineContext struct {
+	parent   context.Context
+	deadline time.Time
+
+	mu       sync.Mutex
+	real     context.Context // once it is needed, all questions go to it
+	end      context.CancelFunc
+	canceled bool
+}
+
+func (c *deadlineContext) cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.canceled = true
+	if c.end != nil {
+		c.end()
+	}
+}
+
+func (c *deadlineContext) resolve() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.real == nil {
+		if c.canceled {
+			c.real, c.end = context.WithCancel(c.parent)
+			c.end()
+		} else {
+			c.real, c.end = context.WithDeadline(c.parent, c.deadline)
+		}
+	}
+	return c.real
+}
+
+func (c *deadlineContext) Done() <-chan struct{} { return c.resolve().Done() }
+
+func (c *deadlineContext) Err() error {
+	if c.untouched() && c.parent.Err() == nil && time.Now().Before(c.deadline) {
+		return nil
+	}
+	return c.resolve().Err()
+}
+
+func (c *deadlineContext) untouched() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.real == nil && !c.canceled
+}
+
+func (c *deadlineContext) Deadline() (time.Time, bool) {
+	if earlier, ok := c.parent.Deadline(); ok && earlier.Before(c.deadline) {
+		return earlier, true
+	}
+	return c.deadline, true
+}
+
+// Value asks the real context, once there is one, because the context package
+// finds there what a child must be tied to.
+func (c *deadlineContext) Value(key any) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.real != nil {
+		return c.real.Value(key)
+	}
+	return c.parent.Value(key)
+}

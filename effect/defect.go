@@ -1,0 +1,72 @@
+package effect
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// Defect is a panic that was carried to another place than it happened: into
+// an [Exit], or through [Fiber.Join] and [Race] to another goroutine, where it
+// is raised again as a panic with the *Defect as its value.
+//
+// Inside one goroutine a panic keeps its own value: [Scoped] and its kin run
+// their finalizers and let it go on.
+type Defect struct {
+	// Value is what panic was called with, or [ErrGoexit].
+	Value any
+	// Stack is the stack of the goroutine that panicked.
+	Stack []byte
+	// Finalizers is what finalizers failed with while the panic passed, or nil.
+	Finalizers error
+}
+
+// ErrGoexit is the Value of the defect of an effect that called
+// runtime.Goexit, as the FailNow of a test does. Where other defects are raised
+// again as a panic, this one is raised again by runtime.Goexit.
+var ErrGoexit = errors.New("effect: runtime.Goexit was called")
+
+// Tag returns "Defect".
+func (*Defect) Tag() string { return "Defect" }
+
+// Error includes the stack, so that an unrecovered panic prints it.
+func (d *Defect) Error() string {
+	msg := fmt.Sprintf("panic: %v", d.Value)
+	if d.Finalizers != nil {
+		msg += fmt.Sprintf("\nand then, in a finalizer: %v", d.Finalizers)
+	}
+	return msg + "\n\n" + string(d.Stack)
+}
+
+// Unwrap returns the value that panic was called with, if it is an error, and
+// the errors of finalizers.
+func (d *Defect) Unwrap() []error {
+	var errs []error
+	if err, ok := d.Value.(error); ok {
+		errs = append(errs, err)
+	}
+	if d.Finalizers != nil {
+		errs = append(errs, d.Finalizers)
+	}
+	return errs
+}
+
+// newDefect must be called while the panic is being recovered, when the stack
+// still holds the frames that panicked. A defect that was raised again keeps
+// its first stack.
+func newDefect(recovered any) *Defect {
+	if d, ok := recovered.(*Defect); ok {
+		return d
+	}
+	return &Defect{Value: recovered, Stack: debug.Stack()}
+}
+
+func (d *Defect) raise() {
+	if d.Value == ErrGoexit {
+		runtime.Goexit()
+	}
+	panic(d)
+}
+
+func asDefect(err error) (*Defect, bool) { return errors.AsType[*Defect](err) }

@@ -1,0 +1,123 @@
+// Package effect is a small runtime for effects that are plain Go functions.
+//
+// An effect is a func(context.Context) (A, error): it does nothing until it is
+// called, and may be called any number of times and from several goroutines.
+// So every function or method of that shape is an effect already, and every
+// combinator of fp-go's idiomatic/context/readerresult applies to it. On top of
+// these the package adds what a lock needs: failures matched by type
+// ([CatchTag]), retries driven by a schedule ([Retry]), resources that are
+// released whatever happens ([Scoped], [AcquireRelease]), and goroutines that
+// cannot leak ([Fork], [Fiber]).
+//
+// # How an effect ends
+//
+// An effect ends in one of the four ways of an [Exit]: with a value, with a
+// failure (an error that it returned), with a defect (a panic, or
+// runtime.Goexit), or by interruption (its context ended). Operators that
+// recover from failures leave defects and the caller's own interruption alone.
+//
+// # Contexts
+//
+// Every error that stands for the end of a context satisfies errors.Is with
+// ctx.Err(), and with context.Cause(ctx) where that is another error.
+package effect
+
+import (
+	"context"
+	"time"
+
+	"github.com/IBM/fp-go/v2/idiomatic/context/readerresult"
+)
+
+// Effect is a computation of an A that may fail. It is an alias, so that plain
+// functions and fp-go's ReaderResult need no conversion.
+type Effect[A any] = readerresult.ReaderResult[A]
+
+// Operator turns one effect into another; it is what a pipe is made of.
+type Operator[A, B any] = func(Effect[A]) Effect[B]
+
+// Kleisli is a function whose result is an effect.
+type Kleisli[A, B any] = func(A) Effect[B]
+
+// Void is the value of an effect that is run for what it does.
+type Void = struct{}
+
+// Never is the value type of an effect that ends only by failing: it has no
+// value but nil.
+type Never interface{ never() }
+
+// Succeed is the effect that does nothing and yields a.
+func Succeed[A any](a A) Effect[A] { return readerresult.Of(a) }
+
+// Fail is the effect that does nothing and fails with err.
+func Fail[A any](err error) Effect[A] { return readerresult.Left[A](err) }
+
+// Sleep yields after d, or fails as soon as its context ends. A d of zero or
+// less only looks at the context.
+func Sleep(d time.Duration) Effect[Void] {
+	return func(ctx context.Context) (Void, error) {
+		return Void{}, sleep(ctx, d)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return Interrupted(ctx, nil)
+	}
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return Interrupted(ctx, nil)
+	}
+}
+
+// Map applies f to the value of an effect.
+func Map[A, B any](f func(A) B) Operator[A, B] { return readerresult.Map(f) }
+
+// FlatMap runs the effect that f makes of the value. It does not start that
+// effect if the context has ended meanwhile.
+//
+// It is not fp-go's Chain, which reports the cause of a cancelled context in
+// place of its error: errors.Is(err, context.Canceled) would then be false.
+func FlatMap[A, B any](f Kleisli[A, B]) Operator[A, B] {
+	return func(first Effect[A]) Effect[B] {
+		return func(ctx context.Context) (b B, err error) {
+			a, err := first(ctx)
+			if err != nil {
+				return b, err
+			}
+			if ctx.Err() != nil {
+				return b, Interrupted(ctx, nil)
+			}
+			return f(a)(ctx)
+		}
+	}
+}
+
+// Tap runs the effect that f makes of the value, and yields the value.
+func Tap[A, B any](f Kleisli[A, B]) Operator[A, A] {
+	return FlatMap(func(a A) Effect[A] { return As[B](a)(f(a)) })
+}
+
+// As replaces the value of an effect by b.
+func As[A, B any](b B) Operator[A, B] { return Map(func(A) B { return b }) }
+
+// ZipRight runs an effect, then second, and yields the value of second.
+func ZipRight[A, B any](second Effect[B]) Operator[A, B] {
+	return FlatMap(func(A) Effect[B] { return second })
+}
+
+// Absurd gives an effect that only ends by failing the type that its
+// surroundings ask for, as in RaceFirst(work, Absurd[int](lock.Join())).
+func Absurd[A any](never Effect[Never]) Effect[A] {
+	return func(ctx context.Context) (a A, err error) {
+		_, err = never(ctx)
+		return a, err
+	}
+}

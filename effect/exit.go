@@ -1,0 +1,92 @@
+package effect
+
+import (
+	"context"
+)
+
+// Exit says how an effect ended. The zero Exit is the success of the zero A.
+type Exit[A any] struct {
+	kind   exitKind
+	raised bool // of a defect: by the effect itself, not returned in its error for a finalizer
+	value  A
+	err    error
+}
+
+type exitKind uint8
+
+const (
+	success exitKind = iota
+	failure
+	defect
+	interruption
+)
+
+// IsSuccess reports whether the effect yielded a value.
+func (e Exit[A]) IsSuccess() bool { return e.kind == success }
+
+// IsFailure reports whether the effect returned an error that is not the end of its own context.
+func (e Exit[A]) IsFailure() bool { return e.kind == failure }
+
+// IsDefect reports whether the effect, or one of its finalizers, panicked or called runtime.Goexit.
+func (e Exit[A]) IsDefect() bool { return e.kind == defect }
+
+// IsInterruption reports whether the effect failed because its context had ended.
+func (e Exit[A]) IsInterruption() bool { return e.kind == interruption }
+
+// Value returns the value of a success.
+func (e Exit[A]) Value() (A, bool) { return e.value, e.kind == success }
+
+// Err is nil for a success. Otherwise it is the failure, the error of the
+// interruption, or an error in which errors.As finds the *[Defect].
+func (e Exit[A]) Err() error { return e.err }
+
+// Match calls the function for the way in which the effect ended.
+func Match[A, B any](
+	onSuccess func(A) B,
+	onFailure func(error) B,
+	onDefect func(*Defect) B,
+	onInterruption func(error) B,
+) func(Exit[A]) B {
+	return func(e Exit[A]) B {
+		switch e.kind {
+		case success:
+			return onSuccess(e.value)
+		case defect:
+			d, _ := asDefect(e.err)
+			return onDefect(d)
+		case interruption:
+			return onInterruption(e.err)
+		default:
+			return onFailure(e.err)
+		}
+	}
+}
+
+// exitOf classifies what an effect that ran under ctx returned.
+func exitOf[A any](ctx context.Context, a A, err error) Exit[A] {
+	kind := failure
+	if err == nil {
+		kind = success
+	} else if _, ok := asDefect(err); ok {
+		kind = defect
+	} else if isInterruption(ctx, err) {
+		kind = interruption
+	}
+	return Exit[A]{kind: kind, value: a, err: err}
+}
+
+func exitDefect[A any](d *Defect) Exit[A] { return Exit[A]{kind: defect, raised: true, err: d} }
+
+func (e Exit[A]) erased() Exit[any] {
+	return Exit[any]{kind: e.kind, raised: e.raised, value: e.value, err: e.err}
+}
+
+// result ends the calling effect in the way that e says. The defect of a
+// finalizer is returned, as it was: to raise it would lose the error of the work.
+func (e Exit[A]) result() (A, error) {
+	if e.raised {
+		d, _ := asDefect(e.err)
+		d.raise()
+	}
+	return e.value, e.err
+}

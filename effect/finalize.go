@@ -1,0 +1,91 @@
+package effect
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+)
+
+// FinalizerTimeout bounds the context of one finalizer: it ends after this
+// time, but not when the context of the work ends. The runtime waits for a
+// finalizer that ignores it.
+const FinalizerTimeout = 5 * time.Second
+
+// Ensuring runs finalizer when the effect has ended, in whatever way. See [OnExit].
+func Ensuring[A any](finalizer Effect[Void]) Operator[A, A] {
+	return OnExit(func(Exit[A]) Effect[Void] { return finalizer })
+}
+
+// OnExit runs the finalizer that f makes of the exit when the effect has ended
+// with a value, an error, a panic, the end of its context or runtime.Goexit.
+//
+// The finalizer runs in the same goroutine, under a context that keeps the
+// values of the effect's but not its end, and is bounded by [FinalizerTimeout].
+// If it fails, its error is joined to the effect's, the effect's first; the
+// value is returned beside it. If it panics, the panic is joined as a *[Defect].
+func OnExit[A any](f func(Exit[A]) Effect[Void]) Operator[A, A] {
+	return func(eff Effect[A]) Effect[A] {
+		return func(ctx context.Context) (A, error) {
+			return finalize(ctx, eff, func(exit Exit[A]) error {
+				return guard(func() error { return runFinalizer(ctx, f(exit)) })
+			})
+		}
+	}
+}
+
+// finalize calls eff, and then last exactly once, however eff ends. last must not panic.
+func finalize[A any](ctx context.Context, eff Effect[A], last func(Exit[A]) error) (a A, err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		// The recovered panic is raised again from here, where the stack
+		// still holds the frames that panicked.
+		r := recover()
+		if r == nil {
+			// On the way out of runtime.Goexit nobody is left to take last's error.
+			_ = last(exitDefect[A](&Defect{Value: ErrGoexit, Stack: debug.Stack()}))
+			return
+		}
+		d := newDefect(r)
+		if failed := last(exitDefect[A](d)); failed != nil {
+			panic(&Defect{Value: d.Value, Stack: d.Stack, Finalizers: join(d.Finalizers, failed)})
+		}
+		panic(r)
+	}()
+	a, err = eff(ctx)
+	returned = true
+	return a, join(err, last(exitOf(ctx, a, err)))
+}
+
+func runFinalizer(ctx context.Context, finalizer Effect[Void]) error {
+	bounded := withTimeout(context.WithoutCancel(ctx), FinalizerTimeout)
+	defer bounded.cancel()
+	_, err := finalizer(bounded)
+	return err
+}
+
+// guard turns a panic of f into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = newDefect(r)
+		}
+	}()
+	return f()
+}
+
+// join is errors.Join without a wrapper around a single error, and without an
+// error that the first holds already: a keep-alive that was joined and the
+// release that comes later report the same loss.
+func join(first, second error) error {
+	switch {
+	case first == nil:
+		return second
+	case second == nil || errors.Is(first, second):
+		return first
+	}
+	return errors.Join(first, second)
+}

@@ -1,0 +1,223 @@
+package effect_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/effect"
+)
+
+type finalizer = func(effect.Exit[any]) effect.Effect[effect.Void]
+
+// guards are the ways to have a finalizer run after work.
+var guards = map[string]func(work effect.Effect[int], f finalizer) effect.Effect[int]{
+	"OnExit": func(work effect.Effect[int], f finalizer) effect.Effect[int] {
+		return effect.OnExit(func(e effect.Exit[int]) effect.Effect[effect.Void] { return f(erased(e)) })(work)
+	},
+	"Ensuring": func(work effect.Effect[int], f finalizer) effect.Effect[int] {
+		return effect.Ensuring[int](func(ctx context.Context) (effect.Void, error) { return f(effect.Exit[any]{})(ctx) })(work)
+	},
+	"AddFinalizer": func(work effect.Effect[int], f finalizer) effect.Effect[int] {
+		return effect.Scoped(func(s *effect.Scope) effect.Effect[int] {
+			return effect.ZipRight[effect.Void](work)(s.AddFinalizer(f))
+		})
+	},
+	"AcquireRelease": func(work effect.Effect[int], f finalizer) effect.Effect[int] {
+		return effect.Scoped(func(s *effect.Scope) effect.Effect[int] {
+			acquire := effect.AcquireRelease(effect.Succeed("r"), func(_ string, e effect.Exit[any]) effect.Effect[effect.Void] { return f(e) })
+			return effect.ZipRight[string](work)(acquire(s))
+		})
+	},
+	"AcquireUseRelease": func(work effect.Effect[int], f finalizer) effect.Effect[int] {
+		return effect.AcquireUseRelease(effect.Succeed("r"),
+			func(string) effect.Effect[int] { return work },
+			func(_ string, e effect.Exit[any]) effect.Effect[effect.Void] { return f(e) })
+	},
+}
+
+// erased is an Exit[any] of the same kind.
+func erased(e effect.Exit[int]) effect.Exit[any] {
+	if n, ok := e.Value(); ok {
+		return effect.RunExit(context.Background(), effect.Succeed[any](n))
+	}
+	if e.IsInterruption() {
+		return effect.RunExit(canceled(nil), effect.Fail[any](e.Err()))
+	}
+	return effect.RunExit(context.Background(), effect.Fail[any](e.Err()))
+}
+
+// eachGuard runs test in a bubble for each guard and each ending of its work;
+// ctx is cancelled after a second.
+func eachGuard(t *testing.T, test func(t *testing.T, ctx context.Context, guard func(finalizer) effect.Effect[int], ending string)) {
+	for name, guard := range guards {
+		for ending, work := range endings {
+			t.Run(name+" after "+ending, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					type key struct{}
+					ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), key{}, "kept"), time.Second)
+					defer cancel()
+					test(t, ctx, func(f finalizer) effect.Effect[int] {
+						return guard(work, func(e effect.Exit[any]) effect.Effect[effect.Void] {
+							return func(ctx context.Context) (effect.Void, error) {
+								assert.Equal(t, "kept", ctx.Value(key{}))
+								return f(e)(ctx)
+							}
+						})
+					}, ending)
+				})
+			})
+		}
+	}
+}
+
+func TestAFinalizerRunsOnceHoweverTheWorkEnds(t *testing.T) {
+	t.Parallel()
+	eachGuard(t, func(t *testing.T, ctx context.Context, guard func(finalizer) effect.Effect[int], ending string) {
+		runs := 0
+		o := observe(ctx, guard(func(effect.Exit[any]) effect.Effect[effect.Void] { return do(func() { runs++ }) }))
+		assert.Equal(t, 1, runs)
+		assert.Equal(t, ending == "runtime.Goexit" || ending == "a failed require", o.goexit)
+	})
+}
+
+func TestAFinalizerHasAContextThatHasNotEndedAndIsBounded(t *testing.T) {
+	t.Parallel()
+	eachGuard(t, func(t *testing.T, ctx context.Context, guard func(finalizer) effect.Effect[int], _ string) {
+		observe(ctx, guard(func(effect.Exit[any]) effect.Effect[effect.Void] {
+			return func(ctx context.Context) (none effect.Void, err error) {
+				assert.NoError(t, ctx.Err())
+				start := time.Now()
+				<-ctx.Done()
+				assert.Equal(t, effect.FinalizerTimeout, time.Since(start))
+				assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+				return none, err
+			}
+		}))
+	})
+}
+
+func TestAFinalizerIsToldHowTheWorkEnded(t *testing.T) {
+	t.Parallel()
+	eachGuard(t, func(t *testing.T, ctx context.Context, guard func(finalizer) effect.Effect[int], ending string) {
+		var got effect.Exit[any]
+		o := observe(ctx, guard(func(e effect.Exit[any]) effect.Effect[effect.Void] { got = e; return do(func() {}) }))
+		want := map[string]string{"a value": "success", "an error": "failure", "cancellation": "interruption"}[ending]
+		if want == "" {
+			want = "defect"
+		}
+		if _, untold := got.Value(); untold && want != "success" {
+			assert.Contains(t, t.Name(), "Ensuring", "whose finalizer is not told")
+			return
+		}
+		assert.Equal(t, want, kind(got))
+		if want == "failure" || want == "interruption" {
+			assert.Equal(t, o.err, got.Err())
+		}
+	})
+}
+
+func TestAFailedFinalizerNeverReplacesHowTheWorkEnded(t *testing.T) {
+	t.Parallel()
+	for name, guard := range guards {
+		failing := func(effect.Exit[any]) effect.Effect[effect.Void] { return effect.Fail[effect.Void](errClose) }
+
+		o := observe(t.Context(), guard(effect.Succeed(7), failing))
+		assert.Equal(t, 7, o.value, name, "the value stands beside the error")
+		assert.Equal(t, errClose, o.err, name)
+
+		o = observe(t.Context(), guard(effect.Fail[int](errBoom), failing))
+		require.ErrorIs(t, o.err, errBoom, name)
+		require.ErrorIs(t, o.err, errClose, name)
+		assert.Equal(t, "boom\nclose failed", o.err.Error(), name, "the work's first")
+
+		o = observe(t.Context(), guard(panicking[int](errBoom), failing))
+		d, ok := o.panicked.(*effect.Defect)
+		require.True(t, ok, name)
+		assert.Equal(t, errBoom, d.Value, name)
+		assert.Equal(t, errClose, d.Finalizers, name)
+
+		o = observe(t.Context(), guard(goexit[int], failing))
+		assert.True(t, o.goexit, name)
+	}
+}
+
+func TestAPanicKeepsItsValueWhenItsFinalizersSucceed(t *testing.T) {
+	t.Parallel()
+	value := &notFound{"x"}
+	for name, guard := range guards {
+		o := observe(t.Context(), guard(panicking[int](value), func(effect.Exit[any]) effect.Effect[effect.Void] { return do(func() {}) }))
+		assert.Same(t, value, o.panicked, name)
+	}
+}
+
+func TestAPanicOfAFinalizerIsADefectInTheError(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]finalizer{
+		"in the effect":             func(effect.Exit[any]) effect.Effect[effect.Void] { return panickingThere[effect.Void]("late") },
+		"in the function before it": func(effect.Exit[any]) effect.Effect[effect.Void] { whereItPanics("late"); return nil },
+	} {
+		for guardName, guard := range guards {
+			o := observe(t.Context(), guard(effect.Fail[int](errBoom), f))
+			require.Nil(t, o.panicked, name, guardName)
+			require.ErrorIs(t, o.err, errBoom)
+			d, ok := errors.AsType[*effect.Defect](o.err)
+			require.True(t, ok)
+			assert.Equal(t, "late", d.Value)
+			assert.Contains(t, string(d.Stack), "whereItPanics")
+
+			o = observe(t.Context(), guard(panicking[int]("early"), f))
+			d, ok = o.panicked.(*effect.Defect)
+			require.True(t, ok, name, guardName)
+			assert.Equal(t, "early", d.Value)
+			late, ok := errors.AsType[*effect.Defect](d.Finalizers)
+			require.True(t, ok)
+			assert.Equal(t, "late", late.Value)
+		}
+	}
+}
+
+func TestNoFinalizerKeepsTheOthersFromRunning(t *testing.T) {
+	t.Parallel()
+	misbehaving := map[string]effect.Effect[effect.Void]{
+		"fails":               effect.Fail[effect.Void](errClose),
+		"panics":              panicking[effect.Void]("late"),
+		"calls Goexit":        goexit[effect.Void],
+		"ignores its context": do(func() { time.Sleep(time.Hour) }),
+	}
+	for how, bad := range misbehaving {
+		for ending, work := range endings {
+			t.Run(fmt.Sprintf("that %s after %s", how, ending), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					var ran []int
+					observe(ctx, effect.Scoped(func(s *effect.Scope) effect.Effect[int] {
+						return func(ctx context.Context) (int, error) {
+							for i := range 6 {
+								_, err := s.AddFinalizer(func(effect.Exit[any]) effect.Effect[effect.Void] {
+									ran = append(ran, i)
+									if i%2 == 1 {
+										return bad
+									}
+									return do(func() {})
+								})(ctx)
+								assert.NoError(t, err)
+							}
+							return work(ctx)
+						}
+					}))
+					assert.Equal(t, []int{5, 4, 3, 2, 1, 0}, ran)
+				})
+			})
+		}
+	}
+}

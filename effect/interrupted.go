@@ -1,0 +1,50 @@
+package effect
+
+import (
+	"context"
+	"errors"
+)
+
+// Interrupted is the error of an effect that stops because ctx, which must
+// have ended, has ended. last, which may be nil, is what went wrong before.
+//
+// The error satisfies errors.Is with ctx.Err() and context.Cause(ctx), and
+// errors.As finds what last holds.
+func Interrupted(ctx context.Context, last error) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	switch {
+	case last != nil && errors.Is(last, err) && errors.Is(last, cause):
+		return last
+	case last == nil && err == cause:
+		return err
+	}
+	return &interruptedError{err: err, cause: cause, last: last}
+}
+
+type interruptedError struct {
+	err, cause, last error
+}
+
+func (e *interruptedError) Error() string {
+	msg := e.err.Error()
+	if e.cause != e.err {
+		msg += ": " + e.cause.Error()
+	}
+	if e.last != nil {
+		msg += " (before that: " + e.last.Error() + ")"
+	}
+	return msg
+}
+
+func (e *interruptedError) Unwrap() []error {
+	errs := []error{e.err, e.cause}
+	if e.last != nil {
+		errs = append(errs, e.last)
+	}
+	return errs
+}
+
+// isInterruption reports whether err stands for the end of ctx.
+func isInterruption(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
+}

@@ -1,0 +1,53 @@
+package effect
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// All runs the effects, at most concurrency of them at a time, and yields
+// their values in order. See [ForEach].
+func All[A any](concurrency int, effects ...Effect[A]) Effect[[]A] {
+	return ForEach(concurrency, func(eff Effect[A]) Effect[A] { return eff })(effects)
+}
+
+// ForEach runs the effect that f makes of each item, at most concurrency of
+// them at a time (all at once if concurrency is zero or less), and yields their
+// values in the order of the items. The first failure cancels those that run,
+// keeps the rest from starting, and is returned once all have ended. For panics
+// see [RaceFirst].
+func ForEach[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, []B] {
+	return func(items []A) Effect[[]B] {
+		return func(ctx context.Context) ([]B, error) {
+			if len(items) == 0 {
+				return []B{}, nil
+			}
+			values := make([]B, len(items))
+			var taken atomic.Int64
+			worker := func(ctx context.Context) (none Void, err error) {
+				for i := taken.Add(1) - 1; i < int64(len(items)); i = taken.Add(1) - 1 {
+					if ctx.Err() != nil {
+						return none, Interrupted(ctx, nil)
+					}
+					if values[i], err = f(items[i])(ctx); err != nil {
+						return none, err
+					}
+				}
+				return none, nil
+			}
+			n := concurrency
+			if n <= 0 || n > len(items) {
+				n = len(items)
+			}
+			workers := make([]Effect[Void], n)
+			for i := range workers {
+				workers[i] = worker
+			}
+			exit, _ := gather(ctx, workers, func(e Exit[Void]) bool { return !e.IsSuccess() })
+			if exit.IsSuccess() {
+				return values, nil
+			}
+			return nil, exit.Err()
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package effect
+
+import (
+	"context"
+)
+
+// RaceFirst runs the effects concurrently and ends as the first of them ends,
+// with a value or a failure. It cancels the others and waits for them; their
+// values and failures are dropped, so an effect that acquires something must put
+// it in a Scope. A race of no effects ends with its context.
+//
+// A panic of any of them is raised again once all have ended, as a *[Defect]
+// that has the stack of its goroutine; of several, that of the first argument.
+func RaceFirst[A any](effects ...Effect[A]) Effect[A] {
+	return func(ctx context.Context) (A, error) {
+		exit, _ := gather(ctx, effects, func(Exit[A]) bool { return true })
+		return exit.result()
+	}
+}
+
+// Race runs the effects concurrently and yields the first value. It cancels
+// the others and waits for them. If all fail, it fails with their errors, joined
+// in the order of the effects. A race of no effects ends with its context. For
+// panics and dropped values see [RaceFirst].
+func Race[A any](effects ...Effect[A]) Effect[A] {
+	return func(ctx context.Context) (none A, err error) {
+		exit, exits := gather(ctx, effects, Exit[A].IsSuccess)
+		if exit.IsSuccess() || len(effects) == 0 {
+			return exit.result()
+		}
+		for _, e := range exits {
+			err = join(err, e.Err())
+		}
+		return none, err
+	}
+}
+
+// gather runs the effects in goroutines of their own until decides says true
+// of an exit, which it returns; if it never does, the last one. It then cancels
+// the others, waits for all, and raises the defect that any of them ended with,
+// unless it is part of the error that decided.
+func gather[A any](ctx context.Context, effects []Effect[A], decides func(Exit[A]) bool) (Exit[A], []Exit[A]) {
+	if len(effects) == 0 {
+		<-ctx.Done()
+		return exitOf(ctx, *new(A), Interrupted(ctx, nil)), nil
+	}
+	racing, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	ended := make(chan *Fiber[A], len(effects))
+	fibers := make([]*Fiber[A], len(effects))
+	for i, eff := range effects {
+		f := newFiber[A](racing)
+		fibers[i] = f
+		go func() {
+			defer func() { ended <- f }()
+			f.run(eff)
+		}()
+	}
+
+	var deciding *Fiber[A]
+	decided := false
+	for range effects {
+		f := <-ended
+		if decided {
+			continue
+		}
+		deciding, decided = f, decides(f.exit) || f.exit.IsDefect()
+		if decided {
+			cancel()
+		}
+	}
+
+	exits := make([]Exit[A], len(fibers))
+	for i, f := range fibers {
+		exits[i] = f.exit
+		if f.exit.raised || f.exit.IsDefect() && f != deciding {
+			d, _ := asDefect(f.exit.err)
+			d.raise()
+		}
+	}
+	return deciding.exit, exits
+}

@@ -1,0 +1,200 @@
+package effect
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// Scope is the lifetime of resources: what is acquired in it is released when
+// it closes, last in first out. [Scoped] makes a scope and closes it; nothing
+// else can, so a resource that asks for a Scope cannot be left open.
+//
+// A Scope may be used from several goroutines. The zero Scope is of no use:
+// nothing closes it.
+type Scope struct {
+	mu     sync.Mutex
+	closed bool
+	last   *finalizer // of a list, so that a fiber that ends can take its own out
+
+	// How the scope closed, for finalizers that come too late.
+	ctx  context.Context
+	exit Exit[any]
+}
+
+type finalizer struct {
+	run        func(context.Context, Exit[any]) error
+	prev, next *finalizer
+}
+
+// ErrScopeClosed is what acquiring in a scope, or forking in it, fails with
+// once the scope has closed.
+var ErrScopeClosed = errors.New("effect: the scope has closed")
+
+// Scoped runs the effect that body makes of a new scope, and closes the scope
+// when that effect has ended: with a value, an error, a panic, the end of its
+// context or runtime.Goexit.
+//
+// Each finalizer runs exactly once, under a context that outlives the end of
+// ctx and is bounded by [FinalizerTimeout]. A finalizer that fails or panics
+// does not keep the others from running. Their errors are joined after the
+// error of the work, a panic of theirs as a *[Defect]; the work's value is
+// returned beside them. A panic of the work goes on to the caller once the
+// finalizers have run; if one of them failed, as a *[Defect] that holds both.
+func Scoped[A any](body func(*Scope) Effect[A]) Effect[A] {
+	return func(ctx context.Context) (A, error) {
+		c := newScope(ctx)
+		// body is called inside: it may use the scope before it panics.
+		return runIn(c, func(ctx context.Context) (A, error) { return body(&c.scope)(ctx) })
+	}
+}
+
+// scopeContext is a context in which Fork finds the scope for its fiber.
+type scopeContext struct {
+	context.Context
+	scope Scope
+}
+
+type scopeKey struct{}
+
+func newScope(ctx context.Context) *scopeContext { return &scopeContext{Context: ctx} }
+
+func (c *scopeContext) Value(key any) any {
+	if key == (scopeKey{}) {
+		return &c.scope
+	}
+	return c.Context.Value(key)
+}
+
+// runIn runs eff, and then closes the scope.
+func runIn[A any](c *scopeContext, eff Effect[A]) (A, error) {
+	return finalize(c, eff, func(exit Exit[A]) error { return c.scope.close(c, exit.erased()) })
+}
+
+// AddFinalizer registers what must run when the scope closes, also if the
+// context of the call has ended. In a scope that is closing or has closed, the
+// finalizer runs at once, in the calling goroutine, and AddFinalizer fails with
+// its error or its panic.
+func (s *Scope) AddFinalizer(f func(Exit[any]) Effect[Void]) Effect[Void] {
+	return func(context.Context) (Void, error) {
+		finalizing := func(ctx context.Context, exit Exit[any]) error {
+			return runFinalizer(ctx, f(exit))
+		}
+		if _, err := s.add(finalizing); err != nil {
+			return Void{}, s.runNow(finalizing)
+		}
+		return Void{}, nil
+	}
+}
+
+// AcquireRelease acquires a resource and registers its release in the scope.
+//
+// Nothing can slip between the two: if acquire yields a value, it will be
+// released, even if the context ended at that moment. Unlike Effect's
+// acquireRelease the acquisition can be interrupted while it waits; an acquire
+// that fails must leave nothing behind.
+func AcquireRelease[A any](acquire Effect[A], release func(A, Exit[any]) Effect[Void]) func(*Scope) Effect[A] {
+	return func(s *Scope) Effect[A] {
+		return func(ctx context.Context) (none A, err error) {
+			if s.isClosed() {
+				return none, ErrScopeClosed
+			}
+			a, err := acquire(ctx)
+			if err != nil {
+				return none, err
+			}
+			releasing := func(ctx context.Context, exit Exit[any]) error {
+				return runFinalizer(ctx, release(a, exit))
+			}
+			if _, err := s.add(releasing); err != nil { // closed while we acquired
+				return none, join(err, s.runNow(releasing))
+			}
+			return a, nil
+		}
+	}
+}
+
+// AcquireUseRelease runs use with a resource that is released afterwards,
+// whatever happens.
+func AcquireUseRelease[A, B any](acquire Effect[A], use Kleisli[A, B], release func(A, Exit[any]) Effect[Void]) Effect[B] {
+	return Scoped(func(s *Scope) Effect[B] {
+		return FlatMap(use)(AcquireRelease(acquire, release)(s))
+	})
+}
+
+// add registers a finalizer. It takes no context: a registration cannot be cancelled.
+func (s *Scope) add(run func(context.Context, Exit[any]) error) (*finalizer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrScopeClosed
+	}
+	f := &finalizer{run: run, prev: s.last}
+	if s.last != nil {
+		s.last.next = f
+	}
+	s.last = f
+	return f, nil
+}
+
+func (s *Scope) remove(f *finalizer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.next == nil && s.last != f {
+		return // taken out to be run
+	}
+	s.unlink(f)
+}
+
+func (s *Scope) unlink(f *finalizer) {
+	if f.prev != nil {
+		f.prev.next = f.next
+	}
+	if f.next != nil {
+		f.next.prev = f.prev
+	} else {
+		s.last = f.prev
+	}
+	f.prev, f.next = nil, nil
+}
+
+func (s *Scope) takeLast() *finalizer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.last
+	if f != nil {
+		s.unlink(f)
+	}
+	return f
+}
+
+func (s *Scope) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+func (s *Scope) close(ctx context.Context, exit Exit[any]) error {
+	s.mu.Lock()
+	s.closed, s.ctx, s.exit = true, ctx, exit
+	s.mu.Unlock()
+	return s.runAll()
+}
+
+func (s *Scope) runAll() (err error) {
+	finished := false
+	defer func() {
+		if !finished { // a finalizer called runtime.Goexit: run the others on the way out
+			_ = s.runAll()
+		}
+	}()
+	for f := s.takeLast(); f != nil; f = s.takeLast() {
+		err = join(err, s.runNow(f.run))
+	}
+	finished = true
+	return err
+}
+
+func (s *Scope) runNow(f func(context.Context, Exit[any]) error) error {
+	return guard(func() error { return f(s.ctx, s.exit) })
+}

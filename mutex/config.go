@@ -1,0 +1,129 @@
+package mutex
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+// Config says how a mutex holds and waits. The zero value is ready to use.
+type Config struct {
+	// TTL is how long the lease runs after the last refresh: the time after
+	// which others get the lock of a holder that crashed. Default 30 s; at least
+	// 1 ms and at most a year, rounded up to whole milliseconds.
+	TTL time.Duration
+
+	// RefreshInterval is the time between two refreshes of a held lease.
+	// Default TTL/3; shorter than TTL. One request to the store is given up,
+	// and perhaps repeated, after (TTL-RefreshInterval)/2, at most 2 s.
+	RefreshInterval time.Duration
+
+	// AcquireRetryInterval is the time between two tries of a waiter, if there
+	// is no AcquireRetryPolicy. Default 100 ms.
+	AcquireRetryInterval time.Duration
+
+	// AcquireRetryPolicy says when a waiter tries again; when it ends, the
+	// waiter fails with a *LockNotAcquiredError. Delays under 1 ms count as 1 ms.
+	// Default: Spaced(AcquireRetryInterval), for ever.
+	AcquireRetryPolicy schedule.Schedule
+
+	// BackingFailureRetryPolicy says when a request that the store failed to
+	// answer is sent again; when it ends, the operation fails with a
+	// *MutexBackingError. A held lease is not lost by that: its refresh starts
+	// over, until the lease has run out.
+	// Default: Spaced(100 ms), or TTL/10 if that is less, for at most one TTL.
+	BackingFailureRetryPolicy schedule.Schedule
+
+	// HolderID identifies the holder in the store. Default: a random id for
+	// each acquisition, which is nearly always right. All acquisitions under
+	// one id are the same holder: the lock does not keep them from each other,
+	// and the release of one releases all. It serves a job that resumes, after
+	// a crash, the lease that it still has.
+	HolderID string
+
+	// Observer is told what happens. Default: nobody. See LogObserver.
+	Observer Observer
+}
+
+const (
+	defaultTTL           = 30 * time.Second
+	maxTTL               = 365 * 24 * time.Hour
+	defaultRetryInterval = 100 * time.Millisecond
+	maxOperationTimeout  = 2 * time.Second
+)
+
+// settings is a Config with its defaults filled in.
+type settings struct {
+	ttl              time.Duration
+	refreshInterval  time.Duration
+	operationTimeout time.Duration // of one request
+	acquireRetry     schedule.Schedule
+	failureRetry     schedule.Schedule
+	holderID         string
+	observer         Observer
+}
+
+func (c Config) resolve() (settings, error) {
+	s := settings{
+		ttl:             orDefault(c.TTL, defaultTTL),
+		refreshInterval: c.RefreshInterval,
+		acquireRetry:    c.AcquireRetryPolicy,
+		failureRetry:    c.BackingFailureRetryPolicy,
+		holderID:        c.HolderID,
+		observer:        c.Observer,
+	}
+	if s.ttl < time.Millisecond || s.ttl > maxTTL {
+		return s, &ConfigError{"TTL", c.TTL, fmt.Sprintf("a duration from 1ms to %v, or 0 for %v", maxTTL, defaultTTL)}
+	}
+	s.ttl = roundUp(s.ttl, time.Millisecond)
+
+	s.refreshInterval = orDefault(c.RefreshInterval, s.ttl/3)
+	if s.refreshInterval <= 0 || s.refreshInterval >= s.ttl {
+		return s, &ConfigError{"RefreshInterval", c.RefreshInterval, fmt.Sprintf("a positive duration shorter than the TTL of %v, or 0 for a third of it", s.ttl)}
+	}
+	s.operationTimeout = min((s.ttl-s.refreshInterval)/2, maxOperationTimeout)
+
+	retryInterval := orDefault(c.AcquireRetryInterval, defaultRetryInterval)
+	if retryInterval < 0 {
+		return s, &ConfigError{"AcquireRetryInterval", c.AcquireRetryInterval, fmt.Sprintf("a positive duration, or 0 for %v", defaultRetryInterval)}
+	}
+	if s.acquireRetry.IsZero() {
+		s.acquireRetry = schedule.Spaced(retryInterval)
+	}
+	if s.failureRetry.IsZero() {
+		s.failureRetry = schedule.Spaced(min(100*time.Millisecond, s.ttl/10)).UpTo(s.ttl)
+	}
+	if s.observer == nil {
+		s.observer = func(Event) {}
+	}
+	return s, nil
+}
+
+// check refuses what no mutex can be made of.
+func check(b backing.Backing, key string) error {
+	if b == nil {
+		return &ConfigError{"backing", b, "a store, such as memory.New()"}
+	}
+	// The waiters of a process find their queue by its backing and key.
+	if !reflect.TypeOf(b).Comparable() {
+		return &ConfigError{"backing", fmt.Sprintf("%T", b), "a type that == can compare, such as a pointer"}
+	}
+	if key == "" {
+		return &ConfigError{"key", key, "a name that is not empty"}
+	}
+	return nil
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+func roundUp(d, unit time.Duration) time.Duration {
+	return (d + unit - 1) / unit * unit
+}

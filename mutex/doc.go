@@ -1,0 +1,39 @@
+// Package mutex is a distributed lock for effects: it runs work while one
+// holder among all the processes that share a store has the lock of a key.
+//
+// [WithLock] acquires the lock, keeps its lease alive, runs the work, and
+// releases the lock. [WithLockIfAvailable] does so only if the lock is free.
+// [Mutex.Acquire] and [Mutex.TryAcquire] hold the lock until a scope closes.
+//
+// # What is promised
+//
+//  1. WithLock succeeds only if the lease was ours for as long as the work ran:
+//     its local deadline had not passed when the work ended, and the store did
+//     not say at the release that the lock was no longer ours. Otherwise it
+//     fails with a *[LockLostError].
+//  2. The work's context is cancelled no later than that deadline, even if the
+//     store answers nothing at all; its cause is the LockLostError. WithLock
+//     then waits for the work to return.
+//  3. Whatever way the work ends (value, error, panic, cancellation,
+//     runtime.Goexit), the keep-alive is stopped and joined first; then the lock
+//     is released, under a fresh bounded context.
+//  4. An acquire that ends without the lock leaves none behind, as far as the
+//     store can be reached: what is in doubt after a lost reply is recognized
+//     by its holder id, or released.
+//  5. Waiters of one process are served first come, first served. A waiter waits
+//     for a crashed holder no longer than its lease and one retry interval.
+//  6. Fencing tokens strictly increase with every grant of a key.
+//  7. Errors of the store are *[MutexBackingError]; the caller's cancellation
+//     always satisfies errors.Is with context.Canceled or
+//     context.DeadlineExceeded.
+//
+// # What is not
+//
+// The local deadline is counted by the monotonic clock from before the request
+// was sent, so the holder gives up before the store does. But no lock with a
+// lease can stop work that does not look at its context, or a process that is
+// paused between that look and its next write. Where that matters, send the
+// fencing token of [FromContext] with each write, and let the resource refuse
+// tokens lower than the highest it has seen. What a store promises when it
+// fails over is described with each backing.
+package mutex

@@ -1,0 +1,117 @@
+package mutex
+
+import (
+	"fmt"
+	"time"
+)
+
+// LossReason says how a lease was lost.
+type LossReason string
+
+// The ways to lose a lease.
+const (
+	// Expired: the local deadline passed before a refresh succeeded.
+	Expired LossReason = "expired"
+	// Taken: the store says that another holder has the lock.
+	Taken LossReason = "taken"
+	// Gone: the store says that nobody has the lock: it was deleted, flushed,
+	// evicted, or released by hand.
+	Gone LossReason = "gone"
+)
+
+// LockLostError says that the lock was no longer ours while it was held. What
+// the work did up to then may have been done by another holder as well.
+type LockLostError struct {
+	// Key is the key of the lock.
+	Key string
+	// Holder is the holder id that had it.
+	Holder string
+	// Token is the fencing token of the lost grant.
+	Token uint64
+	// Reason says how the lock was lost.
+	Reason LossReason
+	// Cause is what the store last failed with, if that is why, or nil.
+	Cause error
+}
+
+// Tag returns "LockLostError".
+func (*LockLostError) Tag() string { return "LockLostError" }
+
+func (e *LockLostError) Error() string {
+	msg := fmt.Sprintf("lock %q was lost (%s)", e.Key, e.Reason)
+	switch e.Reason {
+	case Expired:
+		msg += ": its lease ran out before it could be refreshed"
+	case Taken:
+		msg += ": the store says that another holder has it"
+	case Gone:
+		msg += ": the store says that nobody has it"
+	}
+	if e.Cause != nil {
+		msg += ": " + e.Cause.Error()
+	}
+	return msg
+}
+
+// Unwrap returns Cause.
+func (e *LockLostError) Unwrap() error { return e.Cause }
+
+// LockNotAcquiredError says that the acquire retry policy ended before the
+// lock was free. Nothing is held.
+type LockNotAcquiredError struct {
+	// Key is the key of the lock.
+	Key string
+	// Waited is the time from the call to the end of the policy.
+	Waited time.Duration
+}
+
+// Tag returns "LockNotAcquiredError".
+func (*LockNotAcquiredError) Tag() string { return "LockNotAcquiredError" }
+
+func (e *LockNotAcquiredError) Error() string {
+	return fmt.Sprintf("lock %q was not acquired: others had it for the %v that the retry policy allows", e.Key, e.Waited)
+}
+
+// MutexBackingError says that the store failed to answer an operation, also
+// when it was repeated as the policy says.
+//
+//nolint:revive // the name is the one that users of the original match on
+type MutexBackingError struct {
+	// Operation is tryAcquire, refresh, release, isLocked or getHolder.
+	Operation string
+	// Key is the key of the lock.
+	Key string
+	// Cause is the error of the store.
+	Cause error
+}
+
+// Tag returns "MutexBackingError".
+func (*MutexBackingError) Tag() string { return "MutexBackingError" }
+
+func (e *MutexBackingError) Error() string {
+	return fmt.Sprintf("the store failed to answer %s of lock %q: %v", e.Operation, e.Key, e.Cause)
+}
+
+// Unwrap returns Cause.
+func (e *MutexBackingError) Unwrap() error { return e.Cause }
+
+// ConfigError says what is wrong with the arguments of New.
+type ConfigError struct {
+	// Field is the name of the argument, or of the field of Config.
+	Field string
+	// Value is what it was.
+	Value any
+	// Want says what would be right.
+	Want string
+}
+
+// Tag returns "ConfigError".
+func (*ConfigError) Tag() string { return "ConfigError" }
+
+func (e *ConfigError) Error() string {
+	value := fmt.Sprintf("%v", e.Value)
+	if s, ok := e.Value.(string); ok {
+		value = fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprintf("mutex: %s is %s, want %s", e.Field, value, e.Want)
+}

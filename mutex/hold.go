@@ -1,0 +1,90 @@
+package mutex
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/effectlock/effectlock/effect"
+)
+
+// KeepAlive is a held lock: the fiber that refreshes its lease. The fiber
+// fails with a *[LockLostError] when the lock is lost, and is interrupted when
+// the scope of the lock closes. Interrupting it earlier ends the refreshing, not
+// the lock, which is then lost when its lease runs out.
+type KeepAlive struct {
+	*effect.Fiber[effect.Never]
+	lease *lease
+}
+
+// HolderID returns the id under which the store knows this holder.
+func (k *KeepAlive) HolderID() string { return k.lease.claim.Holder }
+
+// Token returns the fencing token of the grant, 0 if the store does not fence.
+func (k *KeepAlive) Token() uint64 { return k.lease.token }
+
+// hold acquires the lock and keeps it alive until the scope closes. The scope
+// then ends what was registered last first: it stops and joins the keep-alive,
+// and only then releases the lock.
+func (m *Mutex) hold(ctx context.Context, s *effect.Scope, acquire effect.Effect[*lease]) (*KeepAlive, error) {
+	l, err := effect.AcquireRelease(acquire, (*lease).end)(s)(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fiber, err := effect.ForkIn[effect.Never](s)(l.keepAlive)(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &KeepAlive{fiber, l}, nil
+}
+
+// during runs work under a context that ends when the lock is lost.
+func during[A any](ctx context.Context, lock *KeepAlive, work effect.Effect[A]) (A, error) {
+	held, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	lock.lease.cancelOnLoss(cancel)
+
+	a, err := work(context.WithValue(held, keepAliveKey{}, lock))
+	return a, verdict(ctx, err, lock.lease.lossBy(time.Now()))
+}
+
+type keepAliveKey struct{}
+
+// FromContext returns the lock under which work runs: inside [WithLock] and
+// its kin, the innermost one.
+func FromContext(ctx context.Context) (*KeepAlive, bool) {
+	k, ok := ctx.Value(keepAliveKey{}).(*KeepAlive)
+	return k, ok
+}
+
+// verdict is the error of work that ended with err under a lock that was lost,
+// or not.
+func verdict(ctx context.Context, err error, lost *LockLostError) error {
+	switch {
+	case lost == nil:
+		return err
+	case err == nil:
+		return lost
+	case ctx.Err() == nil && errors.Is(err, context.Canceled):
+		// We cancelled the work. To a caller that did not, context.Canceled
+		// would look like an orderly end.
+		return &cancelledByLoss{lost, err}
+	}
+	return errors.Join(err, lost)
+}
+
+// cancelledByLoss is a loss that mentions what the work failed with when it
+// was cancelled for it.
+type cancelledByLoss struct {
+	*LockLostError
+	work error
+}
+
+func (e *cancelledByLoss) Error() string {
+	lost := e.LockLostError.Error()
+	// An interrupted work tells the cause itself; once is enough.
+	return lost + "; the work was cancelled: " + strings.ReplaceAll(e.work.Error(), lost, "the lock was lost")
+}
+
+func (e *cancelledByLoss) Unwrap() error { return e.LockLostError }

@@ -1,0 +1,127 @@
+package mutex
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/backing/memory"
+)
+
+func TestALeaseIsReliedOnForALittleLessThanItsTTL(t *testing.T) {
+	t.Parallel()
+	for ttl, want := range map[time.Duration]time.Duration{
+		time.Millisecond:       890 * time.Microsecond,
+		10 * time.Millisecond:  8900 * time.Microsecond,
+		100 * time.Millisecond: 98 * time.Millisecond,
+		time.Second:            989 * time.Millisecond,
+		30 * time.Second:       29699 * time.Millisecond,
+	} {
+		assert.Equal(t, want, validity(ttl), "of %v", ttl)
+	}
+}
+
+// The timer may be late, when the process is starved: the clock alone decides.
+func TestALeaseIsLostByTheClockThoughItsTimerNeverFires(t *testing.T) {
+	t.Parallel()
+	m, err := New(memory.New(), "k", Config{})
+	require.NoError(t, err)
+	start := time.Now()
+	newStopped := func() *lease {
+		l := newLease(m, backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}, 1, start, start)
+		l.timer.Stop()
+		return l
+	}
+	end := start.Add(validity(m.ttl))
+
+	l := newStopped()
+	assert.Nil(t, l.lossBy(end.Add(-1)))
+	lost := l.lossBy(end)
+	require.NotNil(t, lost)
+	assert.Equal(t, Expired, lost.Reason)
+	assert.Same(t, lost, l.lossBy(start), "lost once, lost for good")
+
+	l = newStopped()
+	l.deadline = time.Now()
+	l.extend(time.Now())
+	assert.NotNil(t, l.lossBy(start), "a refresh that was answered after the deadline is too late")
+
+	l = newStopped()
+	assert.Nil(t, l.settle(end.Add(-1)))
+	assert.Nil(t, l.lossBy(end), "what is being released no longer expires")
+}
+
+func TestAWorkIsCancelledThoughTheLockWasLostBeforeItBegan(t *testing.T) {
+	t.Parallel()
+	m, err := New(memory.New(), "k", Config{})
+	require.NoError(t, err)
+	l := newLease(m, backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}, 1, time.Now(), time.Now())
+	l.lose(Taken, nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	l.cancelOnLoss(cancel)
+	assert.Equal(t, l.lost, context.Cause(ctx))
+}
+
+func TestVerdict(t *testing.T) {
+	t.Parallel()
+	lost, errWork := &LockLostError{Key: "k", Reason: Expired}, errors.New("work")
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		name                       string
+		ctx                        context.Context
+		work                       error
+		lost                       *LockLostError
+		isWork, isLost, isCanceled bool
+	}{
+		{"success", t.Context(), nil, nil, false, false, false},
+		{"failure", t.Context(), errWork, nil, true, false, false},
+		{"loss", t.Context(), nil, lost, false, true, false},
+		{"failure and loss", t.Context(), errWork, lost, true, true, false},
+		{"cancelled by the loss", t.Context(), context.Canceled, lost, false, true, false},
+		{"cancelled by the caller", cancelled, context.Canceled, nil, false, false, true},
+		{"cancelled by the caller, and lost", cancelled, context.Canceled, lost, false, true, true},
+		{"success as the caller cancels", cancelled, nil, nil, false, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			err := verdict(c.ctx, c.work, c.lost)
+			assert.Equal(t, c.isWork, errors.Is(err, errWork))
+			assert.Equal(t, c.isCanceled, errors.Is(err, context.Canceled))
+			var l *LockLostError
+			assert.Equal(t, c.isLost, errors.As(err, &l))
+			assert.Equal(t, c.isWork || c.isLost || c.isCanceled, err != nil)
+		})
+	}
+}
+
+func TestALineIsForgottenWithTheLastMutexOfItsLock(t *testing.T) {
+	store := memory.New()
+	k := lock{store, "k"}
+	isOpen := func() bool {
+		lines.mu.Lock()
+		defer lines.mu.Unlock()
+		_, ok := lines.open[k]
+		return ok
+	}
+	a, err := New(store, "k", Config{})
+	require.NoError(t, err)
+	b, err := New(store, "k", Config{TTL: time.Second})
+	require.NoError(t, err)
+	other, err := New(store, "another", Config{})
+	require.NoError(t, err)
+	assert.Same(t, a.line, b.line)
+	assert.NotSame(t, a.line, other.line)
+
+	runtime.GC()
+	assert.True(t, isOpen(), "it is in use")
+	runtime.KeepAlive(a)
+	runtime.KeepAlive(b)
+	assert.Eventually(t, func() bool { runtime.GC(); return !isOpen() }, 10*time.Second, time.Millisecond)
+}

@@ -1,0 +1,136 @@
+package mutex
+
+import (
+	"context"
+
+	"github.com/IBM/fp-go/v2/option"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+)
+
+// Mutex is the lock of one key in one store. All mutexes of that key and store
+// are the same lock, so it may be made once or anew for each use. It is safe for
+// concurrent use, and not reentrant.
+type Mutex struct {
+	store backing.Backing
+	key   string
+	line  *line
+	settings
+}
+
+// New makes a mutex. It sends nothing to the store. It fails with a
+// *[ConfigError] that names the argument that is wrong.
+func New(b backing.Backing, key string, c Config) (*Mutex, error) {
+	if err := check(b, key); err != nil {
+		return nil, err
+	}
+	s, err := c.resolve()
+	if err != nil {
+		return nil, err
+	}
+	return &Mutex{store: b, key: key, line: lineOf(b, key), settings: s}, nil
+}
+
+// Make is [New] as an effect that is still to be given its backing.
+func Make(key string, c Config) func(backing.Backing) effect.Effect[*Mutex] {
+	return func(b backing.Backing) effect.Effect[*Mutex] {
+		return func(context.Context) (*Mutex, error) { return New(b, key, c) }
+	}
+}
+
+// Key returns the key of the lock.
+func (m *Mutex) Key() string { return m.key }
+
+// IsLocked reports whether any holder has the lock. The answer may be out of
+// date when it arrives: it is for people, never for deciding to work.
+func (m *Mutex) IsLocked(ctx context.Context) (bool, error) {
+	return ask(ctx, m, "isLocked", func(ctx context.Context) (bool, error) {
+		return m.store.IsLocked(ctx, m.key)
+	})
+}
+
+// Holder returns the id of the holder that has the lock, None if nobody has.
+// As with IsLocked, the answer may be out of date.
+func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
+	return ask(ctx, m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
+		return m.store.GetHolder(ctx, m.key)
+	})
+}
+
+// WithLock runs work while it holds the lock, for which it waits as
+// AcquireRetryPolicy says. The package documentation has what it promises.
+//
+// The work runs in the calling goroutine. Its context ends when the caller's
+// does, or when the lock is lost; fibers that it forks end before the lock is
+// released. If the lock is lost, or the release fails, after the work has
+// yielded a value, the value is returned beside the error.
+//
+// It fails with *[LockNotAcquiredError], *[LockLostError], *[MutexBackingError],
+// the context's error, or the work's.
+func WithLock[A any](m *Mutex, work effect.Effect[A]) effect.Effect[A] {
+	return effect.Scoped(func(s *effect.Scope) effect.Effect[A] {
+		return func(ctx context.Context) (none A, err error) {
+			lock, err := m.hold(ctx, s, m.wait)
+			if err != nil {
+				return none, err
+			}
+			return during(ctx, lock, work)
+		}
+	})
+}
+
+// Locked is [WithLock] for pipelines.
+func Locked[A any](m *Mutex) effect.Operator[A, A] {
+	return func(work effect.Effect[A]) effect.Effect[A] { return WithLock(m, work) }
+}
+
+// WithLockIfAvailable runs work as [WithLock] does if the lock is free, and
+// otherwise yields None at once. A lock that is free may be taken before those
+// who wait for it.
+func WithLockIfAvailable[A any](m *Mutex, work effect.Effect[A]) effect.Effect[option.Option[A]] {
+	return effect.Scoped(func(s *effect.Scope) effect.Effect[option.Option[A]] {
+		return func(ctx context.Context) (option.Option[A], error) {
+			lock, err := m.hold(ctx, s, m.try)
+			if err == errNotFree {
+				return option.None[A](), nil
+			}
+			if err != nil {
+				return option.None[A](), err
+			}
+			return effect.Map(option.Some[A])(func(ctx context.Context) (A, error) {
+				return during(ctx, lock, work)
+			})(ctx)
+		}
+	})
+}
+
+// LockedIfAvailable is [WithLockIfAvailable] for pipelines.
+func LockedIfAvailable[A any](m *Mutex) effect.Operator[A, option.Option[A]] {
+	return func(work effect.Effect[A]) effect.Effect[option.Option[A]] { return WithLockIfAvailable(m, work) }
+}
+
+// Acquire waits for the lock and holds it until the scope closes. It fails as
+// [WithLock] does.
+//
+// Nothing but the keep-alive fiber that it yields says when the lock is lost:
+// join it, or race the work against it. A scope in which a lock was lost fails
+// with the *[LockLostError] when it closes, even if nobody looked.
+func (m *Mutex) Acquire(s *effect.Scope) effect.Effect[*KeepAlive] {
+	return func(ctx context.Context) (*KeepAlive, error) { return m.hold(ctx, s, m.wait) }
+}
+
+// TryAcquire is [Mutex.Acquire] for a lock that is free, and otherwise yields
+// None at once.
+func (m *Mutex) TryAcquire(s *effect.Scope) effect.Effect[option.Option[*KeepAlive]] {
+	return func(ctx context.Context) (option.Option[*KeepAlive], error) {
+		lock, err := m.hold(ctx, s, m.try)
+		if err == errNotFree {
+			return option.None[*KeepAlive](), nil
+		}
+		if err != nil {
+			return option.None[*KeepAlive](), err
+		}
+		return option.Some(lock), nil
+	}
+}

@@ -1,0 +1,74 @@
+package mutex
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Observer is told what happens to locks. It is called by the goroutine to
+// which it happens, so it must be quick, must not panic, and must be safe for
+// concurrent use.
+type Observer func(Event)
+
+// Event is one thing that happened. Fields that do not belong to its Kind are zero.
+type Event struct {
+	// Kind says what happened.
+	Kind EventKind
+	// Key is the key of the lock.
+	Key string
+	// Holder is the holder id of the acquisition.
+	Holder string
+	// Token is the fencing token, once there is one.
+	Token uint64
+	// Elapsed is how long the acquisition waited (Acquired, NotAcquired), or
+	// how long the lock was held (Released, Lost).
+	Elapsed time.Duration
+	// Err is the error of the store (BackingFailed), or the *LockLostError (Lost).
+	Err error
+}
+
+// EventKind names what an [Event] is about.
+type EventKind string
+
+// What an observer is told.
+const (
+	// Acquired: a lock was granted.
+	Acquired EventKind = "acquired"
+	// Waiting: the lock was not free at the first try, and the caller waits.
+	Waiting EventKind = "waiting"
+	// NotAcquired: the policy of a waiter ended, or its caller left.
+	NotAcquired EventKind = "not acquired"
+	// Released: the store freed the lock.
+	Released EventKind = "released"
+	// Lost: the lock was lost while it was held.
+	Lost EventKind = "lost"
+	// BackingFailed: one request to the store failed; it may be repeated.
+	BackingFailed EventKind = "backing failed"
+)
+
+// LogObserver writes events to a logger: losses as errors, failures of the
+// store as warnings, the rest for debugging. It does not log holder ids: who
+// knows one can release the lock.
+func LogObserver(log *slog.Logger) Observer {
+	return func(e Event) {
+		level := slog.LevelDebug
+		switch e.Kind {
+		case Lost:
+			level = slog.LevelError
+		case BackingFailed:
+			level = slog.LevelWarn
+		}
+		attrs := []slog.Attr{slog.String("key", e.Key)}
+		if e.Token != 0 {
+			attrs = append(attrs, slog.Uint64("token", e.Token))
+		}
+		if e.Elapsed != 0 {
+			attrs = append(attrs, slog.Duration("elapsed", e.Elapsed))
+		}
+		if e.Err != nil {
+			attrs = append(attrs, slog.Any("error", e.Err))
+		}
+		log.LogAttrs(context.Background(), level, "lock "+string(e.Kind), attrs...)
+	}
+}

@@ -1,0 +1,195 @@
+package mutex_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+// Promise 4: an acquire that ends without the lock leaves none behind.
+
+// acquiring are the ways to acquire; the work is never reached where they fail.
+var acquiring = map[string]func(*mutex.Mutex) effect.Effect[bool]{
+	"WithLock": func(m *mutex.Mutex) effect.Effect[bool] {
+		return mutex.WithLock(m, effect.Succeed(true))
+	},
+	"WithLockIfAvailable": func(m *mutex.Mutex) effect.Effect[bool] {
+		return effect.Map(option.IsSome[bool])(mutex.WithLockIfAvailable(m, effect.Succeed(true)))
+	},
+	"Acquire": func(m *mutex.Mutex) effect.Effect[bool] {
+		return effect.Scoped(func(s *effect.Scope) effect.Effect[bool] {
+			return effect.As[*mutex.KeepAlive](true)(m.Acquire(s))
+		})
+	},
+	"TryAcquire": func(m *mutex.Mutex) effect.Effect[bool] {
+		return effect.Scoped(func(s *effect.Scope) effect.Effect[bool] {
+			return effect.Map(option.IsSome[*mutex.KeepAlive])(m.TryAcquire(s))
+		})
+	},
+}
+
+func eachWayToAcquire(t *testing.T, test func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool])) {
+	for name, acquire := range acquiring {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, acquire) })
+		})
+	}
+}
+
+func TestPromise4_AnAcquireThatIsCancelledInFlightLeavesNoLock(t *testing.T) {
+	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
+		s := newStore()
+		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+			grant, err := s.real().TryAcquire(ctx, c) // applied, but the reply is lost
+			require.True(t, option.IsSome(grant))
+			require.NoError(t, err)
+			return option.None[backing.Grant](), hang(ctx)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := acquire(newMutex(t, s, mutex.Config{}))(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(began))
+		s.requireFree(t)
+	})
+}
+
+func TestPromise4_AGrantToACallerWhoHasLeftIsGivenBack(t *testing.T) {
+	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
+		s := newStore()
+		ctx, cancel := context.WithCancel(t.Context())
+		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+			grant, err := s.real().TryAcquire(ctx, c)
+			cancel()
+			return grant, err
+		}
+		_, err := acquire(newMutex(t, s, mutex.Config{}))(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		s.requireFree(t)
+	})
+}
+
+func TestPromise4_NothingIsSentForACallerWhoLeftBefore(t *testing.T) {
+	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
+		s := newStore()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := acquire(newMutex(t, s, mutex.Config{}))(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Empty(t, s.calls)
+	})
+}
+
+func TestPromise4_ALostReplyIsRecognizedByTheNextTry(t *testing.T) {
+	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
+		s := newStore()
+		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+			grant, err := s.real().TryAcquire(ctx, c)
+			if s.called("tryAcquire") == 1 {
+				return option.None[backing.Grant](), hang(ctx)
+			}
+			return grant, err
+		}
+		acquired, err := acquire(newMutex(t, s, mutex.Config{}))(t.Context())
+		require.NoError(t, err)
+		require.True(t, acquired)
+		require.Equal(t, 2, s.called("tryAcquire"))
+		s.requireFree(t)
+	})
+}
+
+func TestPromise4_AStoreThatFailsAfterApplyingLeavesNoLock(t *testing.T) {
+	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
+		s := newStore()
+		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+			_, err := s.real().TryAcquire(ctx, c)
+			return option.None[backing.Grant](), errors.Join(err, errStore)
+		}
+		_, err := acquire(newMutex(t, s, mutex.Config{}))(t.Context())
+		require.ErrorIs(t, err, errStore)
+		s.requireFree(t)
+	})
+}
+
+func TestPromise4_AGrantThatComesTooLateIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+			grant, err := s.real().TryAcquire(ctx, c)
+			time.Sleep(c.TTL) // the store ignores the end of the request
+			return grant, err
+		}
+		m := newMutex(t, s, mutex.Config{TTL: time.Second, BackingFailureRetryPolicy: schedule.Stop()})
+		_, err := mutex.WithLockIfAvailable(m, effect.Succeed(42))(t.Context())
+		var timeout *effect.TimeoutError
+		require.ErrorAs(t, err, &timeout)
+		s.requireFree(t)
+	})
+}
+
+func TestPromise4_TheCleanUpIsBoundedAndItsFailureTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.tryAcquire = func(ctx context.Context, _ backing.Claim) (option.Option[backing.Grant], error) {
+			return option.None[backing.Grant](), hang(ctx)
+		}
+		s.release = func(ctx context.Context, _, _ string) (bool, error) { return false, hang(ctx) }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(42))(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		var failed *mutex.MutexBackingError
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, "release", failed.Operation)
+		assert.Equal(t, time.Second+effect.FinalizerTimeout, time.Since(began))
+	})
+}
+
+func TestPromise4_AWaiterWhoGivesUpLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.take(t)
+		m := newMutex(t, s, mutex.Config{AcquireRetryPolicy: schedule.Spaced(time.Second).Intersect(schedule.Recurs(3))})
+		began := time.Now()
+		_, err := mutex.WithLock(m, effect.Succeed(42))(t.Context())
+		var refused *mutex.LockNotAcquiredError
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, 3*time.Second, time.Since(began))
+		assert.Equal(t, 3*time.Second, refused.Waited)
+		assert.Equal(t, key, refused.Key)
+		assert.Equal(t, 4, s.called("tryAcquire"))
+
+		holder, err := m.Holder(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, option.Some("somebody else"), holder)
+	})
+}
+
+func TestPromise4_AScopeThatHasClosedHoldsNoLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		m := newMutex(t, s, mutex.Config{})
+		var closed *effect.Scope
+		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[int] {
+			closed = scope
+			return effect.Succeed(1)
+		})(t.Context())
+		require.NoError(t, err)
+		_, err = m.Acquire(closed)(t.Context())
+		require.ErrorIs(t, err, effect.ErrScopeClosed)
+		s.requireFree(t)
+	})
+}

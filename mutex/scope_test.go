@@ -1,0 +1,205 @@
+package mutex_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/mutex"
+)
+
+func TestAnAcquiredLockIsHeldUntilItsScopeCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		m := newMutex(t, s, mutex.Config{})
+		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[int] {
+			return func(ctx context.Context) (int, error) {
+				// The timeout on the acquisition does not end the keep-alive.
+				lock, err := effect.Timeout[*mutex.KeepAlive](time.Second)(m.Acquire(scope))(ctx)
+				require.NoError(t, err)
+				time.Sleep(3 * ttl)
+
+				holder, err := m.Holder(ctx)
+				require.NoError(t, err)
+				assert.Equal(t, option.Some(lock.HolderID()), holder)
+				locked, err := m.IsLocked(ctx)
+				require.NoError(t, err)
+				assert.True(t, locked)
+				assert.NotZero(t, lock.Token())
+				assert.True(t, option.IsNone(lock.Poll()), "the keep-alive runs")
+
+				busy, err := m.TryAcquire(scope)(ctx)
+				require.NoError(t, err)
+				assert.True(t, option.IsNone(busy), "a mutex is not reentrant")
+				return 0, nil
+			}
+		})(t.Context())
+		require.NoError(t, err)
+		s.requireFree(t)
+		locked, err := m.IsLocked(t.Context())
+		require.NoError(t, err)
+		assert.False(t, locked)
+	})
+}
+
+func TestTryAcquireHoldsALockThatIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		m := newMutex(t, s, mutex.Config{})
+		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[int] {
+			return func(ctx context.Context) (int, error) {
+				lock, err := m.TryAcquire(scope)(ctx)
+				require.NoError(t, err)
+				require.True(t, option.IsSome(lock))
+				time.Sleep(3 * ttl)
+				locked, err := m.IsLocked(ctx)
+				assert.True(t, locked)
+				return 0, err
+			}
+		})(t.Context())
+		require.NoError(t, err)
+		s.requireFree(t)
+	})
+}
+
+func TestJoiningTheKeepAliveShowsTheLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		m := newMutex(t, s, mutex.Config{})
+		workEnded := false
+		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {
+			return func(ctx context.Context) (effect.Void, error) {
+				lock, err := m.Acquire(scope)(ctx)
+				require.NoError(t, err)
+				s.drop(t)
+				work := effect.Ensuring[effect.Void](func(context.Context) (effect.Void, error) {
+					workEnded = true
+					return effect.Void{}, nil
+				})(sleep(time.Hour))
+				return effect.RaceFirst(work, effect.Absurd[effect.Void](lock.Join()))(ctx)
+			}
+		})(t.Context())
+		lost := requireLost(t, err, mutex.Gone)
+		assert.True(t, workEnded)
+		assert.Equal(t, lost.Error(), err.Error(), "said once")
+	})
+}
+
+func TestAScopeInWhichALockWasLostFailsThoughNobodyLooked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		m := newMutex(t, s, mutex.Config{})
+		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[int] {
+			return func(ctx context.Context) (int, error) {
+				_, err := m.Acquire(scope)(ctx)
+				s.drop(t)
+				time.Sleep(ttl)
+				return 42, err
+			}
+		})(t.Context())
+		requireLost(t, err, mutex.Gone)
+	})
+}
+
+func TestWithLockIfAvailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		m := newMutex(t, s, mutex.Config{})
+		nested := func(ctx context.Context) (option.Option[int], error) {
+			return mutex.LockedIfAvailable[int](m)(effect.Succeed(1))(ctx)
+		}
+		inner, err := mutex.LockedIfAvailable[option.Option[int]](m)(nested)(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, option.Some(option.None[int]()), inner, "free outside, held inside")
+
+		_, err = mutex.WithLockIfAvailable(m, effect.Fail[int](errWork))(t.Context())
+		require.ErrorIs(t, err, errWork)
+		s.requireFree(t)
+	})
+}
+
+func TestLockedIsWithLockForPipelines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMutex(t, newStore(), mutex.Config{})
+		id, err := mutex.Locked[string](m)(holderID)(t.Context())
+		require.NoError(t, err)
+		assert.NotEmpty(t, id)
+	})
+}
+
+func TestFromContextIsTheInnermostLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		outer := newMutex(t, s, mutex.Config{HolderID: "outer"})
+		inner, err := mutex.New(s, "another key", mutex.Config{HolderID: "inner"})
+		require.NoError(t, err)
+		_, err = mutex.WithLock(outer, func(ctx context.Context) (int, error) {
+			id, err := mutex.WithLock(inner, holderID)(ctx)
+			require.NoError(t, err)
+			assert.Equal(t, "inner", id)
+			id, err = holderID(ctx)
+			assert.Equal(t, "outer", id)
+			return 0, err
+		})(t.Context())
+		require.NoError(t, err)
+		_, ok := mutex.FromContext(t.Context())
+		assert.False(t, ok)
+	})
+}
+
+func TestTheLossOfAnOuterLockEndsTheInnerWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		outer := newMutex(t, s, mutex.Config{})
+		innerStore := newStore()
+		inner := newMutex(t, innerStore, mutex.Config{})
+		recovered := false
+		_, err := mutex.WithLock(outer, func(ctx context.Context) (effect.Void, error) {
+			s.drop(t)
+			// Recovering inside, where the work has been cancelled, is no way to go on.
+			return effect.CatchAll(func(error) effect.Effect[effect.Void] {
+				recovered = true
+				return effect.Succeed(effect.Void{})
+			})(mutex.WithLock(inner, sleep(time.Hour)))(ctx)
+		})(t.Context())
+		requireLost(t, err, mutex.Gone)
+		assert.False(t, recovered)
+		innerStore.requireFree(t)
+
+		var lost *mutex.LockLostError
+		require.ErrorAs(t, err, &lost)
+		_, err = effect.CatchTag(func(e *mutex.LockLostError) effect.Effect[string] {
+			return effect.Succeed(e.Key)
+		})(effect.Fail[string](err))(t.Context())
+		require.NoError(t, err, "outside it can be recovered from")
+	})
+}
+
+func TestALockedEffectMayRunManyTimesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inside, runs := 0, 0
+		locked := mutex.WithLock(newMutex(t, newStore(), mutex.Config{}), func(ctx context.Context) (effect.Void, error) {
+			inside++
+			runs++
+			defer func() { inside-- }()
+			if inside != 1 {
+				return effect.Void{}, errors.New("two holders at once")
+			}
+			return sleep(time.Second)(ctx)
+		})
+		many := make([]effect.Effect[effect.Void], 20)
+		for i := range many {
+			many[i] = effect.ZipRight[effect.Void](locked)(locked)
+		}
+		_, err := effect.All(0, many...)(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 40, runs)
+	})
+}

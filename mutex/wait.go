@@ -1,0 +1,111 @@
+package mutex
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+// minPoll keeps a policy without delays from flooding the store.
+const minPoll = time.Millisecond
+
+// errNotFree is how an attempt says that another holder has the lock.
+var errNotFree = errors.New("another holder has the lock")
+
+// request is a claim, and when it was made.
+type request struct {
+	backing.Claim
+	arrived time.Time
+}
+
+// wait acquires the lock, for which it may have to wait.
+func (m *Mutex) wait(ctx context.Context) (*lease, error) { return m.acquire(ctx, m.inTurn) }
+
+// try acquires the lock if it is free, and else fails with errNotFree.
+func (m *Mutex) try(ctx context.Context) (*lease, error) { return m.acquire(ctx, m.attempt) }
+
+func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) (*lease, error)) (*lease, error) {
+	if ctx.Err() != nil {
+		return nil, effect.Interrupted(ctx, nil)
+	}
+	r := request{backing.Claim{Key: m.key, Holder: m.holderID, TTL: m.ttl}, time.Now()}
+	if r.Holder == "" {
+		r.Holder = rand.Text()
+	}
+	l, err := how(ctx, r)
+	if err != nil {
+		m.observer(Event{Kind: NotAcquired, Key: m.key, Holder: r.Holder, Elapsed: time.Since(r.arrived), Err: err})
+		return nil, err
+	}
+	m.observer(Event{Kind: Acquired, Key: m.key, Holder: r.Holder, Token: l.token, Elapsed: l.granted.Sub(r.arrived)})
+	return l, nil
+}
+
+// inTurn acquires the lock in turn with the other waiters of this process:
+// only the first in line asks the store. It asks when it comes first, when a
+// holder of this process lets go, and when its policy says so.
+func (m *Mutex) inTurn(ctx context.Context, r request) (*lease, error) {
+	place := m.line.join()
+	defer place.leave()
+
+	var policy *schedule.Driver
+	var poll time.Time // when the policy next says so
+	for {
+		if place.isFirst() {
+			if l, err := m.attempt(ctx, r); err != errNotFree {
+				return l, err
+			}
+		}
+		if policy == nil {
+			policy = m.acquireRetry.Driver()
+			m.observer(Event{Kind: Waiting, Key: m.key, Holder: r.Holder})
+		}
+		if now := time.Now(); !now.Before(poll) {
+			refused := &LockNotAcquiredError{Key: m.key, Waited: now.Sub(r.arrived)}
+			delay, ok := policy.Next(now, refused)
+			if !ok {
+				return nil, refused
+			}
+			poll = now.Add(max(delay, minPoll))
+		}
+		if err := place.sleepUntil(ctx, poll); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// attempt asks the store for the lock once; more often only if the store fails
+// to answer. What it cannot use it gives back: an outcome that is unknown, or a
+// grant to a caller who has left.
+func (m *Mutex) attempt(ctx context.Context, r request) (*lease, error) {
+	var start time.Time
+	answer, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (option.Option[backing.Grant], error) {
+		start = time.Now()
+		return m.store.TryAcquire(ctx, r.Claim)
+	})
+	grant, granted := option.Unwrap(answer)
+	switch {
+	case err == nil && !granted:
+		return nil, errNotFree
+	case err == nil && ctx.Err() == nil:
+		return newLease(m, r.Claim, grant.Token, start, time.Now()), nil
+	}
+
+	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), effect.FinalizerTimeout)
+	defer cancel()
+	_, failed := m.release(cleaning, r.Claim)
+	if ctx.Err() != nil {
+		err = effect.Interrupted(ctx, err)
+	}
+	if failed != nil {
+		err = errors.Join(err, failed)
+	}
+	return nil, err
+}
