@@ -78,7 +78,7 @@ func (c Config) resolve() (settings, error) {
 	if s.ttl < time.Millisecond || s.ttl > maxTTL {
 		return s, &ConfigError{"TTL", c.TTL, fmt.Sprintf("a duration from 1ms to %v, or 0 for %v", maxTTL, defaultTTL)}
 	}
-	s.ttl = roundUp(s.ttl, time.Millisecond)
+	s.ttl = (s.ttl + time.Millisecond - 1).Truncate(time.Millisecond)
 
 	s.refreshInterval = orDefault(c.RefreshInterval, s.ttl/3)
 	if s.refreshInterval <= 0 || s.refreshInterval >= s.ttl {
@@ -122,8 +122,4 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 		return otherwise
 	}
 	return d
-}
-
-func roundUp(d, unit time.Duration) time.Duration {
-	return (d + unit - 1) / unit * unit
 }

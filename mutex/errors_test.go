@@ -61,7 +61,8 @@ func TestTheReasonOfALossIsAskedForButNotInsistedOn(t *testing.T) {
 			s.take(t)
 			return sleep(time.Hour)(ctx)
 		})(t.Context())
-		lost := requireLost(t, err, mutex.Gone)
+		requireLost(t, err, mutex.Gone)
+		lost := asLost(t, err)
 		assert.ErrorIs(t, lost, errStore, "who has it could not be found out")
 	})
 }

@@ -38,7 +38,7 @@ func validity(ttl time.Duration) time.Duration {
 // newLease watches over a grant whose request was sent at start, and answered now.
 func newLease(m *Mutex, claim backing.Claim, token uint64, start, now time.Time) *lease {
 	l := &lease{m: m, claim: claim, token: token, granted: now, deadline: start.Add(validity(claim.TTL))}
-	l.timer = time.AfterFunc(l.deadline.Sub(now), func() { l.lossBy(time.Now()) })
+	l.timer = time.AfterFunc(l.deadline.Sub(now), func() { _ = l.lossBy(time.Now()) })
 	return l
 }
 

@@ -2,6 +2,7 @@ package mutex
 
 import (
 	"context"
+	"errors"
 
 	"github.com/IBM/fp-go/v2/option"
 
@@ -92,7 +93,7 @@ func WithLockIfAvailable[A any](m *Mutex, work effect.Effect[A]) effect.Effect[o
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[option.Option[A]] {
 		return func(ctx context.Context) (option.Option[A], error) {
 			lock, err := m.hold(ctx, s, m.try)
-			if err == errNotFree {
+			if errors.Is(err, errNotFree) {
 				return option.None[A](), nil
 			}
 			if err != nil {
@@ -125,7 +126,7 @@ func (m *Mutex) Acquire(s *effect.Scope) effect.Effect[*KeepAlive] {
 func (m *Mutex) TryAcquire(s *effect.Scope) effect.Effect[option.Option[*KeepAlive]] {
 	return func(ctx context.Context) (option.Option[*KeepAlive], error) {
 		lock, err := m.hold(ctx, s, m.try)
-		if err == errNotFree {
+		if errors.Is(err, errNotFree) {
 			return option.None[*KeepAlive](), nil
 		}
 		if err != nil {

@@ -58,6 +58,7 @@ func LogObserver(log *slog.Logger) Observer {
 			level = slog.LevelError
 		case BackingFailed:
 			level = slog.LevelWarn
+		case Acquired, Waiting, NotAcquired, Released:
 		}
 		attrs := []slog.Attr{slog.String("key", e.Key)}
 		if e.Token != 0 {

@@ -90,7 +90,8 @@ func TestAnObserverSeesFailuresOfTheStoreAndTheLoss(t *testing.T) {
 		s.refresh = func(ctx context.Context, _ backing.Claim) (bool, error) { return false, hang(ctx) }
 		s.release = func(context.Context, string, string) (bool, error) { return false, errStore }
 		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{Observer: r.observe}), sleep(time.Hour))(t.Context())
-		lost := requireLost(t, err, mutex.Expired)
+		requireLost(t, err, mutex.Expired)
+		lost := asLost(t, err)
 		kinds := r.kinds()
 		require.Equal(t, mutex.Acquired, kinds[0])
 		for _, k := range kinds[1:10] { // each refresh is given up after 2 s; the last one with the lease

@@ -88,7 +88,8 @@ func TestPromise1_ALossNamesWhatTheStoreLastFailedWith(t *testing.T) {
 		s := newStore()
 		s.refresh = func(context.Context, backing.Claim) (bool, error) { return false, errStore }
 		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), sleep(2*ttl))(t.Context())
-		lost := requireLost(t, err, mutex.Expired)
+		requireLost(t, err, mutex.Expired)
+		lost := asLost(t, err)
 		var failed *mutex.MutexBackingError
 		require.ErrorAs(t, lost.Cause, &failed)
 		require.Equal(t, "refresh", failed.Operation)

@@ -86,7 +86,8 @@ func TestJoiningTheKeepAliveShowsTheLoss(t *testing.T) {
 				return effect.RaceFirst(work, effect.Absurd[effect.Void](lock.Join()))(ctx)
 			}
 		})(t.Context())
-		lost := requireLost(t, err, mutex.Gone)
+		requireLost(t, err, mutex.Gone)
+		lost := asLost(t, err)
 		assert.True(t, workEnded)
 		assert.Equal(t, lost.Error(), err.Error(), "said once")
 	})

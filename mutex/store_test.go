@@ -150,14 +150,19 @@ func deafSleep(d time.Duration) effect.Effect[effect.Void] {
 	}
 }
 
-func requireLost(t *testing.T, err error, reason mutex.LossReason) *mutex.LockLostError {
+func requireLost(t *testing.T, err error, reason mutex.LossReason) {
 	t.Helper()
-	var lost *mutex.LockLostError
-	require.ErrorAs(t, err, &lost)
+	lost := asLost(t, err)
 	require.Equal(t, reason, lost.Reason)
 	require.Equal(t, key, lost.Key)
 	require.NotEmpty(t, lost.Holder)
 	require.NotErrorIs(t, err, context.Canceled, "nobody cancelled the caller")
+}
+
+func asLost(t *testing.T, err error) *mutex.LockLostError {
+	t.Helper()
+	var lost *mutex.LockLostError
+	require.ErrorAs(t, err, &lost)
 	return lost
 }
 

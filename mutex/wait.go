@@ -59,7 +59,7 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (*lease, error) {
 	var poll time.Time // when the policy next says so
 	for {
 		if place.isFirst() {
-			if l, err := m.attempt(ctx, r); err != errNotFree {
+			if l, err := m.attempt(ctx, r); !errors.Is(err, errNotFree) {
 				return l, err
 			}
 		}
