@@ -1,0 +1,257 @@
+package redistest
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Proxy is a TCP proxy on loopback that breaks the network between clients and
+// one server. Its methods are safe for concurrent use, and take effect on
+// connections that exist as well as on later ones.
+type Proxy struct {
+	listener net.Listener
+	target   string
+	running  sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	links   map[*link]struct{}
+	cut     bool
+	mute    bool
+	delay   time.Duration
+	drops   int           // how many more replies to lose; < 0: all
+	arg     string        // only replies to commands with this argument, unless ""
+	dropped int           // how many were lost
+	changed chan struct{} // closed and replaced whenever the network changes
+}
+
+// NewProxy starts a proxy in front of the server at the address target. It
+// ends with the test.
+func NewProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	p := &Proxy{listener: l, target: target, links: map[*link]struct{}{}, changed: make(chan struct{})}
+	p.running.Go(p.accept)
+	t.Cleanup(p.close)
+	return p
+}
+
+// Addr is the address that clients dial instead of the server's.
+func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// DropReplies loses the next n replies, all if n is negative, none if it is 0:
+// the server has applied the command by then, the client finds its connection
+// reset. If arg is not "", only replies to commands that carry it as an
+// argument count; so "the next release" can be told from the greetings of a
+// new connection. Case does not matter.
+func (p *Proxy) DropReplies(n int, arg string) {
+	p.change(func() { p.drops, p.arg = n, arg })
+}
+
+// Dropped is how many replies have been lost by DropReplies.
+func (p *Proxy) Dropped() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dropped
+}
+
+// Delay holds back each reply for d.
+func (p *Proxy) Delay(d time.Duration) { p.change(func() { p.delay = d }) }
+
+// Cut loses contact without anybody noticing: connections stay open and can be
+// made, but no byte passes. What was sent meanwhile arrives after Heal, as
+// retransmissions do.
+func (p *Proxy) Cut() { p.change(func() { p.cut = true }) }
+
+// CutReplies is Cut in one direction: commands arrive and are applied, their
+// replies wait for Heal.
+func (p *Proxy) CutReplies() { p.change(func() { p.mute = true }) }
+
+// Reset breaks every connection with a TCP reset. New ones can be made.
+func (p *Proxy) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		l.reset()
+	}
+}
+
+// Heal ends every fault.
+func (p *Proxy) Heal() {
+	p.change(func() { p.cut, p.mute, p.delay, p.drops, p.arg = false, false, 0, 0, "" })
+}
+
+func (p *Proxy) change(set func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	set()
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+func (p *Proxy) accept() {
+	for {
+		c, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		l := &link{proxy: p, client: c, done: make(chan struct{})}
+		p.mu.Lock()
+		if p.closed {
+			p.mu.Unlock()
+			_ = c.Close()
+			return
+		}
+		p.links[l] = struct{}{}
+		p.mu.Unlock()
+		p.running.Go(l.run)
+	}
+}
+
+func (p *Proxy) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	_ = p.listener.Close()
+	p.Reset()
+	p.running.Wait()
+}
+
+// link is one client's connection and the one to the server behind it.
+type link struct {
+	proxy  *Proxy
+	client net.Conn
+	once   sync.Once
+	done   chan struct{}
+
+	mu     sync.Mutex
+	server net.Conn
+	doomed bool // the next reply is to be lost
+}
+
+func (l *link) run() {
+	defer func() {
+		l.reset()
+		l.proxy.mu.Lock()
+		delete(l.proxy.links, l)
+		l.proxy.mu.Unlock()
+	}()
+	if !l.pass(false) {
+		return
+	}
+	server, err := net.Dial("tcp", l.proxy.target)
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	l.server = server
+	l.mu.Unlock()
+	select {
+	case <-l.done: // reset did not see the server's connection
+		_ = server.Close()
+		return
+	default:
+	}
+	var replies sync.WaitGroup
+	replies.Go(func() {
+		defer l.reset()
+		l.copy(l.client, server, true)
+	})
+	l.copy(server, l.client, false)
+	l.reset()
+	replies.Wait()
+}
+
+// copy forwards what it reads in one direction until either end closes.
+func (l *link) copy(to io.Writer, from io.Reader, reply bool) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			if !l.pass(reply) || !l.judge(buf[:n], reply) {
+				return
+			}
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// pass waits until the network lets bytes through in that direction. It
+// answers false if the connection was reset instead.
+func (l *link) pass(reply bool) bool {
+	delayed := false
+	for {
+		p := l.proxy
+		p.mu.Lock()
+		blocked, delay, changed := p.cut || reply && p.mute, p.delay, p.changed
+		p.mu.Unlock()
+		switch {
+		case blocked:
+			select {
+			case <-changed:
+			case <-l.done:
+				return false
+			}
+		case reply && delay > 0 && !delayed:
+			delayed = true
+			timer := time.NewTimer(delay)
+			select {
+			case <-timer.C:
+			case <-l.done:
+				timer.Stop()
+				return false
+			}
+		default:
+			return true
+		}
+	}
+}
+
+// judge decides whether a reply is lost. Whether it is to be lost is decided
+// when its command passes: a client that waits for each reply, as go-redis
+// does outside pipelines, has no other reply on its way then.
+func (l *link) judge(b []byte, reply bool) bool {
+	p := l.proxy
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if reply {
+		return !l.doomed
+	}
+	if p.drops != 0 && (p.arg == "" || bytes.Contains(bytes.ToLower(b), []byte("\r\n"+strings.ToLower(p.arg)+"\r\n"))) {
+		l.doomed = true
+		p.dropped++
+		if p.drops > 0 {
+			p.drops--
+		}
+	}
+	return true
+}
+
+// reset closes both connections; the client's with a TCP reset.
+func (l *link) reset() {
+	l.once.Do(func() {
+		close(l.done)
+		if tcp, ok := l.client.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = l.client.Close()
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.server != nil {
+		_ = l.server.Close()
+	}
+}

@@ -1,0 +1,139 @@
+package redis_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/internal/redistest"
+	"github.com/effectlock/effectlock/redis"
+)
+
+// throughProxy returns a backing whose replies the proxy can lose, and one that
+// goes past the proxy. The first never repeats a command by itself.
+func throughProxy(t *testing.T) (p *redistest.Proxy, b, direct *redis.Backing) {
+	t.Helper()
+	s, c := start(t)
+	p = redistest.NewProxy(t, s.Addr())
+	once := goredis.NewClient(&goredis.Options{Addr: p.Addr(), MaxRetries: -1})
+	t.Cleanup(func() { _ = once.Close() })
+	b = redis.New(once)
+	warm(t, b)
+	return p, b, redis.New(c)
+}
+
+func TestLostReplyOfAnAcquireIsAnErrorAndTheHolderRecognizesItself(t *testing.T) {
+	t.Parallel()
+	p, b, direct := throughProxy(t)
+	p.DropReplies(1, "evalsha")
+	grant, err := b.TryAcquire(t.Context(), claim("k", "h"))
+	require.Error(t, err)
+	assert.False(t, backing.IsPermanent(err))
+	assert.Equal(t, option.None[backing.Grant](), grant)
+	assertHolder(t, direct, "k", "h")
+	assert.Equal(t, acquire(t, direct, "k", "h"), acquire(t, b, "k", "h"))
+}
+
+func TestLostReplyOfARefreshIsMadeUpByTheNext(t *testing.T) {
+	t.Parallel()
+	p, b, _ := throughProxy(t)
+	acquire(t, b, "k", "h")
+	p.DropReplies(1, "evalsha")
+	_, err := b.Refresh(t.Context(), claim("k", "h"))
+	require.Error(t, err)
+	assertRefreshes(t, true, b, "k", "h")
+}
+
+func TestLostReplyOfAReleaseIsAnsweredAgain(t *testing.T) {
+	t.Parallel()
+	p, b, direct := throughProxy(t)
+	acquire(t, b, "k", "h")
+	p.DropReplies(1, "evalsha")
+	_, err := b.Release(t.Context(), "k", "h")
+	require.Error(t, err)
+
+	assertReleases(t, true, b, "k", "h")
+	acquire(t, direct, "k", "next")
+	assertReleases(t, true, b, "k", "h")
+	assertHolder(t, direct, "k", "next")
+	assertReleases(t, true, direct, "k", "next")
+	assertReleases(t, true, b, "k", "h") // although it was not the last to release
+	assertReleases(t, true, direct, "k", "next")
+	assertReleases(t, false, b, "k", "stranger")
+}
+
+func TestReleaseIsForgottenWhenItsLeaseWouldHaveEnded(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c)
+	acquire(t, b, "k", "h")
+	assertReleases(t, true, b, "k", "h")
+	require.NoError(t, c.PExpire(t.Context(), "released:{dmutex:k}:h", time.Millisecond).Err())
+	require.Eventually(t, func() bool {
+		again, err := b.Release(t.Context(), "k", "h")
+		return err == nil && !again
+	}, 5*time.Second, time.Millisecond)
+}
+
+func TestDefaultClientMakesUpForLostRepliesByItself(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	c := goredis.NewClient(&goredis.Options{Addr: p.Addr()})
+	t.Cleanup(func() { _ = c.Close() })
+	b := redis.New(c)
+	warm(t, b)
+	p.DropReplies(1, "evalsha")
+	acquire(t, b, "k", "h")
+	p.DropReplies(1, "evalsha")
+	assertRefreshes(t, true, b, "k", "h")
+	p.DropReplies(1, "evalsha")
+	assertReleases(t, true, b, "k", "h")
+	assert.Equal(t, 3, p.Dropped())
+}
+
+func TestEmptiedScriptCacheIsTransparent(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c)
+	flush := func() { require.NoError(t, c.ScriptFlush(t.Context()).Err()) }
+	warm(t, b)
+	flush()
+	acquire(t, b, "k", "h")
+	flush()
+	assertRefreshes(t, true, b, "k", "h")
+	flush()
+	assertReleases(t, true, b, "k", "h")
+}
+
+func TestServerThatCameBackEmptyHasForgottenTheLock(t *testing.T) {
+	t.Parallel()
+	s, c := start(t)
+	b := redis.New(c)
+	acquire(t, b, "k", "h")
+	s.Restart()
+	assertRefreshes(t, false, b, "k", "h")
+	locked, err := b.IsLocked(t.Context(), "k")
+	require.NoError(t, err)
+	assert.False(t, locked, "a refresh must not create the lock again")
+	assertReleases(t, false, b, "k", "h")
+}
+
+func TestOneRoundTripForEachOperation(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c)
+	warm(t, b)
+	require.NoError(t, c.ConfigResetStat(t.Context()).Err())
+	acquire(t, b, "k", "h")
+	assertRefused(t, b, "k", "other")
+	assertRefreshes(t, true, b, "k", "h")
+	assertReleases(t, true, b, "k", "h")
+	assert.Equal(t, 4, ran(t, c, "evalsha"))
+	assert.Zero(t, ran(t, c, "eval"))
+}

@@ -1,0 +1,117 @@
+package redis_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/internal/redistest"
+	"github.com/effectlock/effectlock/redis"
+)
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+// lease is longer than any test takes.
+const lease = time.Minute
+
+func claim(key, holder string) backing.Claim {
+	return backing.Claim{Key: key, Holder: holder, TTL: lease}
+}
+
+// start runs a server and, when the test ends, sees that it holds no key for ever.
+func start(t *testing.T, args ...string) (*redistest.Server, *goredis.Client) {
+	t.Helper()
+	s := redistest.Start(t, args...)
+	c := s.Client(t)
+	t.Cleanup(func() { assertAllExpire(t, c) })
+	return s, c
+}
+
+func assertAllExpire(t *testing.T, c *goredis.Client) {
+	t.Helper()
+	ctx := context.Background()
+	keys, err := c.Keys(ctx, "*").Result()
+	require.NoError(t, err)
+	for _, key := range keys {
+		assert.NotEqual(t, time.Duration(-1), c.PTTL(ctx, key).Val(), "%q is kept for ever", key)
+	}
+}
+
+// acquire takes a lock that must be free, or the holder's already.
+func acquire(t *testing.T, b backing.Backing, key, holder string) uint64 {
+	t.Helper()
+	grant, err := b.TryAcquire(context.Background(), claim(key, holder))
+	require.NoError(t, err)
+	g, ok := option.Unwrap(grant)
+	require.True(t, ok, "%s did not get %q", holder, key)
+	return g.Token
+}
+
+func assertRefused(t *testing.T, b backing.Backing, key, holder string) {
+	t.Helper()
+	grant, err := b.TryAcquire(context.Background(), claim(key, holder))
+	require.NoError(t, err)
+	assert.Equal(t, option.None[backing.Grant](), grant)
+}
+
+func assertHolder(t *testing.T, b backing.Backing, key, holder string) {
+	t.Helper()
+	got, err := b.GetHolder(context.Background(), key)
+	require.NoError(t, err)
+	assert.Equal(t, option.Some(holder), got)
+}
+
+func assertReleases(t *testing.T, want bool, b backing.Backing, key, holder string) {
+	t.Helper()
+	got, err := b.Release(context.Background(), key, holder)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+}
+
+func assertRefreshes(t *testing.T, want bool, b backing.Backing, key, holder string) {
+	t.Helper()
+	got, err := b.Refresh(context.Background(), claim(key, holder))
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+}
+
+// operations are the five, each on the same key by the same holder.
+func operations(b backing.Backing) map[string]func(context.Context) error {
+	c := claim("k", "h")
+	return map[string]func(context.Context) error{
+		"TryAcquire": func(ctx context.Context) error { _, err := b.TryAcquire(ctx, c); return err },
+		"Refresh":    func(ctx context.Context) error { _, err := b.Refresh(ctx, c); return err },
+		"Release":    func(ctx context.Context) error { _, err := b.Release(ctx, c.Key, c.Holder); return err },
+		"IsLocked":   func(ctx context.Context) error { _, err := b.IsLocked(ctx, c.Key); return err },
+		"GetHolder":  func(ctx context.Context) error { _, err := b.GetHolder(ctx, c.Key); return err },
+	}
+}
+
+// ran counts how often the server has run each of the commands.
+func ran(t *testing.T, c *goredis.Client, command string) int {
+	t.Helper()
+	stats, err := c.InfoMap(context.Background(), "commandstats").Result()
+	require.NoError(t, err)
+	calls, _, _ := strings.Cut(strings.TrimPrefix(stats["Commandstats"]["cmdstat_"+command], "calls="), ",")
+	n := 0
+	for _, digit := range calls {
+		n = n*10 + int(digit-'0')
+	}
+	return n
+}
+
+// warm lets the server see the three scripts, so that each later operation is
+// one EVALSHA.
+func warm(t *testing.T, b *redis.Backing) {
+	t.Helper()
+	acquire(t, b, "warm", "h")
+	assertRefreshes(t, true, b, "warm", "h")
+	assertReleases(t, true, b, "warm", "h")
+}

@@ -1,0 +1,102 @@
+package redis_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/redis"
+)
+
+func TestLockIsAStringKeyWithTheHolderAndTheLease(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	for name, tt := range map[string]struct {
+		opts []redis.Option
+		key  string
+		want string
+	}{
+		"default prefix": {nil, "a", "dmutex:a"},
+		"own prefix":     {[]redis.Option{redis.KeyPrefix("app:")}, "a", "app:a"},
+		"no prefix":      {[]redis.Option{redis.KeyPrefix("")}, "a", "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			acquire(t, redis.New(c, tt.opts...), tt.key, "h")
+			assert.Equal(t, "h", c.Get(t.Context(), tt.want).Val())
+			assert.InDelta(t, lease, c.PTTL(t.Context(), tt.want).Val(), float64(lease/10))
+		})
+	}
+}
+
+func TestPrefixOfTheOwnKeysIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range []string{"fence:", "released:", "fence:{x}"} {
+		assert.Panics(t, func() { redis.KeyPrefix(prefix) }, prefix)
+	}
+	assert.PanicsWithValue(t, "redis: New: client is nil", func() { redis.New(nil) })
+}
+
+// unlock is what clients of the well-known scheme release with.
+var unlock = goredis.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0`)
+
+func TestForeignClientsExcludeAndAreExcluded(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c)
+	ctx := t.Context()
+
+	acquire(t, b, "k", "ours")
+	assert.False(t, c.SetNX(ctx, "dmutex:k", "theirs", lease).Val(), "a held lock must refuse SET NX")
+	assert.Zero(t, unlock.Run(ctx, c, []string{"dmutex:k"}, "theirs").Val())
+	assertReleases(t, true, b, "k", "ours")
+
+	require.True(t, c.SetNX(ctx, "dmutex:k", "theirs", lease).Val(), "a released lock must be free for SET NX")
+	assertRefused(t, b, "k", "ours")
+	assertRefreshes(t, false, b, "k", "ours")
+	assertHolder(t, b, "k", "theirs")
+	assert.EqualValues(t, 1, unlock.Run(ctx, c, []string{"dmutex:k"}, "theirs").Val())
+	acquire(t, b, "k", "ours")
+}
+
+func TestForeignLockWithoutExpiryIsRespectedAndReleasedByItsHolder(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c)
+	require.NoError(t, c.Set(t.Context(), "dmutex:k", "theirs", 0).Err())
+	assertRefused(t, b, "k", "ours")
+	assertReleases(t, true, b, "k", "theirs")
+	locked, err := b.IsLocked(t.Context(), "k")
+	require.NoError(t, err)
+	assert.False(t, locked)
+}
+
+func TestLeaseIsRoundedUpToAMillisecond(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c)
+	grant, err := b.TryAcquire(t.Context(), backing.Claim{Key: "k", Holder: "h", TTL: time.Nanosecond})
+	require.NoError(t, err, "SET PX 0 is an error")
+	assert.True(t, option.IsSome(grant))
+
+	acquire(t, b, "long", "h")
+	require.NoError(t, c.PExpire(t.Context(), "dmutex:long", lease/2).Err())
+	kept, err := b.Refresh(t.Context(), backing.Claim{Key: "long", Holder: "h", TTL: 59*time.Second + time.Nanosecond})
+	require.NoError(t, err)
+	assert.True(t, kept)
+	assert.Greater(t, c.PTTL(t.Context(), "dmutex:long").Val(), 50*time.Second)
+}
+
+func TestFenceAndReleaseAreForgottenInTime(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c)
+	acquire(t, b, "k", "h")
+	assert.InDelta(t, lease+time.Hour, c.PTTL(t.Context(), "fence:{dmutex:k}").Val(), float64(10*time.Second))
+	assertReleases(t, true, b, "k", "h")
+	assert.InDelta(t, lease, c.PTTL(t.Context(), "released:{dmutex:k}:h").Val(), float64(10*time.Second))
+}

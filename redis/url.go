@@ -1,0 +1,99 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/effectlock/effectlock/effect"
+)
+
+// URLError tells that the address given to [FromURL] cannot be used. Neither it
+// nor its cause contains the user or the password.
+type URLError struct {
+	URL   string // without user, password and query
+	Cause error
+}
+
+func (e *URLError) Error() string {
+	return fmt.Sprintf("redis: bad URL %q: %v; want redis://[user:password@]host[:port][/database], rediss://… or unix://[user:password@]/path[?db=database]",
+		e.URL, e.Cause)
+}
+
+func (e *URLError) Unwrap() error { return e.Cause }
+
+// Tag is the type's name.
+func (e *URLError) Tag() string { return "URLError" }
+
+// FromURL connects to the server at a redis://, rediss:// (TLS) or unix:// URL
+// and keeps locks there for as long as the scope is open: its connections are
+// closed with the scope. The URL's query may set what redis.ParseURL of go-redis
+// knows, such as ?pool_size=20&read_timeout=1s; by default there are at most ten
+// connections per CPU, and a command that has its context's deadline before it
+// does not outlast that.
+//
+// The effect fails with [*URLError] if the URL is malformed, and with the
+// client's error and the server's address if the server does not answer a PING
+// within 10 s.
+//
+// Sentinel, Cluster and other options: make the client with go-redis, and [New].
+func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Backing] {
+	return effect.AcquireRelease(
+		func(ctx context.Context) (*Backing, error) { return connect(ctx, url, opts) },
+		func(b *Backing, _ effect.Exit[any]) effect.Effect[effect.Void] {
+			return func(context.Context) (effect.Void, error) { return effect.Void{}, b.client.Close() }
+		})
+}
+
+// patience is for a server that neither answers nor refuses: with its retries
+// go-redis would need half a minute to give up.
+const patience = 10 * time.Second
+
+func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
+	o, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	o.ContextTimeoutEnabled = true
+	// go-redis dials five times for each of its attempts at a command. The
+	// mutex's own policy tries again as well, and should hear of it soon.
+	o.DialerRetries = 1
+	client := goredis.NewClient(o)
+	ping, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err = call(ping, func(ctx context.Context) (string, error) { return client.Ping(ctx).Result() })
+	if err != nil {
+		_ = client.Close()
+		return nil, fmt.Errorf("redis: no answer from %s: %w", o.Addr, err)
+	}
+	return New(client, opts...), nil
+}
+
+// parse reads the URL. The reason why it is bad is found by reading it again
+// without user and password, for the messages of both parsers quote whatever
+// they stumble over, and a password with a slash in it looks like a bad port.
+func parse(raw string) (*goredis.Options, error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok { // go-redis would read redis:host as localhost
+		return nil, &URLError{URL: raw[strings.LastIndex(raw, "@")+1:], Cause: errors.New("no :// after a scheme")}
+	}
+	o, err := goredis.ParseURL(raw)
+	if err == nil {
+		return o, nil
+	}
+	bare := scheme + "://" + rest[strings.LastIndex(rest, "@")+1:]
+	_, err = goredis.ParseURL(bare)
+	if err == nil {
+		err = errors.New("user and password must be percent-encoded")
+	}
+	if syntax, ok := errors.AsType[*url.Error](err); ok { // it quotes the URL with its query
+		err = syntax.Err
+	}
+	bare, _, _ = strings.Cut(bare, "?")
+	return nil, &URLError{URL: bare, Cause: err}
+}

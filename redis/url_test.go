@@ -1,0 +1,128 @@
+package redis_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/internal/redistest"
+	"github.com/effectlock/effectlock/redis"
+)
+
+// during runs use on the backing at url, in a scope of its own.
+func during(ctx context.Context, url string, use func(*redis.Backing), opts ...redis.Option) error {
+	_, err := effect.Scoped(func(s *effect.Scope) effect.Effect[effect.Void] {
+		return func(ctx context.Context) (effect.Void, error) {
+			b, err := redis.FromURL(url, opts...)(s)(ctx)
+			if err == nil {
+				use(b)
+			}
+			return effect.Void{}, err
+		}
+	})(ctx)
+	return err
+}
+
+func TestFromURLLocksAndClosesItsConnectionsWithTheScope(t *testing.T) {
+	t.Parallel()
+	_, admin := start(t, "--requirepass", "")
+	connections := func() int {
+		return strings.Count(admin.ClientList(t.Context()).Val(), "name=from-url")
+	}
+	url := "redis://" + admin.Options().Addr + "?client_name=from-url"
+	var kept *redis.Backing
+	require.NoError(t, during(t.Context(), url, func(b *redis.Backing) {
+		acquire(t, b, "k", "h")
+		assert.Positive(t, connections())
+		kept = b
+	}, redis.KeyPrefix("app:")))
+	assert.Equal(t, "h", admin.Get(t.Context(), "app:k").Val())
+	require.Eventually(t, func() bool { return connections() == 0 }, 5*time.Second, time.Millisecond)
+	_, err := kept.IsLocked(t.Context(), "k")
+	require.Error(t, err)
+	assert.True(t, backing.IsPermanent(err))
+}
+
+func TestFromURLTakesPasswordDatabaseAndUnixSocket(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "") //nolint:usetesting // t.TempDir's name is too long for a socket's
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	s := redistest.Start(t, "--requirepass", "p@ss/word", "--unixsocket", socket)
+	for _, url := range []string{
+		"redis://:p%40ss%2Fword@" + s.Addr() + "/3",
+		"unix://:p%40ss%2Fword@" + socket + "?db=3",
+	} {
+		require.NoError(t, during(t.Context(), url, func(b *redis.Backing) {
+			acquire(t, b, "k", "same holder")
+		}), url)
+	}
+}
+
+func TestBadURLIsATypedErrorWithoutThePassword(t *testing.T) {
+	t.Parallel()
+	for url, says := range map[string]string{
+		"":                                   `redis: bad URL "": no :// after a scheme; want redis://`,
+		"localhost:6379":                     `redis: bad URL "localhost:6379": no :// after a scheme; want redis://`,
+		"http://u:secret@localhost":          `redis: bad URL "http://localhost": redis: invalid URL scheme: http; want redis://`,
+		"redis://u:secret@localhost:port":    `redis: bad URL "redis://localhost:port": invalid port ":port" after host; want redis://`,
+		"redis://u:secret@localhost/db":      `redis: bad URL "redis://localhost/db": redis: invalid database number: "db"; want redis://`,
+		"redis://u:secret@localhost?tls=yes": `redis: bad URL "redis://localhost": redis: unexpected option: tls; want redis://`,
+		"redis://u:secret/of@localhost":      `redis: bad URL "redis://localhost": user and password must be percent-encoded; want redis://`,
+		"redis://:12/secret@localhost:6379":  `redis: bad URL "redis://localhost:6379": user and password must be percent-encoded; want redis://`,
+		"redis://u:se@secret@local host":     `redis: bad URL "redis://local host": invalid character " " in host name; want redis://`,
+		"redis:u:secret@localhost":           `redis: bad URL "localhost": no :// after a scheme; want redis://`,
+		"unix://u:secret@":                   `redis: bad URL "unix://": redis: empty unix socket path; want redis://`,
+	} {
+		err := during(t.Context(), url, func(*redis.Backing) { assert.Fail(t, "connected", url) })
+		var bad *redis.URLError
+		require.ErrorAs(t, err, &bad, url)
+		assert.Equal(t, "URLError", bad.Tag())
+		assert.ErrorIs(t, err, bad.Cause)
+		assert.Contains(t, err.Error(), says)
+		assert.NotContains(t, err.Error(), "secret")
+	}
+}
+
+func TestUnreachableServerIsNamed(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	s.Kill()
+	err := during(t.Context(), s.URL(), func(*redis.Backing) { assert.Fail(t, "connected") })
+	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	assert.ErrorContains(t, err, "redis: no answer from "+s.Addr())
+	assert.False(t, backing.IsPermanent(err))
+}
+
+func TestServerThatRefusesThePasswordIsNamedAndThePasswordIsNot(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, "--requirepass", "right-secret")
+	err := during(t.Context(), "redis://u:wrong-secret@"+s.Addr(), func(*redis.Backing) { assert.Fail(t, "connected") })
+	assert.ErrorContains(t, err, "redis: no answer from "+s.Addr()+": WRONGPASS")
+	assert.True(t, backing.IsPermanent(err))
+	assert.NotContains(t, err.Error(), "secret")
+}
+
+func TestFromURLHeedsItsContext(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers
+	require.NoError(t, err)
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	err = during(ctx, "redis://"+silent.Addr().String(), func(*redis.Backing) { assert.Fail(t, "connected") })
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Less(t, time.Since(began), 2*time.Second)
+}
