@@ -1,0 +1,90 @@
+# CI runs lint and test, nothing else: see .ci/run.
+
+.DEFAULT_GOAL := help
+
+# With `go run` the linter is no dependency of the module, and the build cache
+# keeps the program: only the first run pays for building it.
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The root's ./... stops at a nested go.mod, so the modules are listed, the root first.
+MODULES := . $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path '*/.*/*' -not -path '*/testdata/*' | sort))
+
+# A failing module does not keep the others from running: one log shows it all.
+each = status=0; for module in $(MODULES); do \
+	echo "== $$module: $(1)"; (cd "$$module" && $(1)) || status=1; done; exit $$status
+
+COVERED     := effect schedule backing/memory mutex
+COVER_FLOOR := 95
+
+# How often `make race` runs each test.
+COUNT ?= 20
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# -count=1: a cached result says nothing about the server that is here today.
+.PHONY: test
+test: tools ## run every test under -race, on real servers too, and check coverage; installs what is missing
+	@export EFFECTLOCK_REDIS_SERVER="$${EFFECTLOCK_REDIS_SERVER:-$$(command -v redis-server)}"; \
+	$(call each,go test -race -count=1 -timeout=5m -coverprofile=cover.out ./...)
+	@$(MAKE) --no-print-directory cover
+
+.PHONY: cover
+cover: ## check the coverage that the last `make test` wrote to cover.out
+	@test -f cover.out || { echo "cover: no cover.out: run make test first" >&2; exit 1; }
+	@awk -v module="$$(go list -m)" -v packages="$(COVERED)" -v floor=$(COVER_FLOOR) ' \
+		NR > 1 { name = $$1; sub(/\/[^\/]*:.*/, "", name); all[name] += $$2; if ($$3) hit[name] += $$2 } \
+		END { \
+			n = split(packages, want, " "); \
+			for (i = 1; i <= n; i++) { \
+				name = module "/" want[i]; \
+				if (!all[name]) { printf "cover: %s: no statement in cover.out\n", want[i]; bad = 1; continue } \
+				percent = 100 * hit[name] / all[name]; low = percent < floor; bad = bad || low; \
+				printf "cover: %-16s %5.1f%%%s\n", want[i], percent, low ? "  below the floor of " floor "%" : "" \
+			} \
+			exit bad \
+		}' cover.out
+
+.PHONY: race
+race: ## look for flakes: every test COUNT (20) times under -race
+	@$(call each,go test -race -count=$(COUNT) -timeout=30m ./...)
+
+.PHONY: lint
+lint: ## gofmt, go vet and golangci-lint
+	@files=$$(gofmt -l .) || exit 1; test -z "$$files" || { echo "gofmt -w these files:"; echo "$$files"; exit 1; }
+	@$(call each,go vet ./...)
+	@$(call each,$(GOLANGCI) run ./...)
+
+.PHONY: bench
+bench: ## run the benchmarks
+	@$(call each,go test -run '^$$' -bench . -benchmem ./...)
+
+.PHONY: doc
+doc: ## check the Go code and the links of the Markdown files, and print the documentation of every package
+	go test -count=1 ./internal/snippets
+	@for package in $$(go list ./... | grep -v -e /internal/ -e /examples/); do \
+		echo; echo "===== $$package"; go doc -all "$$package" || exit 1; done
+
+# On a Debian that has just Go, git and make, -race also lacks its C compiler.
+# The Debian package of redis-server may start a service on port 6379. The tests
+# never talk to it: they start servers of their own from the same program.
+.PHONY: tools
+tools:
+	@missing=; \
+	if [ -n "$$EFFECTLOCK_REDIS_SERVER" ]; then \
+		command -v "$$EFFECTLOCK_REDIS_SERVER" >/dev/null || \
+			{ echo "make test: EFFECTLOCK_REDIS_SERVER=$$EFFECTLOCK_REDIS_SERVER is no program: name a redis-server, or unset it" >&2; exit 1; }; \
+	else \
+		command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	fi; \
+	set -- $$(go env CC); command -v "$$1" >/dev/null || missing="$$missing gcc libc6-dev"; \
+	test -n "$$missing" || exit 0; \
+	fail() { echo "make test needs$$missing, and $$1. Install that by hand and run it again; go test ./... needs neither." >&2; exit 1; }; \
+	command -v apt-get >/dev/null || fail "there is no apt-get here"; \
+	sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
+	test -z "$$sudo" || command -v sudo >/dev/null || fail "only root may install it, without sudo"; \
+	echo "== installing$$missing"; \
+	$$sudo apt-get update -q </dev/null || echo "apt-get update failed: trying with the lists that are here" >&2; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing </dev/null || \
+		fail "apt-get could not install it"
