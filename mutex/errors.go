@@ -69,7 +69,7 @@ type LockNotAcquiredError struct {
 func (*LockNotAcquiredError) Tag() string { return "LockNotAcquiredError" }
 
 func (e *LockNotAcquiredError) Error() string {
-	return fmt.Sprintf("lock %q was not acquired: others had it for the %v that the retry policy allows", e.Key, e.Waited)
+	return fmt.Sprintf("lock %q was not acquired: others had it for the %v that the retry policy allows", e.Key, e.Waited.Round(time.Millisecond))
 }
 
 // MutexBackingError says that the store failed to answer an operation, also

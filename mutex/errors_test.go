@@ -2,6 +2,7 @@ package mutex_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,6 +51,19 @@ func TestALossThatCancelledTheWorkIsNoCancellationOfTheCaller(t *testing.T) {
 		var tagged effect.Tagged
 		require.ErrorAs(t, err, &tagged)
 		assert.Equal(t, "LockLostError", tagged.Tag())
+	})
+}
+
+func TestALossIsToldOnceThoughTheWorkTellsItToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
+			s.drop(t)
+			<-ctx.Done()
+			return 0, context.Cause(ctx)
+		})(t.Context())
+		requireLost(t, err, mutex.Gone)
+		assert.Equal(t, 1, strings.Count(err.Error(), "was lost"), err)
 	})
 }
 

@@ -18,6 +18,10 @@ type KeepAlive struct {
 	lease *lease
 }
 
+// Key returns the key of the lock, by which a resource can tell whether a token
+// is meant for it.
+func (k *KeepAlive) Key() string { return k.lease.claim.Key }
+
 // HolderID returns the id under which the store knows this holder.
 func (k *KeepAlive) HolderID() string { return k.lease.claim.Holder }
 
@@ -32,7 +36,7 @@ func (m *Mutex) hold(ctx context.Context, s *effect.Scope, acquire effect.Effect
 	if err != nil {
 		return nil, err
 	}
-	fiber, err := effect.ForkIn[effect.Never](s)(l.keepAlive)(ctx)
+	fiber, err := effect.ForkInAfter[effect.Never](s, m.refreshInterval)(l.keepAlive)(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +74,8 @@ func verdict(ctx context.Context, err error, lost *LockLostError) error {
 		// We cancelled the work. To a caller that did not, context.Canceled
 		// would look like an orderly end.
 		return &cancelledByLoss{lost, err}
+	case errors.Is(err, lost):
+		return err
 	}
 	return errors.Join(err, lost)
 }

@@ -42,19 +42,15 @@ func newLease(m *Mutex, claim backing.Claim, token uint64, start, now time.Time)
 	return l
 }
 
-// keepAlive refreshes the lease until it is lost or the fiber is interrupted.
-// The store's failures do not end it: the deadline does.
+// keepAlive refreshes the lease, first at once, until it is lost or the fiber
+// is interrupted. The store's failures do not end it: the deadline does.
 func (l *lease) keepAlive(ctx context.Context) (effect.Never, error) {
 	var failures *schedule.Driver // of the failures in a row
-	wait := l.m.refreshInterval
 	for {
-		if _, err := effect.Sleep(min(wait, time.Until(l.until())))(ctx); err != nil {
-			return nil, err
-		}
 		if lost := l.lossBy(time.Now()); lost != nil {
 			return nil, lost
 		}
-		start := time.Now()
+		start, wait := time.Now(), l.m.refreshInterval
 		ours, err := l.refresh(ctx)
 		switch {
 		case err != nil:
@@ -70,7 +66,10 @@ func (l *lease) keepAlive(ctx context.Context) (effect.Never, error) {
 			l.lose(l.whoHasIt(ctx))
 		default:
 			l.extend(start)
-			failures, wait = nil, l.m.refreshInterval-time.Since(start)
+			failures, wait = nil, wait-time.Since(start)
+		}
+		if _, err := effect.Sleep(min(wait, time.Until(l.until())))(ctx); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	RR "github.com/IBM/fp-go/v2/idiomatic/context/readerresult"
 	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -177,5 +178,31 @@ func TestPromise7_ALossBesideTheCallersCancellationShowsBoth(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		var lost *mutex.LockLostError
 		require.ErrorAs(t, err, &lost)
+	})
+}
+
+// fp-go's operators fail with the cause of a cancelled context alone.
+func TestPromise7_TheCallersCancellationIsFoundThroughOperatorsOfFpGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		errCause := errors.New("the pod is shutting down")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		work := RR.Chain(func(int) effect.Effect[int] { return effect.Succeed(2) })(func(context.Context) (int, error) {
+			cancel(errCause)
+			return 1, nil
+		})
+		_, err := mutex.WithLock(newMutex(t, newStore(), mutex.Config{}), work)(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, errCause)
+	})
+}
+
+func TestPromise7_AnAcquireThatIsCancelledNamesTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.take(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(1))(ctx)
+		require.EqualError(t, err, `while acquiring lock "orders": context deadline exceeded`)
 	})
 }

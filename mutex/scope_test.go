@@ -33,6 +33,7 @@ func TestAnAcquiredLockIsHeldUntilItsScopeCloses(t *testing.T) {
 				require.NoError(t, err)
 				assert.True(t, locked)
 				assert.NotZero(t, lock.Token())
+				assert.Equal(t, key, lock.Key())
 				assert.True(t, option.IsNone(lock.Poll()), "the keep-alive runs")
 
 				busy, err := m.TryAcquire(scope)(ctx)

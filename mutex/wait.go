@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/IBM/fp-go/v2/option"
@@ -41,6 +42,9 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	}
 	l, err := how(ctx, r)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("while acquiring lock %q: %w", m.key, err)
+		}
 		m.observer(Event{Kind: NotAcquired, Key: m.key, Holder: r.Holder, Elapsed: time.Since(r.arrived), Err: err})
 		return nil, err
 	}

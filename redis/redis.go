@@ -117,8 +117,12 @@ func KeyPrefix(prefix string) Option {
 	return func(b *Backing) { b.prefix = prefix }
 }
 
-// New keeps locks behind client, which must not be nil. It sends nothing; the
-// first acquire asks the server for its version.
+// New keeps locks behind client, which must not be nil, and which the caller
+// closes. It sends nothing; the first acquire asks the server for its version.
+//
+// With its defaults go-redis dials up to twenty times for one command, so that a
+// server which is down shows as a timeout. With DialerRetries: 1 and MaxRetries: -1
+// the error is the server's own, and trying again is left to the mutex's policy.
 //
 // Let reads go to the primary (go-redis's default): with a client that reads
 // from replicas, IsLocked and GetHolder answer what the replica knows. The three

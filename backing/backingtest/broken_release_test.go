@@ -2,6 +2,7 @@ package backingtest
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,24 @@ var brokenReleases = []brokenBacking{
 			o, err := m.TryAcquire(ctx, c)
 			return option.IsSome(o), err
 		}}
+	}},
+	{"Refresh remembers whom it refused", []rule{releaseElse}, func(m *memory.Backing) backing.Backing {
+		var refused sync.Map
+		return variant{
+			Backing: m,
+			refresh: func(ctx context.Context, c backing.Claim) (bool, error) {
+				ok, err := m.Refresh(ctx, c)
+				if err == nil && !ok && holderOf(m, c.Key) != "" {
+					refused.Store([2]string{c.Key, c.Holder}, true)
+				}
+				return ok, err
+			},
+			release: func(ctx context.Context, key, holder string) (bool, error) {
+				ok, err := m.Release(ctx, key, holder)
+				_, known := refused.Load([2]string{key, holder})
+				return ok || err == nil && known, err
+			},
+		}
 	}},
 	{"Refresh does nothing", []rule{refreshExtends}, func(m *memory.Backing) backing.Backing {
 		return variant{Backing: m, refresh: func(ctx context.Context, c backing.Claim) (bool, error) {

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// Records is a backing that keeps a record of each key. On a database, that is a
+// row, which transact selects FOR UPDATE and writes back, by the database's clock.
+type Records struct{ byKey sync.Map } // *record; it never shrinks
+
+type record struct {
+	mu     sync.Mutex
+	holder string               // "" if the key is free
+	token  uint64               // of the last grant
+	until  map[string]time.Time // by holder: the end of its lease, kept when it is released
+}
+
+func (s *Records) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+	return transact(ctx, s, c.Key, func(r *record, now time.Time) option.Option[backing.Grant] {
+		if r.holder == "" { // after a restart, the clock is ahead of all tokens
+			r.holder, r.token = c.Holder, max(r.token+1, uint64(now.UnixMicro()))
+		}
+		if r.holder != c.Holder {
+			return option.None[backing.Grant]()
+		}
+		r.until[c.Holder] = now.Add(c.TTL)
+		return option.Some(backing.Grant{Token: r.token})
+	})
+}
+
+func (s *Records) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
+	return transact(ctx, s, c.Key, func(r *record, now time.Time) bool {
+		if r.holder == c.Holder {
+			r.until[c.Holder] = now.Add(c.TTL)
+		}
+		return r.holder == c.Holder
+	})
+}
+
+func (s *Records) Release(ctx context.Context, key, holder string) (bool, error) {
+	return transact(ctx, s, key, func(r *record, _ time.Time) bool {
+		if r.holder == holder {
+			r.holder = ""
+		}
+		return !r.until[holder].IsZero() // so a second time as well
+	})
+}
+
+func (s *Records) IsLocked(ctx context.Context, key string) (bool, error) {
+	return transact(ctx, s, key, func(r *record, _ time.Time) bool { return r.holder != "" })
+}
+
+func (s *Records) GetHolder(ctx context.Context, key string) (option.Option[string], error) {
+	return transact(ctx, s, key, func(r *record, _ time.Time) option.Option[string] { return option.FromNonZero[string]()(r.holder) })
+}
+
+// transact runs an operation alone on the record of a key, with what expired taken out.
+func transact[A any](ctx context.Context, s *Records, key string, operation func(*record, time.Time) A) (none A, err error) {
+	if ctx.Err() != nil {
+		return none, ctx.Err()
+	}
+	found, _ := s.byKey.LoadOrStore(key, &record{until: map[string]time.Time{}})
+	r := found.(*record)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(r.until, func(_ string, end time.Time) bool { return !now.Before(end) })
+	if r.until[r.holder].IsZero() {
+		r.holder = ""
+	}
+	return operation(r, now), nil
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"go.uber.org/goleak"
+
+	"github.com/effectlock/effectlock/effect"
+)
+
+func TestMain(m *testing.M) {
+	_ = os.Unsetenv("REDIS_URL") // the developer's own Redis is none of our business
+	goleak.VerifyTestMain(m)
+}
+
+func Example() {
+	main()
+	// Output:
+	// three workers want to run the nightly job
+	// run 1 begins
+	// run 1 ends
+	// run 2 begins
+	// run 2 ends
+	// run 3 begins
+	// run 3 ends
+}
+
+func TestABadURLIsNamedWithoutItsPassword(t *testing.T) {
+	t.Setenv("REDIS_URL", "redis://app:secret@localhost:six")
+	_, err := effect.Run(t.Context(), effect.Scoped(program))
+	assert.ErrorContains(t, err, `REDIS_URL: redis: bad URL "redis://localhost:six"`)
+	assert.NotContains(t, err.Error(), "secret")
+}

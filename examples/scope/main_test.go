@@ -1,0 +1,31 @@
+package main
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func Example() {
+	main()
+	// Output:
+	// both are free
+	//   lock of ann acquired
+	//   lock of bob acquired
+	//   lock of bob released
+	//   lock of ann released
+	//   result: transferred <nil>
+	// bob is busy
+	//   lock of bob acquired
+	//   lock of ann acquired
+	//   lock of bob not acquired
+	//   lock of ann released
+	//   lock of bob released
+	//   result: nothing transferred <nil>
+	// ann is deleted
+	//   lock of ann acquired
+	//   lock of ann lost
+	//   result:  lock "ann" was lost (gone): the store says that nobody has it
+}

@@ -1,0 +1,82 @@
+// Typederrors lets locks fail as they do in real life, and recovers from each
+// error by its type.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/backing/memory"
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/redis"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+func busy(e *mutex.LockNotAcquiredError) effect.Effect[string] {
+	return effect.Succeed("busy: somebody else has " + e.Key)
+}
+
+func lost(e *mutex.LockLostError) effect.Effect[string] {
+	return effect.Succeed("lost: " + e.Key + " is " + string(e.Reason) + ", the work was cancelled")
+}
+
+func down(e *mutex.MutexBackingError) effect.Effect[string] {
+	return effect.Succeed("down: the store does not answer " + e.Operation)
+}
+
+func main() {
+	store, done := memory.New(), effect.Succeed("done")
+	logging.Disable() // go-redis would log as well that nobody listens here:
+	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", DialerRetries: 1, MaxRetries: -1})
+	defer client.Close()
+	// CatchTags leaves an error of another type as it is, and so a panic.
+	recovered := effect.CatchTags(effect.Case(busy), effect.Case(lost), effect.Case(down))
+
+	tell("lock free", locked(store, done))
+	tell("lock taken", effect.CatchTag(busy)(locked(store, locked(store, done))))
+	tell("lock deleted", recovered(locked(store, outlaw(store))))
+	tell("store down", recovered(locked(redis.New(client), done)))
+	tell("work fails", recovered(locked(store, effect.Fail[string](errors.New("disk full")))))
+	tell("work panics", recovered(locked(store, func(context.Context) (string, error) { panic("nil map") })))
+}
+
+// locked tries three times to get the lock, and asks the store once each time.
+func locked(store backing.Backing, work effect.Effect[string]) effect.Effect[string] {
+	config := mutex.Config{
+		RefreshInterval:           20 * time.Millisecond,
+		AcquireRetryPolicy:        schedule.Spaced(10 * time.Millisecond).Intersect(schedule.Recurs(2)),
+		BackingFailureRetryPolicy: schedule.Stop(),
+	}
+	return effect.FlatMap(func(m *mutex.Mutex) effect.Effect[string] {
+		return mutex.WithLock(m, work)
+	})(mutex.Make("report", config)(store))
+}
+
+// outlaw deletes its own lock, as an operator might, and goes on for a minute.
+func outlaw(store backing.Backing) effect.Effect[string] {
+	return func(ctx context.Context) (string, error) {
+		lock, _ := mutex.FromContext(ctx)
+		if _, err := store.Release(ctx, "report", lock.HolderID()); err != nil {
+			return "", err
+		}
+		_, err := effect.Sleep(time.Minute)(ctx)
+		return "done", err
+	}
+}
+
+func tell(story string, eff effect.Effect[string]) {
+	end := effect.Match(
+		func(value string) string { return "success: " + value },
+		func(err error) string { return "failure: " + err.Error() },
+		func(d *effect.Defect) string { return fmt.Sprint("defect: ", d.Value) },
+		func(err error) string { return "interruption: " + err.Error() },
+	)
+	fmt.Printf("%-12s → %s\n", story, end(effect.RunExit(context.Background(), eff)))
+}

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func Example() {
+	main()
+	// Output:
+	// lock free    → success: done
+	// lock taken   → success: busy: somebody else has report
+	// lock deleted → success: lost: report is gone, the work was cancelled
+	// store down   → success: down: the store does not answer tryAcquire
+	// work fails   → failure: disk full
+	// work panics  → defect: nil map
+}
