@@ -83,14 +83,15 @@ func TestADefectUnwrapsToAnErrorThatWasPanickedWithAndToWhatFinalizersFailedWith
 
 func TestADefectIsNotChangedByThoseItPasses(t *testing.T) {
 	t.Parallel()
-	failing := effect.Ensuring[int](effect.Fail[effect.Void](errClose))
+	closing := effect.Ensuring[int](effect.Fail[effect.Void](errClose))
+	flushing := effect.Ensuring[int](effect.Fail[effect.Void](&busy{}))
 	fiber, err := effect.Fork(panicking[int]("boom"))(t.Context())
 	require.NoError(t, err)
 	exit, err := fiber.Await()(t.Context())
 	require.NoError(t, err)
-	outer := defectOf(t, failing(failing(fiber.Join())))
+	outer := defectOf(t, flushing(closing(fiber.Join())))
 	assert.Equal(t, "boom", outer.Value)
-	assert.Equal(t, "close failed\nclose failed", outer.Finalizers.Error())
+	assert.Equal(t, "close failed\nbusy", outer.Finalizers.Error())
 
 	first, ok := errors.AsType[*effect.Defect](exit.Err())
 	require.True(t, ok)

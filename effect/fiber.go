@@ -2,7 +2,10 @@ package effect
 
 import (
 	"context"
+	"math"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 
 	"github.com/IBM/fp-go/v2/option"
 )
@@ -12,8 +15,11 @@ import (
 type Fiber[A any] struct {
 	running scopeContext // of the effect
 	cancel  context.CancelFunc
+	asleep  atomic.Bool // until its alarm starts it, or an interruption comes before
+	alarm   *time.Timer
 	done    chan struct{}
-	exit    Exit[A] // written before done is closed
+	exit    Exit[A]     // written before done is closed
+	seen    atomic.Bool // somebody was told how it ended
 }
 
 // Fork starts an effect in a goroutine of its own. The fiber is interrupted,
@@ -23,8 +29,9 @@ type Fiber[A any] struct {
 //
 // Fork fails if the context of the call has ended, and with [ErrScopeClosed]
 // in a finalizer of the scope, which would wait for the fiber in vain; a
-// finalizer that forks makes a Scoped of its own. How a fiber ended, be it by a
-// panic, is told by its methods and by nothing else.
+// finalizer that forks makes a Scoped of its own. A failure of a fiber is told
+// by its methods and by nothing else; but a panic that nobody was told of fails
+// the scope.
 //
 // Effect's fork ties the child to the parent fiber alone; here a Scoped, too,
 // does not return while what was forked in it runs.
@@ -55,27 +62,75 @@ func ForkIn[A any](s *Scope) func(Effect[A]) Effect[*Fiber[A]] {
 	}
 }
 
+// ForkInAfter is [ForkIn] for an effect that begins with a sleep of d. A fiber
+// that sleeps is a timer and no goroutine: thousands of them cost little, and one
+// that is interrupted before it wakes has cost nearly nothing.
+func ForkInAfter[A any](s *Scope, d time.Duration) func(Effect[A]) Effect[*Fiber[A]] {
+	return func(eff Effect[A]) Effect[*Fiber[A]] {
+		return func(ctx context.Context) (*Fiber[A], error) {
+			f := newFiber[A](context.WithoutCancel(ctx))
+			f.asleep.Store(true)
+			var registered *finalizer
+			f.alarm = time.AfterFunc(math.MaxInt64, func() {
+				if f.asleep.CompareAndSwap(true, false) {
+					f.runIn(s, registered, eff)
+				}
+			})
+			var err error
+			if registered, err = s.add(f.end); err != nil {
+				f.interrupt()
+				return nil, err
+			}
+			f.alarm.Reset(d) // not before the scope can end what it starts
+			return f, nil
+		}
+	}
+}
+
 func forkIn[A any](ctx context.Context, s *Scope, eff Effect[A]) (*Fiber[A], error) {
 	f := newFiber[A](ctx)
-	registered, err := s.add(func(context.Context, Exit[any]) error {
-		f.cancel()
-		<-f.done
-		return nil
-	})
+	registered, err := s.add(f.end)
 	if err != nil {
 		f.cancel()
 		return nil, err
 	}
-	go func() {
-		defer s.remove(registered)
-		f.run(eff)
-	}()
+	go f.runIn(s, registered, eff)
 	return f, nil
+}
+
+// interrupt cancels the fiber. One that is still asleep has ended by that.
+func (f *Fiber[A]) interrupt() {
+	f.cancel()
+	if f.asleep.CompareAndSwap(true, false) {
+		f.alarm.Stop()
+		f.exit = exitOf(&f.running, *new(A), Interrupted(&f.running, nil))
+		close(f.done)
+	}
+}
+
+// end is the fiber's finalizer in its scope.
+func (f *Fiber[A]) end(context.Context, Exit[any]) error {
+	f.interrupt()
+	<-f.done
+	if f.exit.IsDefect() && !f.seen.Load() {
+		return f.exit.err
+	}
+	return nil
 }
 
 func newFiber[A any](ctx context.Context) *Fiber[A] {
 	ctx, cancel := context.WithCancel(ctx)
 	return &Fiber[A]{cancel: cancel, done: make(chan struct{}), running: scopeContext{Context: ctx}}
+}
+
+// runIn runs the fiber, which the scope then can forget, but for a defect.
+func (f *Fiber[A]) runIn(s *Scope, registered *finalizer, eff Effect[A]) {
+	defer func() {
+		if !f.exit.IsDefect() {
+			s.remove(registered)
+		}
+	}()
+	f.run(eff)
 }
 
 // run is the goroutine of the fiber.
@@ -98,12 +153,12 @@ func (f *Fiber[A]) Await() Effect[Exit[A]] {
 	return func(ctx context.Context) (none Exit[A], err error) {
 		select {
 		case <-f.done:
-			return f.exit, nil
+			return f.told(), nil
 		default:
 		}
 		select {
 		case <-f.done:
-			return f.exit, nil
+			return f.told(), nil
 		case <-ctx.Done():
 			return none, Interrupted(ctx, nil)
 		}
@@ -129,7 +184,7 @@ func (f *Fiber[A]) Join() Effect[A] {
 // cancelled but may still run.
 func (f *Fiber[A]) Interrupt() Effect[Exit[A]] {
 	return func(ctx context.Context) (Exit[A], error) {
-		f.cancel()
+		f.interrupt()
 		return f.Await()(ctx)
 	}
 }
@@ -138,8 +193,13 @@ func (f *Fiber[A]) Interrupt() Effect[Exit[A]] {
 func (f *Fiber[A]) Poll() option.Option[Exit[A]] {
 	select {
 	case <-f.done:
-		return option.Some(f.exit)
+		return option.Some(f.told())
 	default:
 		return option.None[Exit[A]]()
 	}
+}
+
+func (f *Fiber[A]) told() Exit[A] {
+	f.seen.Store(true)
+	return f.exit
 }

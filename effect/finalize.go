@@ -57,6 +57,9 @@ func finalize[A any](ctx context.Context, eff Effect[A], last func(Exit[A]) erro
 	}()
 	a, err = eff(ctx)
 	returned = true
+	if isInterruption(ctx, err) {
+		err = Interrupted(ctx, err)
+	}
 	return a, join(err, last(exitOf(ctx, a, err)))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,44 +15,43 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-type finalizer = func(effect.Exit[any]) effect.Effect[effect.Void]
+// told is what a finalizer is told of how the work ended.
+type told struct {
+	kind string
+	err  error
+}
 
-// guards are the ways to have a finalizer run after work.
+func tell[A any](e effect.Exit[A]) told { return told{kind(e), e.Err()} }
+
+type finalizer = func(told) effect.Effect[effect.Void]
+
+// guards are the ways to have a finalizer run after work. Ensuring tells it nothing.
 var guards = map[string]func(work effect.Effect[int], f finalizer) effect.Effect[int]{
 	"OnExit": func(work effect.Effect[int], f finalizer) effect.Effect[int] {
-		return effect.OnExit(func(e effect.Exit[int]) effect.Effect[effect.Void] { return f(erased(e)) })(work)
+		return effect.OnExit(func(e effect.Exit[int]) effect.Effect[effect.Void] { return f(tell(e)) })(work)
 	},
 	"Ensuring": func(work effect.Effect[int], f finalizer) effect.Effect[int] {
-		return effect.Ensuring[int](func(ctx context.Context) (effect.Void, error) { return f(effect.Exit[any]{})(ctx) })(work)
+		return effect.Ensuring[int](func(ctx context.Context) (effect.Void, error) { return f(told{})(ctx) })(work)
 	},
 	"AddFinalizer": func(work effect.Effect[int], f finalizer) effect.Effect[int] {
 		return effect.Scoped(func(s *effect.Scope) effect.Effect[int] {
-			return effect.ZipRight[effect.Void](work)(s.AddFinalizer(f))
+			return effect.ZipRight[effect.Void](work)(s.AddFinalizer(func(e effect.Exit[any]) effect.Effect[effect.Void] { return f(tell(e)) }))
 		})
 	},
 	"AcquireRelease": func(work effect.Effect[int], f finalizer) effect.Effect[int] {
 		return effect.Scoped(func(s *effect.Scope) effect.Effect[int] {
-			acquire := effect.AcquireRelease(effect.Succeed("r"), func(_ string, e effect.Exit[any]) effect.Effect[effect.Void] { return f(e) })
+			acquire := effect.AcquireRelease(effect.Succeed("r"), func(_ string, e effect.Exit[any]) effect.Effect[effect.Void] { return f(tell(e)) })
 			return effect.ZipRight[string](work)(acquire(s))
 		})
 	},
 	"AcquireUseRelease": func(work effect.Effect[int], f finalizer) effect.Effect[int] {
 		return effect.AcquireUseRelease(effect.Succeed("r"),
 			func(string) effect.Effect[int] { return work },
-			func(_ string, e effect.Exit[any]) effect.Effect[effect.Void] { return f(e) })
+			func(_ string, e effect.Exit[any]) effect.Effect[effect.Void] { return f(tell(e)) })
 	},
 }
 
-// erased is an Exit[any] of the same kind.
-func erased(e effect.Exit[int]) effect.Exit[any] {
-	if n, ok := e.Value(); ok {
-		return effect.RunExit(context.Background(), effect.Succeed[any](n))
-	}
-	if e.IsInterruption() {
-		return effect.RunExit(canceled(nil), effect.Fail[any](e.Err()))
-	}
-	return effect.RunExit(context.Background(), effect.Fail[any](e.Err()))
-}
+func nothing(told) effect.Effect[effect.Void] { return do(func() {}) }
 
 // eachGuard runs test in a bubble for each guard and each ending of its work;
 // ctx is cancelled after a second.
@@ -65,7 +65,7 @@ func eachGuard(t *testing.T, test func(t *testing.T, ctx context.Context, guard 
 					ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), key{}, "kept"), time.Second)
 					defer cancel()
 					test(t, ctx, func(f finalizer) effect.Effect[int] {
-						return guard(work, func(e effect.Exit[any]) effect.Effect[effect.Void] {
+						return guard(work, func(e told) effect.Effect[effect.Void] {
 							return func(ctx context.Context) (effect.Void, error) {
 								assert.Equal(t, "kept", ctx.Value(key{}))
 								return f(e)(ctx)
@@ -82,7 +82,7 @@ func TestAFinalizerRunsOnceHoweverTheWorkEnds(t *testing.T) {
 	t.Parallel()
 	eachGuard(t, func(t *testing.T, ctx context.Context, guard func(finalizer) effect.Effect[int], ending string) {
 		runs := 0
-		o := observe(ctx, guard(func(effect.Exit[any]) effect.Effect[effect.Void] { return do(func() { runs++ }) }))
+		o := observe(ctx, guard(func(told) effect.Effect[effect.Void] { return do(func() { runs++ }) }))
 		assert.Equal(t, 1, runs)
 		assert.Equal(t, ending == "runtime.Goexit" || ending == "a failed require", o.goexit)
 	})
@@ -91,7 +91,7 @@ func TestAFinalizerRunsOnceHoweverTheWorkEnds(t *testing.T) {
 func TestAFinalizerHasAContextThatHasNotEndedAndIsBounded(t *testing.T) {
 	t.Parallel()
 	eachGuard(t, func(t *testing.T, ctx context.Context, guard func(finalizer) effect.Effect[int], _ string) {
-		observe(ctx, guard(func(effect.Exit[any]) effect.Effect[effect.Void] {
+		observe(ctx, guard(func(told) effect.Effect[effect.Void] {
 			return func(ctx context.Context) (none effect.Void, err error) {
 				assert.NoError(t, ctx.Err())
 				start := time.Now()
@@ -107,27 +107,28 @@ func TestAFinalizerHasAContextThatHasNotEndedAndIsBounded(t *testing.T) {
 func TestAFinalizerIsToldHowTheWorkEnded(t *testing.T) {
 	t.Parallel()
 	eachGuard(t, func(t *testing.T, ctx context.Context, guard func(finalizer) effect.Effect[int], ending string) {
-		var got effect.Exit[any]
-		o := observe(ctx, guard(func(e effect.Exit[any]) effect.Effect[effect.Void] { got = e; return do(func() {}) }))
-		want := map[string]string{"a value": "success", "an error": "failure", "cancellation": "interruption"}[ending]
-		if want == "" {
-			want = "defect"
+		var got told
+		o := observe(ctx, guard(func(e told) effect.Effect[effect.Void] { got = e; return nothing(e) }))
+		want := told{kind: "defect", err: got.err}
+		switch ending {
+		case "a value":
+			want = told{kind: "success"}
+		case "an error":
+			want = told{"failure", errBoom}
+		case "cancellation":
+			want = told{"interruption", o.err}
 		}
-		if _, untold := got.Value(); untold && want != "success" {
-			assert.Contains(t, t.Name(), "Ensuring", "whose finalizer is not told")
-			return
+		if strings.Contains(t.Name(), "Ensuring") {
+			want = told{}
 		}
-		assert.Equal(t, want, kind(got))
-		if want == "failure" || want == "interruption" {
-			assert.Equal(t, o.err, got.Err())
-		}
+		assert.Equal(t, want, got)
 	})
 }
 
 func TestAFailedFinalizerNeverReplacesHowTheWorkEnded(t *testing.T) {
 	t.Parallel()
 	for name, guard := range guards {
-		failing := func(effect.Exit[any]) effect.Effect[effect.Void] { return effect.Fail[effect.Void](errClose) }
+		failing := func(told) effect.Effect[effect.Void] { return effect.Fail[effect.Void](errClose) }
 
 		o := observe(t.Context(), guard(effect.Succeed(7), failing))
 		assert.Equal(t, 7, o.value, name, "the value stands beside the error")
@@ -153,7 +154,7 @@ func TestAPanicKeepsItsValueWhenItsFinalizersSucceed(t *testing.T) {
 	t.Parallel()
 	value := &notFound{"x"}
 	for name, guard := range guards {
-		o := observe(t.Context(), guard(panicking[int](value), func(effect.Exit[any]) effect.Effect[effect.Void] { return do(func() {}) }))
+		o := observe(t.Context(), guard(panicking[int](value), func(told) effect.Effect[effect.Void] { return do(func() {}) }))
 		assert.Same(t, value, o.panicked, name)
 	}
 }
@@ -161,8 +162,8 @@ func TestAPanicKeepsItsValueWhenItsFinalizersSucceed(t *testing.T) {
 func TestAPanicOfAFinalizerIsADefectInTheError(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]finalizer{
-		"in the effect":             func(effect.Exit[any]) effect.Effect[effect.Void] { return panickingThere[effect.Void]("late") },
-		"in the function before it": func(effect.Exit[any]) effect.Effect[effect.Void] { whereItPanics("late"); return nil },
+		"in the effect":             func(told) effect.Effect[effect.Void] { return panickingThere[effect.Void]("late") },
+		"in the function before it": func(told) effect.Effect[effect.Void] { whereItPanics("late"); return nil },
 	} {
 		for guardName, guard := range guards {
 			o := observe(t.Context(), guard(effect.Fail[int](errBoom), f))

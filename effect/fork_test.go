@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -43,8 +44,6 @@ var owners = map[string]func(effect.Effect[int]) effect.Effect[int]{
 	"AcquireUseRelease": func(work effect.Effect[int]) effect.Effect[int] { return guards["AcquireUseRelease"](work, nothing) },
 }
 
-func nothing(effect.Exit[any]) effect.Effect[effect.Void] { return do(func() {}) }
-
 func head(many effect.Effect[[]int]) effect.Effect[int] {
 	return effect.Map(func(ns []int) int { return ns[0] })(many)
 }
@@ -70,7 +69,8 @@ func TestWhatIsForkedEndsWithItsOwnerWhichWaits(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 					defer cancel()
 					var child, grandchild bool
-					observe(ctx, owner(effect.ZipRight[*effect.Fiber[effect.Void]](work)(
+					// The work lets both start before it ends.
+					observe(ctx, owner(effect.ZipRight[*effect.Fiber[effect.Void]](stubborn(time.Second, work))(
 						effect.Fork(effect.ZipRight[*effect.Fiber[effect.Void]](slow(&child))(effect.Fork(slow(&grandchild)))))))
 					assert.True(t, child)
 					assert.True(t, grandchild)
@@ -97,35 +97,37 @@ func TestForkedFibersCloseInOrderWithOtherResources(t *testing.T) {
 
 func TestForkEndsWithTheContextOfTheCall(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	for name, fork := range map[string]effect.Effect[*effect.Fiber[int]]{
-		"outside of all owners": effect.Fork(untilCancelled[int]),
-	} {
-		fiber, err := fork(ctx)
-		require.NoError(t, err, name)
-		cancel(errCause)
-		exit, err := fiber.Await()(t.Context())
-		require.NoError(t, err)
-		assert.True(t, exit.IsInterruption())
-		assert.ErrorIs(t, exit.Err(), errCause)
-	}
-
-	synctest.Test(t, func(t *testing.T) {
-		_, err := effect.Scoped(func(*effect.Scope) effect.Effect[effect.Exit[int]] {
-			return func(ctx context.Context) (none effect.Exit[int], err error) {
-				bounded, cancel := context.WithTimeout(ctx, time.Second)
+	for name, owner := range owners {
+		synctest.Test(t, func(t *testing.T) {
+			_, err := owner(func(ctx context.Context) (int, error) {
+				bounded, cancel := context.WithTimeoutCause(ctx, time.Second, errCause)
 				defer cancel()
 				fiber, err := effect.Fork(untilCancelled[int])(bounded)
 				require.NoError(t, err)
 				start := time.Now()
 				exit, err := fiber.Await()(ctx)
-				assert.Equal(t, time.Second, time.Since(start))
-				assert.True(t, exit.IsInterruption())
-				return exit, err
-			}
-		})(t.Context())
-		require.NoError(t, err)
-	})
+				assert.Equal(t, time.Second, time.Since(start), name)
+				assert.True(t, exit.IsInterruption(), name)
+				assert.ErrorIs(t, exit.Err(), errCause, name)
+				return 0, err
+			})(t.Context())
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestWithoutAnOwnerOnlyTheContextBoundsWhatIsForked(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	fiber, err := effect.Fork(untilCancelled[int])(ctx)
+	require.NoError(t, err)
+	assert.True(t, option.IsNone(fiber.Poll()))
+	cancel(errCause)
+	exit, err := fiber.Await()(t.Context())
+	require.NoError(t, err)
+	assert.True(t, exit.IsInterruption())
+	assert.ErrorIs(t, exit.Err(), errCause)
 }
 
 func TestForkDoesNotStartWhenItsContextHasEnded(t *testing.T) {
@@ -144,6 +146,7 @@ func TestForkInOutlivesTheContextOfTheCallButNotTheScope(t *testing.T) {
 			return func(ctx context.Context) (int, error) {
 				type key struct{}
 				acquiring, cancel := context.WithCancel(context.WithValue(ctx, key{}, "kept"))
+				defer cancel()
 				fork := effect.ForkIn[effect.Void](s)(func(ctx context.Context) (effect.Void, error) {
 					assert.Equal(t, "kept", ctx.Value(key{}))
 					return slow(&ended)(ctx)
@@ -209,11 +212,22 @@ func TestAFinalizerForksInAScopeOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestAPanicOfAFiberThatNobodyJoinsStaysInTheFiber(t *testing.T) {
+func TestAPanicOfAFiberThatNobodyWasToldOfFailsItsScope(t *testing.T) {
 	t.Parallel()
-	fiber, err := effect.Run(t.Context(), effect.Fork(panicking[int]("boom")))
-	require.NoError(t, err)
-	exit, err := fiber.Await()(t.Context())
+	_, err := effect.Run(t.Context(), effect.Fork(panicking[int]("boom")))
+	var d *effect.Defect
+	require.ErrorAs(t, err, &d)
+	assert.Equal(t, "boom", d.Value)
+	assert.Contains(t, string(d.Stack), "panicking", "with the stack of the fiber")
+}
+
+func TestAPanicOfAFiberThatSomebodyWasToldOfStaysInTheFiber(t *testing.T) {
+	t.Parallel()
+	exit, err := effect.Run(t.Context(), func(ctx context.Context) (effect.Exit[int], error) {
+		fiber, err := effect.Fork(panicking[int]("boom"))(ctx)
+		require.NoError(t, err)
+		return fiber.Await()(ctx)
+	})
 	require.NoError(t, err)
 	assert.True(t, exit.IsDefect())
 }

@@ -12,6 +12,9 @@ import (
 // errors.As finds what last holds.
 func Interrupted(ctx context.Context, last error) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
+	if last == cause { // all that fp-go's operators return
+		last = nil
+	}
 	switch {
 	case last != nil && errors.Is(last, err) && errors.Is(last, cause):
 		return last

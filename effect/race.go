@@ -10,7 +10,8 @@ import (
 // it in a Scope. A race of no effects ends with its context.
 //
 // A panic of any of them is raised again once all have ended, as a *[Defect]
-// that has the stack of its goroutine; of several, that of the first argument.
+// that has the stack of its goroutine; of several panics, only one. If none
+// panicked but one called runtime.Goexit, so does the race.
 func RaceFirst[A any](effects ...Effect[A]) Effect[A] {
 	return func(ctx context.Context) (A, error) {
 		exit, _ := gather(ctx, effects, func(Exit[A]) bool { return true })
@@ -72,12 +73,17 @@ func gather[A any](ctx context.Context, effects []Effect[A], decides func(Exit[A
 	}
 
 	exits := make([]Exit[A], len(fibers))
+	var raised *Defect
 	for i, f := range fibers {
 		exits[i] = f.exit
 		if f.exit.raised || f.exit.IsDefect() && f != deciding {
-			d, _ := asDefect(f.exit.err)
-			d.raise()
+			if raised == nil || raised.Value == ErrGoexit { // a panic must not get lost behind it
+				raised, _ = asDefect(f.exit.err)
+			}
 		}
+	}
+	if raised != nil {
+		raised.raise()
 	}
 	return deciding.exit, exits
 }

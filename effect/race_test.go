@@ -113,13 +113,24 @@ func TestAPanicDecidesARace(t *testing.T) {
 	}
 }
 
-func TestOfSeveralPanicsThatOfTheFirstArgumentIsRaised(t *testing.T) {
+func TestOfSeveralPanicsOneIsRaisedAndNoneIsLostBehindGoexit(t *testing.T) {
 	t.Parallel()
 	for name, race := range races {
-		o := observe(t.Context(), race(panicking[int]("first"), panicking[int]("second")))
-		d, ok := o.panicked.(*effect.Defect)
-		require.True(t, ok, name)
-		assert.Equal(t, "first", d.Value, name)
+		for _, effs := range [][]effect.Effect[int]{
+			{panicking[int]("a"), panicking[int]("b")},
+			{goexit[int], panicking[int]("a"), goexit[int]},
+			{panicking[int]("a"), goexit[int]},
+		} {
+			for i, eff := range effs {
+				effs[i] = stubborn(time.Millisecond, eff) // so that each starts
+			}
+			synctest.Test(t, func(t *testing.T) {
+				o := observe(t.Context(), race(effs...))
+				d, ok := o.panicked.(*effect.Defect)
+				require.True(t, ok, name)
+				assert.Contains(t, []any{"a", "b"}, d.Value, name)
+			})
+		}
 	}
 }
 

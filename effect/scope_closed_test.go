@@ -133,4 +133,3 @@ func TestFinalizersThatAreAddedWhileTheScopeClosesRunOnceEach(t *testing.T) {
 		assert.EqualValues(t, 1, ran[i].Load())
 	}
 }
-

@@ -134,8 +134,8 @@ func TestTheCallersOwnEndIsReportedAsSuch(t *testing.T) {
 		work  effect.Effect[int]
 		takes time.Duration
 	}{
-		"an earlier deadline": {deadline(time.Second), untilCancelled[int], time.Second},
-		"a cancellation":      {cancelAfter(time.Second), untilCancelled[int], time.Second},
+		"an earlier deadline":                                    {deadline(time.Second), untilCancelled[int], time.Second},
+		"a cancellation":                                         {cancelAfter(time.Second), untilCancelled[int], time.Second},
 		"a deadline, of an effect that ignores it":               {deadline(time.Second), stubborn(time.Minute, untilCancelled[int]), time.Minute},
 		"a cancellation, after the timeout had passed":           {cancelAfter(20 * time.Second), seesTheTimeout, 30 * time.Second},
 		"a deadline, after the timeout had passed":               {deadline(20 * time.Second), seesTheTimeout, 30 * time.Second},

@@ -1,0 +1,215 @@
+package effect
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+var errParent = errors.New("the parent's cause")
+
+type valueKey struct{}
+
+// view is what can be seen of a context.
+type view struct {
+	err, cause, child, childCause error
+	done, after                   bool
+	deadline                      time.Time
+	bounded                       bool
+	value                         any
+}
+
+// watched is a context, and what was derived from it at the first look.
+type watched struct {
+	ctx, child context.Context
+	ended      chan struct{}
+}
+
+func (w *watched) look() view {
+	if w.child == nil {
+		w.ended = make(chan struct{})
+		child, cancel := context.WithCancel(w.ctx)
+		context.AfterFunc(w.ctx, func() { close(w.ended); cancel() })
+		w.child = child
+	}
+	synctest.Wait()
+	v := view{err: w.ctx.Err(), cause: context.Cause(w.ctx), child: w.child.Err(), childCause: context.Cause(w.child), value: w.ctx.Value(valueKey{})}
+	v.deadline, v.bounded = w.ctx.Deadline()
+	v.done, v.after = closed(w.ctx.Done()), closed(w.ended)
+	return v
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// parents are the contexts that one is derived from, and how they are ended.
+var parents = map[string]func() (context.Context, func()){
+	"background": func() (context.Context, func()) { return context.Background(), func() {} },
+	"cancelled for a cause": func() (context.Context, func()) {
+		ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), valueKey{}, "value"))
+		return ctx, func() { cancel(errParent) }
+	},
+	"with an earlier deadline": func() (context.Context, func()) {
+		return context.WithTimeoutCause(context.Background(), 5*time.Second, errParent)
+	},
+	"with the same deadline as ours": func() (context.Context, func()) {
+		return context.WithTimeout(context.Background(), 10*time.Second)
+	},
+	"with a later deadline": func() (context.Context, func()) {
+		return context.WithTimeout(context.Background(), 16*time.Second)
+	},
+	"one of ours": func() (context.Context, func()) {
+		ctx := withTimeout(context.Background(), 16*time.Second)
+		return ctx, ctx.cancel
+	},
+	"in a scope of ours": func() (context.Context, func()) {
+		ctx := withTimeout(context.WithValue(context.Background(), valueKey{}, "value"), 5*time.Second)
+		return newScope(ctx), ctx.cancel
+	},
+	"detached": func() (context.Context, func()) {
+		ctx, cancel := context.WithCancel(context.WithValue(context.Background(), valueKey{}, "value"))
+		return context.WithoutCancel(ctx), cancel
+	},
+	"already cancelled": func() (context.Context, func()) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(errParent)
+		return ctx, func() {}
+	},
+}
+
+// TestALazyDeadlineBehavesLikeContextWithTimeout does the same to both, which
+// have one parent, and compares what can be seen of them after each step. The
+// first look may come after the first step; were it later, several ends might
+// have come before, of which the lazy one shows another.
+func TestALazyDeadlineBehavesLikeContextWithTimeout(t *testing.T) {
+	t.Parallel()
+	for name, parent := range parents {
+		t.Run("whose parent is "+name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(rt *rapid.T) {
+				timeout := time.Duration(rapid.SampledFrom([]int64{-1, 0, 10, 10}).Draw(rt, "timeout")) * time.Second
+				lookAtOnce := timeout <= 0 || rapid.Bool().Draw(rt, "look at once")
+				steps := rapid.SliceOfN(rapid.SampledFrom([]string{"3s", "6s", "11s", "cancel", "cancel the parent"}), 1, 5).Draw(rt, "steps")
+				var want, got []view
+				synctest.Test(t, func(*testing.T) {
+					ctx, end := parent()
+					defer end()
+					std, cancel := context.WithTimeout(ctx, timeout)
+					defer cancel()
+					lazy := withTimeout(ctx, timeout)
+					defer lazy.cancel()
+					model, tested := &watched{ctx: std}, &watched{ctx: lazy}
+					if lookAtOnce {
+						want, got = append(want, model.look()), append(got, tested.look())
+					}
+					for _, step := range steps {
+						switch step {
+						case "cancel":
+							cancel()
+							lazy.cancel()
+						case "cancel the parent":
+							end()
+						default:
+							d, _ := time.ParseDuration(step)
+							time.Sleep(d)
+						}
+						want, got = append(want, model.look()), append(got, tested.look())
+					}
+				})
+				require.Equal(rt, want, got)
+			})
+		})
+	}
+}
+
+func TestOfSeveralEndsBeforeTheFirstLookTheParentsShowsThenTheCancellation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithCancelCause(t.Context())
+		ctx, other := withTimeout(parent, time.Second), withTimeout(parent, time.Second)
+		time.Sleep(time.Minute)
+		other.cancel()
+		require.ErrorIs(t, other.Err(), context.Canceled, "though the deadline had passed")
+		cancel(errParent)
+		require.ErrorIs(t, ctx.Err(), context.Canceled)
+		require.ErrorIs(t, context.Cause(ctx), errParent)
+		require.ErrorIs(t, context.Cause(other), context.Canceled)
+	})
+}
+
+func TestWhatIsSeenOfALazyDeadlineNeverChangesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx := withTimeout(t.Context(), time.Second)
+		require.NoError(t, ctx.Err())
+		time.Sleep(time.Second)
+		require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+		ctx.cancel()
+		require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+	})
+}
+
+func TestALazyDeadlineIsUsedFromManyGoroutines(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx := withTimeout(t.Context(), time.Second)
+		uses := []func(){
+			func() { <-ctx.Done() },
+			func() { assert.Nil(t, ctx.Value(valueKey{})) },
+			func() { time.Sleep(time.Minute); ctx.cancel() },
+			func() { time.Sleep(time.Minute); assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded) },
+			func() {
+				child, cancel := context.WithTimeout(ctx, time.Hour)
+				defer cancel()
+				<-child.Done()
+			},
+		}
+		var using sync.WaitGroup
+		for range 6 {
+			for _, use := range uses {
+				using.Go(use)
+			}
+		}
+		using.Wait()
+	})
+}
+
+// opaque hides what it wraps, so that the context package must start a
+// goroutine to tie a child to it.
+type opaque struct{ context.Context }
+
+func (opaque) Value(any) any { return nil }
+
+// TestAChildOfALazyDeadlineCostsNoGoroutine is not parallel: it counts goroutines by name.
+func TestAChildOfALazyDeadlineCostsNoGoroutine(t *testing.T) { //nolint:paralleltest // see above
+	ctx := withTimeout(t.Context(), time.Minute)
+	defer ctx.cancel()
+	started := func(parent context.Context) int {
+		_, cancel := context.WithCancel(parent)
+		defer cancel()
+		_, cancelTimeout := context.WithTimeout(parent, time.Second)
+		defer cancelTimeout()
+		defer context.AfterFunc(context.WithValue(parent, valueKey{}, 1), func() {})()
+		stacks := make([]byte, 1<<20)
+		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "context.(*cancelCtx).propagateCancel.func")
+	}
+	assert.Zero(t, started(ctx))
+	assert.Zero(t, started(newScope(ctx)))
+	assert.Zero(t, started(&newFiber[int](newScope(withTimeout(ctx, time.Second))).running))
+	assert.NotZero(t, started(opaque{ctx}), "the control")
+}

@@ -1,0 +1,267 @@
+package effect_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	F "github.com/IBM/fp-go/v2/function"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+// inBubble runs f in virtual time, under a context that is cancelled after a
+// second. A goroutine that f leaves behind fails the test.
+func inBubble(t *testing.T, f func(ctx context.Context)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		time.AfterFunc(cancelled, func() { cancel(errCause) })
+		f(ctx)
+	})
+}
+
+// seen is the end of a program as its caller saw it.
+func seen(o outcome[int]) end {
+	switch {
+	case o.goexit:
+		return end{way: "goexit", labels: []string{"goexit"}}
+	case o.panicked != nil:
+		if d, ok := o.panicked.(*effect.Defect); ok {
+			return end{way: "panic", labels: labels(d)}
+		}
+		return end{way: "panic", labels: []string{o.panicked.(string)}}
+	case o.err == nil:
+		return value
+	}
+	return end{
+		way: "error", labels: labels(o.err),
+		interrupted: errors.Is(o.err, context.Canceled) && errors.Is(o.err, errCause),
+		defect:      errors.As(o.err, new(*effect.Defect)),
+	}
+}
+
+func TestASequentialProgramDoesWhatItsModelSays(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		program := programs(sequential).Draw(rt, "program")
+		var want model
+		wantEnd := want.run(program)
+
+		var got notes
+		var gotEnd end
+		var took time.Duration
+		inBubble(t, func(ctx context.Context) {
+			start := time.Now()
+			gotEnd = seen(observe(ctx, runner{&got}.effect(program)))
+			took = time.Since(start)
+		})
+		require.Equal(rt, wantEnd, gotEnd)
+		require.Equal(rt, want.log, got.log)
+		require.Equal(rt, want.clock, took)
+		require.Empty(rt, got.faults)
+	})
+}
+
+func TestAnExitOfASequentialProgramIsWhatItsModelSays(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		program := programs(sequential).Draw(rt, "program")
+		var want model
+		wantEnd := want.run(program)
+		var got string
+		inBubble(t, func(ctx context.Context) {
+			got = describe(awaited(t, ctx, runner{&notes{}}.effect(program)))
+		})
+		require.Equal(rt, wantEnd.String(), got)
+	})
+}
+
+// TestWhateverRunsConcurrentlyIsCleanedUpBeforeTheProgramEnds holds for every
+// program: each finalizer ran once, in order, with a live and bounded context,
+// and when the program ends nothing runs any more.
+func TestWhateverRunsConcurrentlyIsCleanedUpBeforeTheProgramEnds(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		program := programs(sequential, concurrent, concurrent).Draw(rt, "program")
+		var got notes
+		var running int32
+		inBubble(t, func(ctx context.Context) {
+			observe(ctx, owners["Run"](runner{&got}.effect(program)))
+			running = got.running.Load()
+		})
+		require.Zero(rt, running, "nodes that run on")
+		require.Zero(rt, got.open, "finalizers that did not run")
+		require.Empty(rt, got.faults)
+	})
+}
+
+// A program of which every leaf waits to be cancelled ends with an interruption.
+func TestNoRecoveryAnywhereTurnsACancellationIntoASuccess(t *testing.T) {
+	t.Parallel()
+	shapes := map[string]int{
+		"scoped": 1, "acquire": 1, "onExit": 1, "catchAll": 2, "catchOdd": 2, "orElse": 2, "ignore": 1, "mapError": 1, "tapError": 2,
+		"retry": 1, "timeout": 1, "join": 1, "join soon": 1, "run": 1, "race": 3, "raceFirst": 2, "all": 3, "all two at a time": 3,
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		program := waiting(programs(shapes).Draw(rt, "program"))
+		var o outcome[int]
+		inBubble(t, func(ctx context.Context) { o = observe(ctx, owners["Run"](runner{&notes{}}.effect(program))) })
+		if o.goexit || o.panicked != nil || errors.As(o.err, new(*effect.Defect)) {
+			return // a finalizer's doing
+		}
+		require.ErrorIs(rt, o.err, context.Canceled)
+		require.ErrorIs(rt, o.err, errCause)
+	})
+}
+
+// waiting is a program of which every leaf waits to be cancelled.
+func waiting(n *node) *node {
+	if len(n.kids) == 0 {
+		n.op = "wait"
+	}
+	for _, kid := range n.kids {
+		waiting(kid)
+	}
+	return n
+}
+
+func TestTheMonadLaws(t *testing.T) {
+	t.Parallel()
+	kleisli := func(n *node) effect.Kleisli[int, int] {
+		return func(a int) effect.Effect[int] {
+			return effect.Map(func(b int) int { return 31*a + b })(runner{&notes{}}.effect(n))
+		}
+	}
+	double := func(n int) int { return 2 * n }
+	next := func(n int) int { return n + 1 }
+	laws := map[string]func(m effect.Effect[int], f, g effect.Kleisli[int, int]) (left, right effect.Effect[int]){
+		"left identity": func(_ effect.Effect[int], f, _ effect.Kleisli[int, int]) (_, _ effect.Effect[int]) {
+			return effect.FlatMap(f)(effect.Succeed(3)), f(3)
+		},
+		"right identity": func(m effect.Effect[int], _, _ effect.Kleisli[int, int]) (_, _ effect.Effect[int]) {
+			return effect.FlatMap(effect.Succeed[int])(m), m
+		},
+		"associativity": func(m effect.Effect[int], f, g effect.Kleisli[int, int]) (_, _ effect.Effect[int]) {
+			return effect.FlatMap(g)(effect.FlatMap(f)(m)),
+				effect.FlatMap(func(a int) effect.Effect[int] { return effect.FlatMap(g)(f(a)) })(m)
+		},
+		"Map of identity": func(m effect.Effect[int], _, _ effect.Kleisli[int, int]) (_, _ effect.Effect[int]) {
+			return effect.Map(F.Identity[int])(m), m
+		},
+		"Map composes": func(m effect.Effect[int], _, _ effect.Kleisli[int, int]) (_, _ effect.Effect[int]) {
+			return effect.Map(next)(effect.Map(double)(m)), effect.Map(func(n int) int { return next(double(n)) })(m)
+		},
+		"Map is FlatMap of Succeed": func(m effect.Effect[int], _, _ effect.Kleisli[int, int]) (_, _ effect.Effect[int]) {
+			return effect.Map(double)(m), effect.FlatMap(func(n int) effect.Effect[int] { return effect.Succeed(double(n)) })(m)
+		},
+		"Tap of Succeed": func(m effect.Effect[int], _, _ effect.Kleisli[int, int]) (_, _ effect.Effect[int]) {
+			return effect.Tap(effect.Succeed[int])(m), m
+		},
+	}
+	// The value of work that outlasts its context is dropped by FlatMap, and
+	// kept by what has none: without "stubborn" the laws hold for every program.
+	pure := map[string]int{"succeed": 0, "fail": 0, "failOdd": 0, "panic": 0, "goexit": 0, "then": 2, "catchAll": 2, "orElse": 2}
+	for name, law := range laws {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(rt *rapid.T) {
+				draw := func(label string) *node { return prompt(programs(pure).Draw(rt, label)) }
+				left, right := law(runner{&notes{}}.effect(draw("m")), kleisli(draw("f")), kleisli(draw("g")))
+				one, other := observe(t.Context(), left), observe(t.Context(), right)
+				require.Equal(rt, other.value, one.value)
+				require.Equal(rt, seen(other), seen(one))
+			})
+		})
+	}
+}
+
+// prompt replaces the leaves that take time.
+func prompt(n *node) *node {
+	if n.op == "wait" || n.op == "sleep" || n.op == "stubborn" {
+		n.op = "succeed"
+	}
+	for _, kid := range n.kids {
+		prompt(kid)
+	}
+	return n
+}
+
+// interruptible has one effect for each operator, which ends only when it is cancelled.
+func interruptible() map[string]effect.Effect[int] {
+	wait := effect.Effect[int](untilCancelled[int])
+	effs := map[string]effect.Effect[int]{
+		"Sleep":              effect.As[effect.Void](0)(effect.Sleep(time.Hour)),
+		"Map":                effect.Map(F.Identity[int])(wait),
+		"FlatMap":            effect.FlatMap(effect.Succeed[int])(wait),
+		"Tap":                effect.Tap(effect.Succeed[int])(wait),
+		"As":                 effect.As[int](1)(wait),
+		"ZipRight":           effect.ZipRight[int](wait)(effect.Succeed(1)),
+		"Retry":              effect.Retry[int](schedule.Spaced(time.Hour))(effect.Fail[int](errBoom)),
+		"RetryWhile":         effect.RetryWhile[int](schedule.Spaced(time.Hour), func(error) bool { return true })(effect.Fail[int](errBoom)),
+		"Repeat":             effect.Repeat[int](schedule.Spaced(time.Hour))(effect.Succeed(1)),
+		"Timeout":            effect.Timeout[int](time.Hour)(wait),
+		"a race of nothing":  effect.Race[int](),
+		"a race of one":      effect.Race(wait),
+		"RaceFirst":          effect.RaceFirst(wait, wait),
+		"All":                head(effect.All(1, wait, wait)),
+		"Fork, then Join":    joined(wait),
+		"Fork, then Await":   effect.As[effect.Exit[int]](0)(effect.FlatMap((*effect.Fiber[int]).Await)(effect.Fork(stubborn(time.Millisecond, wait)))),
+		"a finalizer's fail": effect.Ensuring[int](effect.Fail[effect.Void](errClose))(wait),
+	}
+	for name, op := range recoveries(func() {}) {
+		effs[name] = op(wait)
+	}
+	for name, guard := range guards {
+		effs[name] = guard(wait, nothing)
+	}
+	for name, owner := range owners {
+		effs[name] = owner(wait)
+	}
+	return effs
+}
+
+func TestAnEffectCanBeRunAgainAndFromManyGoroutines(t *testing.T) {
+	t.Parallel()
+	for name, eff := range interruptible() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var runs sync.WaitGroup
+			for range 6 {
+				runs.Go(func() {
+					for range 3 {
+						ctx, cancel := context.WithCancel(t.Context())
+						go cancel()
+						assert.ErrorIs(t, observe(ctx, eff).err, context.Canceled)
+					}
+				})
+			}
+			runs.Wait()
+		})
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		program := programs(sequential).Draw(rt, "program")
+		var want model
+		wantEnd := want.run(program)
+		var ends [4]end
+		inBubble(t, func(ctx context.Context) {
+			eff := runner{&notes{}}.effect(program) // one value
+			var runs sync.WaitGroup
+			for i := range ends {
+				runs.Go(func() { ends[i] = seen(observe(ctx, eff)) })
+			}
+			runs.Wait()
+		})
+		for _, got := range ends {
+			require.Equal(rt, wantEnd, got)
+		}
+	})
+}
