@@ -117,7 +117,7 @@ func recoveries(handled func()) map[string]effect.Operator[int, int] {
 		"CatchTag":  effect.CatchTag(instead),
 		"CatchTags": effect.CatchTags(effect.Case(func(*notFound) effect.Effect[int] { return instead(nil) }), effect.Case(instead)),
 		"CatchAll":  effect.CatchAll(instead),
-		"OrElse":    effect.OrElse(func(context.Context) (int, error) { return instead(nil)(nil) }), //nolint:staticcheck // not looked at
+		"OrElse":    effect.OrElse(func(context.Context) (int, error) { return instead(nil)(nil) }),
 		"MapError":  effect.MapError[int](func(error) error { handled(); return nil }),
 		"TapError":  effect.TapError[int](func(error) effect.Effect[effect.Void] { return do(handled) }),
 		"Ignore":    func(eff effect.Effect[int]) effect.Effect[int] { return effect.As[effect.Void](0)(effect.Ignore(eff)) },

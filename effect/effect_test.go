@@ -60,7 +60,7 @@ func TestOperatorsOnValuesPassAFailureOn(t *testing.T) {
 		"FlatMap":  effect.FlatMap(notCalled),
 		"Tap":      effect.Tap(notCalled),
 		"As":       effect.As[int](1),
-		"ZipRight": effect.ZipRight[int](effect.Effect[int](func(context.Context) (int, error) { return notCalled(0)(t.Context()) })),
+		"ZipRight": effect.ZipRight[int](func(context.Context) (int, error) { return notCalled(0)(t.Context()) }),
 	} {
 		_, err := op(effect.Fail[int](errBoom))(t.Context())
 		assert.Equal(t, errBoom, err, name)

@@ -190,7 +190,10 @@ func TestAClosedScopeRefusesToFork(t *testing.T) {
 	t.Parallel()
 	start := func(context.Context) (int, error) { t.Error("started"); return 0, nil }
 	var late context.Context
-	s := leaked(t.Context(), func(ctx context.Context) (int, error) { late = context.WithoutCancel(ctx); return 0, nil })
+	s := leaked(t.Context(), func(ctx context.Context) (int, error) {
+		late = context.WithoutCancel(ctx) //nolint:fatcontext // it is to outlive its scope
+		return 0, nil
+	})
 	_, err := effect.ForkIn[int](s)(start)(t.Context())
 	assert.Equal(t, effect.ErrScopeClosed, err)
 	_, err = effect.Fork(start)(late)

@@ -36,7 +36,7 @@ func TestAnInterruptionIsTheContextsErrorAndItsCauseAndKeepsWhatWentWrongBefore(
 			}
 			assert.ErrorIs(t, err, last, name)
 			assert.Contains(t, err.Error(), last.Error(), name)
-			if _, typed := last.(*notFound); typed { //nolint:errorlint // the case of the table, not a failure
+			if _, typed := last.(*notFound); typed {
 				var found *notFound
 				require.ErrorAs(t, err, &found, name)
 				assert.Equal(t, "x", found.name)

@@ -197,7 +197,7 @@ func prompt(n *node) *node {
 
 // interruptible has one effect for each operator, which ends only when it is cancelled.
 func interruptible() map[string]effect.Effect[int] {
-	wait := effect.Effect[int](untilCancelled[int])
+	wait := untilCancelled[int]
 	effs := map[string]effect.Effect[int]{
 		"Sleep":              effect.As[effect.Void](0)(effect.Sleep(time.Hour)),
 		"Map":                effect.Map(F.Identity[int])(wait),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -61,9 +62,7 @@ func programs(ops ...map[string]int) *rapid.Generator[*node] {
 	arity := map[string]int{}
 	var names []string
 	for _, some := range append(ops, leaves) {
-		for op, n := range some {
-			arity[op] = n
-		}
+		maps.Copy(arity, some)
 	}
 	for op := range arity {
 		names = append(names, op)
