@@ -41,6 +41,27 @@ func TestPromise2_TheWorkIsCancelledByTheDeadlineThoughTheStoreIsSilent(t *testi
 	})
 }
 
+// The keep-alive waits for a store that ignores even the end of its request: it
+// is the timer that cancels the work.
+func TestPromise2_TheWorkIsCancelledByTheDeadlineThoughTheStoreIsDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.refresh = func(context.Context, backing.Claim) (bool, error) {
+			time.Sleep(time.Hour)
+			return true, nil
+		}
+		began := time.Now()
+		var cancelled time.Time
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (effect.Void, error) {
+			<-ctx.Done()
+			cancelled = time.Now()
+			return effect.Void{}, ctx.Err()
+		})(t.Context())
+		requireLost(t, err, mutex.Expired)
+		require.LessOrEqual(t, cancelled.Sub(began), ttl)
+	})
+}
+
 func TestPromise2_TheWorkIsCancelledBeforeAnotherCanAcquire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
