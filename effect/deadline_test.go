@@ -38,7 +38,8 @@ func (w *watched) look() view {
 	if w.child == nil {
 		w.ended = make(chan struct{})
 		child, cancel := context.WithCancel(w.ctx)
-		context.AfterFunc(w.ctx, func() { close(w.ended); cancel() })
+		context.AfterFunc(w.ctx, func() { close(w.ended) })
+		context.AfterFunc(child, cancel) // not w.ctx: its children end in any order
 		w.child = child
 	}
 	synctest.Wait()

@@ -147,6 +147,32 @@ func TestRetryStopsAtOnceWhenTheContextEndsAndKeepsTheLastFailure(t *testing.T) 
 	}
 }
 
+func TestRetryKeepsTheFailureBeforeTheRunThatTheContextCutShort(t *testing.T) {
+	t.Parallel()
+	for name, cut := range map[string]effect.Effect[int]{
+		"that says so itself":           func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() },
+		"that gives the cause":          func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) },
+		"that is interrupted":           untilCancelled[int],
+		"that fails in another way":     func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, &busy{} },
+		"whose finalizer fails as well": effect.Ensuring[int](effect.Fail[effect.Void](errClose))(untilCancelled[int]),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := deadline(time.Second)(t.Context())
+			defer cancel()
+			runs := 0
+			_, err := effect.Retry[int](schedule.Recurs(1))(func(ctx context.Context) (int, error) {
+				if runs++; runs == 1 {
+					return 0, &notFound{"x"}
+				}
+				return cut(ctx)
+			})(ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded, name)
+			require.ErrorIs(t, err, errCause, name)
+			require.ErrorAs(t, err, new(*notFound), name)
+		})
+	}
+}
+
 func TestRetryDoesNotAskAboutAFailureAfterTheContextHasEnded(t *testing.T) {
 	t.Parallel()
 	retry := effect.RetryWhile[int](schedule.Forever().Tap(func(schedule.Step) { t.Error("stepped") }),

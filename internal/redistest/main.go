@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -28,6 +29,19 @@ func skip(t testing.TB) {
 	t.Skip(reason)
 }
 
+// tell prints a line. What a package that passes has printed, go test ./... keeps
+// to itself; so if a person sits at a terminal, the terminal is told as well.
+func tell(line string) {
+	fmt.Print(line)
+	if testing.Verbose() {
+		return
+	}
+	if tty, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0); err == nil {
+		_, _ = fmt.Fprint(tty, line)
+		_ = tty.Close()
+	}
+}
+
 // Main runs a package's tests and fails them if they leave goroutines behind.
 // If tests were skipped for want of a redis-server, it says how many in one
 // line. Call it from TestMain.
@@ -39,7 +53,7 @@ func Main(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if n := len(skipped.tests); n > 0 {
-			fmt.Printf("redistest: %d tests skipped, each %s\n", n, reason)
+			tell(fmt.Sprintf("%s: %d tests skipped, each %s\n", filepath.Base(os.Args[0]), n, reason))
 		}
 		os.Exit(code)
 	}))
