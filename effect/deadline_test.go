@@ -34,17 +34,20 @@ type watched struct {
 	ended      chan struct{}
 }
 
+// look asks for the error first: to derive from a lazy context makes it a real one.
 func (w *watched) look() view {
+	synctest.Wait()
+	v := view{err: w.ctx.Err(), cause: context.Cause(w.ctx), value: w.ctx.Value(valueKey{})}
+	v.deadline, v.bounded = w.ctx.Deadline()
 	if w.child == nil {
 		w.ended = make(chan struct{})
 		child, cancel := context.WithCancel(w.ctx)
 		context.AfterFunc(w.ctx, func() { close(w.ended) })
 		context.AfterFunc(child, cancel) // not w.ctx: its children end in any order
 		w.child = child
+		synctest.Wait()
 	}
-	synctest.Wait()
-	v := view{err: w.ctx.Err(), cause: context.Cause(w.ctx), child: w.child.Err(), childCause: context.Cause(w.child), value: w.ctx.Value(valueKey{})}
-	v.deadline, v.bounded = w.ctx.Deadline()
+	v.child, v.childCause = w.child.Err(), context.Cause(w.child)
 	v.done, v.after = closed(w.ctx.Done()), closed(w.ended)
 	return v
 }
