@@ -2,15 +2,16 @@ package effect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
 
 // TimeoutError is the failure of an effect that [Timeout] has cancelled.
 //
-// It is not a context.DeadlineExceeded: that stands for the caller's own
-// deadline. But errors.Is may find one in Err, such as that of a client which
-// reports its context in its own words: look for the *TimeoutError first.
+// It is not a context.DeadlineExceeded, not even if Err is one in the words of
+// some client: that stands for the caller's own deadline. errors.Is and errors.As
+// find everything else that Err holds.
 type TimeoutError struct {
 	// Duration is the time that the effect was given.
 	Duration time.Duration
@@ -30,8 +31,13 @@ func (e *TimeoutError) Error() string {
 	return msg
 }
 
-// Unwrap returns Err.
-func (e *TimeoutError) Unwrap() error { return e.Err }
+// Is finds target in Err, but for context.DeadlineExceeded.
+func (e *TimeoutError) Is(target error) bool {
+	return target != context.DeadlineExceeded && errors.Is(e.Err, target)
+}
+
+// As finds target in Err.
+func (e *TimeoutError) As(target any) bool { return errors.As(e.Err, target) }
 
 // Timeout cancels an effect that has not ended after d, waits for it, and
 // fails with a *[TimeoutError]. The effect runs in the calling goroutine; one
