@@ -51,8 +51,9 @@ race: ## look for flakes: every test COUNT (20) times under -race
 	@$(call each,go test -race -count=$(COUNT) -timeout=30m ./...)
 
 .PHONY: lint
-lint: ## gofmt, go vet and golangci-lint
+lint: ## gofmt, go mod tidy, go vet and golangci-lint
 	@files=$$(gofmt -l .) || exit 1; test -z "$$files" || { echo "gofmt -w these files:"; echo "$$files"; exit 1; }
+	@$(call each,go mod tidy -diff)
 	@$(call each,go vet ./...)
 	@$(call each,$(GOLANGCI) run ./...)
 

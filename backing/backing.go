@@ -96,8 +96,9 @@ type Backing interface {
 }
 
 // Permanent marks an error of the store that trying again cannot cure: a wrong
-// password, a key of another type, a server that is too old. The mutex then
-// fails at once instead of following its retry policy. Permanent(nil) is nil.
+// password, a key of another type, a server that is too old. An acquire,
+// a release or a question then fails at once instead of following the retry
+// policy of the mutex; a held lease is refreshed all the same until it runs out. Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil

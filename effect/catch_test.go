@@ -172,3 +172,21 @@ func TestRecoveriesHandleTheCancellationOfSomebodyElse(t *testing.T) {
 		assert.Equal(t, name != "Ignore", handled == 1, name)
 	}
 }
+
+func TestAValueBesideAFailureStaysThereUnlessTheFailureIsRecoveredFrom(t *testing.T) {
+	t.Parallel()
+	both := func(context.Context) (int, error) { return 42, errBoom }
+	for name, operator := range map[string]effect.Operator[int, int]{
+		"CatchTag of another type": effect.CatchTag(func(*notFound) effect.Effect[int] { return effect.Succeed(0) }),
+		"MapError":                 effect.MapError[int](func(err error) error { return fmt.Errorf("mapped: %w", err) }),
+		"TapError":                 effect.TapError[int](func(error) effect.Effect[effect.Void] { return effect.Fail[effect.Void](errClose) }),
+	} {
+		a, err := operator(both)(t.Context())
+		require.ErrorIs(t, err, errBoom, name)
+		assert.Equal(t, 42, a, name)
+
+		a, err = operator(both)(canceled(errCause))
+		require.ErrorIs(t, err, context.Canceled, name)
+		assert.Equal(t, 42, a, name)
+	}
+}

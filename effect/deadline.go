@@ -8,8 +8,8 @@ import (
 
 // withTimeout is context.WithTimeout for work that mostly ends at once: the
 // timer, and its place among the parent's children, are made only when somebody
-// first waits for the end. Without that, a lock pays for three timers that
-// nobody looks at.
+// first waits for the end. A lock in memory has three such contexts and looks at
+// none: context.WithTimeout made it allocate 43 times instead of 29.
 //
 // The price: of several ends that came before anybody looked, the one that
 // shows is not the first, but the parent's, then the cancellation, then the deadline.

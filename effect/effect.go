@@ -16,6 +16,14 @@
 // runtime.Goexit), or by interruption (its context ended). Operators that
 // recover from failures leave defects and the caller's own interruption alone.
 //
+// # A value beside an error
+//
+// When only what comes after the work fails, a finalizer for one, the work's
+// value is returned beside the error, so that the receipt of a payment is not lost
+// with the lock on it. The operators that pass a failure on keep it; those that
+// go on to something else, such as FlatMap, Retry, Timeout and a handler of
+// [CatchTag], drop it.
+//
 // # Contexts
 //
 // Every error that stands for the end of a context satisfies errors.Is with

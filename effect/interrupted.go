@@ -12,7 +12,7 @@ import (
 // errors.As finds what last holds.
 func Interrupted(ctx context.Context, last error) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if last == cause { // all that fp-go's operators return
+	if last == err || last == cause { // the cause is all that fp-go's operators return
 		last = nil
 	}
 	switch {

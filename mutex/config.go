@@ -21,19 +21,21 @@ type Config struct {
 	// and perhaps repeated, after (TTL-RefreshInterval)/2, at most 2 s.
 	RefreshInterval time.Duration
 
-	// AcquireRetryInterval is the time between two tries of a waiter, if there
-	// is no AcquireRetryPolicy. Default 100 ms.
+	// AcquireRetryInterval is the time between two tries of a waiter. It counts
+	// only if there is no AcquireRetryPolicy. Default 100 ms.
 	AcquireRetryInterval time.Duration
 
 	// AcquireRetryPolicy says when a waiter tries again; when it ends, the
-	// waiter fails with a *LockNotAcquiredError. Delays under 1 ms count as 1 ms.
-	// Default: Spaced(AcquireRetryInterval), for ever.
+	// waiter fails with a *LockNotAcquiredError. Of the waiters of one process only
+	// the first in line asks the store, for all of them. Delays under 1 ms count as
+	// 1 ms. Default: Spaced(AcquireRetryInterval), for ever.
 	AcquireRetryPolicy schedule.Schedule
 
 	// BackingFailureRetryPolicy says when a request that the store failed to
 	// answer is sent again; when it ends, the operation fails with a
 	// *MutexBackingError. A held lease is not lost by that: its refresh starts
-	// over, until the lease has run out.
+	// over, until the lease has run out. With the default an acquire on a store that
+	// is down takes one TTL to fail, and up to 5 s more to clean up after itself.
 	// Default: Spaced(100 ms), or TTL/10 if that is less, for at most one TTL.
 	BackingFailureRetryPolicy schedule.Schedule
 
@@ -104,7 +106,7 @@ func (c Config) resolve() (settings, error) {
 
 // check refuses what no mutex can be made of.
 func check(b backing.Backing, key string) error {
-	if b == nil {
+	if v := reflect.ValueOf(b); b == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return &ConfigError{"backing", b, "a store, such as memory.New()"}
 	}
 	// The waiters of a process find their queue by its backing and key.

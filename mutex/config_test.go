@@ -28,6 +28,7 @@ func TestBadArgumentsAreRefusedWhenTheMutexIsMade(t *testing.T) {
 		message string
 	}{
 		{"no backing", nil, key, mutex.Config{}, "backing", "mutex: backing is <nil>, want a store, such as memory.New()"},
+		{"a backing that is a nil pointer", (*memory.Backing)(nil), key, mutex.Config{}, "backing", "want a store, such as memory.New()"},
 		{"a backing that == cannot compare", incomparable{}, key, mutex.Config{}, "backing", "such as a pointer"},
 		{"no key", memory.New(), "", mutex.Config{}, "key", `mutex: key is "", want a name that is not empty`},
 		{"negative TTL", memory.New(), key, mutex.Config{TTL: -time.Second}, "TTL", "mutex: TTL is -1s, want a duration from 1ms to 8760h0m0s, or 0 for 30s"},

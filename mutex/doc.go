@@ -20,8 +20,9 @@
 //  4. An acquire that ends without the lock leaves none behind, as far as the
 //     store can be reached: what is in doubt after a lost reply is recognized
 //     by its holder id, or released.
-//  5. Waiters of one process are served first come, first served. A waiter waits
-//     for a crashed holder no longer than its lease and one retry interval.
+//  5. Waiters of one process are served first come, first served. The first in
+//     line waits for a crashed holder no longer than its lease and one retry
+//     interval. Between processes, who asks first has the lock.
 //  6. Fencing tokens strictly increase with every grant of a key.
 //  7. Errors of the store are *[MutexBackingError]; the caller's cancellation
 //     always satisfies errors.Is with context.Canceled or

@@ -20,7 +20,8 @@ const (
 )
 
 // LockLostError says that the lock was no longer ours while it was held. What
-// the work did up to then may have been done by another holder as well.
+// the work did up to then may have been done by another holder as well. When it
+// is returned, the work has ended and the lock is not held.
 type LockLostError struct {
 	// Key is the key of the lock.
 	Key string
@@ -63,17 +64,24 @@ type LockNotAcquiredError struct {
 	Key string
 	// Waited is the time from the call to the end of the policy.
 	Waited time.Duration
+
+	nested bool // the caller runs under this very lock
 }
 
 // Tag returns "LockNotAcquiredError".
 func (*LockNotAcquiredError) Tag() string { return "LockNotAcquiredError" }
 
 func (e *LockNotAcquiredError) Error() string {
-	return fmt.Sprintf("lock %q was not acquired: others had it for the %v that the retry policy allows", e.Key, e.Waited.Round(time.Millisecond))
+	who := "others had it"
+	if e.nested {
+		who = "the caller's own work has it, and it is not reentrant"
+	}
+	return fmt.Sprintf("lock %q was not acquired in the %v that the retry policy allows: %s", e.Key, e.Waited.Round(time.Millisecond), who)
 }
 
-// MutexBackingError says that the store failed to answer an operation, also
-// when it was repeated as the policy says.
+// MutexBackingError says that an operation of the store failed, also when it
+// was repeated as the policy says. Whether it was applied is unknown: after a
+// failed tryAcquire or release the lock may be held until its lease runs out.
 //
 //nolint:revive // the name is the one that users of the original match on
 type MutexBackingError struct {
@@ -89,7 +97,7 @@ type MutexBackingError struct {
 func (*MutexBackingError) Tag() string { return "MutexBackingError" }
 
 func (e *MutexBackingError) Error() string {
-	return fmt.Sprintf("the store failed to answer %s of lock %q: %v", e.Operation, e.Key, e.Cause)
+	return fmt.Sprintf("%s of lock %q failed: %v", e.Operation, e.Key, e.Cause)
 }
 
 // Unwrap returns Cause.

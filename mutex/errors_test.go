@@ -2,16 +2,21 @@ package mutex_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
 )
 
 func TestTheTagOfAnErrorIsTheNameOfItsType(t *testing.T) {
@@ -32,26 +37,42 @@ func TestMessages(t *testing.T) {
 		`lock "k" was lost (expired): its lease ran out before it could be refreshed: the store is down`: &mutex.LockLostError{Key: "k", Reason: mutex.Expired, Cause: errStore},
 		`lock "k" was lost (taken): the store says that another holder has it`:                           &mutex.LockLostError{Key: "k", Reason: mutex.Taken},
 		`lock "k" was lost (gone): the store says that nobody has it`:                                    &mutex.LockLostError{Key: "k", Reason: mutex.Gone},
-		`lock "k" was not acquired: others had it for the 3s that the retry policy allows`:               &mutex.LockNotAcquiredError{Key: "k", Waited: 3 * time.Second},
-		`the store failed to answer refresh of lock "k": the store is down`:                              &mutex.MutexBackingError{Operation: "refresh", Key: "k", Cause: errStore},
+		`lock "k" was not acquired in the 3s that the retry policy allows: others had it`:                &mutex.LockNotAcquiredError{Key: "k", Waited: 3 * time.Second},
+		`refresh of lock "k" failed: the store is down`:                                                  &mutex.MutexBackingError{Operation: "refresh", Key: "k", Cause: errStore},
 	} {
 		assert.EqualError(t, err, want)
 	}
 }
 
 func TestALossThatCancelledTheWorkIsNoCancellationOfTheCaller(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (effect.Void, error) {
-			s.drop(t)
-			return sleep(time.Hour)(ctx)
-		})(t.Context())
-		requireLost(t, err, mutex.Gone)
-		assert.Contains(t, err.Error(), "the work was cancelled: context canceled: the lock was lost", "what the work said is kept")
-		var tagged effect.Tagged
-		require.ErrorAs(t, err, &tagged)
-		assert.Equal(t, "LockLostError", tagged.Tag())
-	})
+	const lost = `lock "orders" was lost (gone): the store says that nobody has it`
+	for name, test := range map[string]struct {
+		work func(context.Context) error
+		want string
+	}{
+		"bare":        {context.Context.Err, lost},
+		"interrupted": {func(ctx context.Context) error { return effect.Interrupted(ctx, nil) }, lost},
+		"says more": {
+			func(ctx context.Context) error { return fmt.Errorf("query: %w", ctx.Err()) },
+			lost + "; the work was cancelled, and said: query: context canceled",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore()
+				_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
+					s.drop(t)
+					<-ctx.Done()
+					return 0, test.work(ctx)
+				})(t.Context())
+				requireLost(t, err, mutex.Gone)
+				require.EqualError(t, err, test.want)
+				var tagged effect.Tagged
+				require.ErrorAs(t, err, &tagged)
+				assert.Equal(t, "LockLostError", tagged.Tag())
+			})
+		})
+	}
 }
 
 func TestALossIsToldOnceThoughTheWorkTellsItToo(t *testing.T) {
@@ -78,5 +99,34 @@ func TestTheReasonOfALossIsAskedForButNotInsistedOn(t *testing.T) {
 		requireLost(t, err, mutex.Gone)
 		lost := asLost(t, err)
 		assert.ErrorIs(t, lost, errStore, "who has it could not be found out")
+	})
+}
+
+func TestALockThatTheCallersOwnWorkHasIsNamedAsSuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		waiting := newMutex(t, s, mutex.Config{})
+		trying := newMutex(t, s, mutex.Config{AcquireRetryPolicy: schedule.Stop()})
+		_, err := mutex.WithLock(waiting, mutex.WithLock(trying, effect.Succeed(1)))(t.Context())
+		require.EqualError(t, err, `lock "orders" was not acquired in the 0s that the retry policy allows: the caller's own work has it, and it is not reentrant`)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = mutex.WithLock(waiting, mutex.WithLock(waiting, effect.Succeed(1)))(ctx)
+		require.EqualError(t, err, `while acquiring lock "orders", which the caller's own work has and which is not reentrant: context deadline exceeded`)
+	})
+}
+
+func TestARefusalOfTheStoreIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		wrongType := backing.Permanent(errors.New("WRONGTYPE"))
+		s.tryAcquire = func(context.Context, backing.Claim) (option.Option[backing.Grant], error) {
+			return option.None[backing.Grant](), wrongType
+		}
+		s.release = func(context.Context, string, string) (bool, error) { return false, wrongType }
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(1))(t.Context())
+		require.EqualError(t, err, `tryAcquire of lock "orders" failed: WRONGTYPE`)
+		assert.Equal(t, 1, s.called("release"), "it is tried all the same")
 	})
 }

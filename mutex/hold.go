@@ -3,7 +3,6 @@ package mutex
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/effectlock/effectlock/effect"
@@ -12,7 +11,8 @@ import (
 // KeepAlive is a held lock: the fiber that refreshes its lease. The fiber
 // fails with a *[LockLostError] when the lock is lost, and is interrupted when
 // the scope of the lock closes. Interrupting it earlier ends the refreshing, not
-// the lock, which is then lost when its lease runs out.
+// the lock, which is then lost when its lease runs out. It is safe for concurrent
+// use.
 type KeepAlive struct {
 	*effect.Fiber[effect.Never]
 	lease *lease
@@ -22,7 +22,8 @@ type KeepAlive struct {
 // is meant for it.
 func (k *KeepAlive) Key() string { return k.lease.claim.Key }
 
-// HolderID returns the id under which the store knows this holder.
+// HolderID returns the id under which the store knows this holder. It is a
+// secret of sorts: who knows it can release the lock.
 func (k *KeepAlive) HolderID() string { return k.lease.claim.Holder }
 
 // Token returns the fencing token of the grant, 0 if the store does not fence.
@@ -50,29 +51,33 @@ func during[A any](ctx context.Context, lock *KeepAlive, work effect.Effect[A]) 
 	lock.lease.cancelOnLoss(cancel)
 
 	a, err := work(context.WithValue(held, keepAliveKey{}, lock))
-	return a, verdict(ctx, err, lock.lease.lossBy(time.Now()))
+	return a, verdict(ctx, held, err, lock.lease.lossBy(time.Now()))
 }
 
 type keepAliveKey struct{}
 
 // FromContext returns the lock under which work runs: inside [WithLock] and
-// its kin, the innermost one.
+// its kin, the innermost one; false elsewhere, also in a scope that holds locks
+// by [Mutex.Acquire]. It does not say whether the lock is still held: ctx does.
 func FromContext(ctx context.Context) (*KeepAlive, bool) {
 	k, ok := ctx.Value(keepAliveKey{}).(*KeepAlive)
 	return k, ok
 }
 
 // verdict is the error of work that ended with err under a lock that was lost,
-// or not.
-func verdict(ctx context.Context, err error, lost *LockLostError) error {
+// or not. held is the work's context, caller the one around the lock.
+func verdict(caller, held context.Context, err error, lost *LockLostError) error {
 	switch {
 	case lost == nil:
 		return err
 	case err == nil:
 		return lost
-	case ctx.Err() == nil && errors.Is(err, context.Canceled):
+	case caller.Err() == nil && errors.Is(err, context.Canceled):
 		// We cancelled the work. To a caller that did not, context.Canceled
 		// would look like an orderly end.
+		if err == context.Canceled || errors.Is(err, lost) && err.Error() == effect.Interrupted(held, nil).Error() {
+			return lost // the work said no more than that
+		}
 		return &cancelledByLoss{lost, err}
 	case errors.Is(err, lost):
 		return err
@@ -88,9 +93,7 @@ type cancelledByLoss struct {
 }
 
 func (e *cancelledByLoss) Error() string {
-	lost := e.LockLostError.Error()
-	// An interrupted work tells the cause itself; once is enough.
-	return lost + "; the work was cancelled: " + strings.ReplaceAll(e.work.Error(), lost, "the lock was lost")
+	return e.LockLostError.Error() + "; the work was cancelled, and said: " + e.work.Error()
 }
 
 func (e *cancelledByLoss) Unwrap() error { return e.LockLostError }

@@ -128,8 +128,7 @@ func (l *lease) lose(reason LossReason, cause error) {
 	l.markLost(reason, cause)
 }
 
-// markLost cancels the work. The caller holds the mutex, so
-// that a lease that is being released can no longer expire.
+// markLost cancels the work. The caller holds l.mu.
 func (l *lease) markLost(reason LossReason, cause error) {
 	if l.lost != nil {
 		return
@@ -181,11 +180,12 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 			return none, l.lost
 		}
 		l.m.line.wakeFirst()
+		ended := Event{Kind: Released, Key: l.m.key, Holder: l.claim.Holder, Token: l.token, Elapsed: now.Sub(l.granted)}
 		if err != nil {
-			return none, err
+			ended.Kind, ended.Err = ReleaseFailed, err
 		}
-		l.m.observer(Event{Kind: Released, Key: l.m.key, Holder: l.claim.Holder, Token: l.token, Elapsed: now.Sub(l.granted)})
-		return none, nil
+		l.m.observer(ended)
+		return none, err
 	}
 }
 

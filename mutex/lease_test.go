@@ -91,7 +91,9 @@ func TestVerdict(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			err := verdict(c.ctx, c.work, c.lost)
+			held, cancel := context.WithCancelCause(c.ctx)
+			cancel(lost)
+			err := verdict(c.ctx, held, c.work, c.lost)
 			assert.Equal(t, c.isWork, errors.Is(err, errWork))
 			assert.Equal(t, c.isCanceled, errors.Is(err, context.Canceled))
 			var l *LockLostError

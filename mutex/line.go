@@ -16,6 +16,7 @@ import (
 type line struct {
 	mu          sync.Mutex
 	first, last *place
+	asked       time.Time // when the store was last asked
 }
 
 // place is one waiter's place in a line.
@@ -58,10 +59,25 @@ func (p *place) leave() {
 	}
 }
 
-func (p *place) isFirst() bool {
+// mayAsk reports whether it is this waiter's turn to ask the store.
+func (p *place) mayAsk() bool {
 	p.line.mu.Lock()
 	defer p.line.mu.Unlock()
-	return p.ahead == nil
+	if p.ahead != nil {
+		return false
+	}
+	p.line.asked = time.Now()
+	return true
+}
+
+// hurry has the first in line ask the store if it has not done so for much
+// longer than every. A waiter must not wait by the policy of the one before it.
+func (p *place) hurry(every time.Duration) {
+	p.line.mu.Lock()
+	defer p.line.mu.Unlock()
+	if p.ahead != nil && time.Since(p.line.asked) >= every+every/2 {
+		p.line.first.rouse()
+	}
 }
 
 // wakeFirst has the first in line, if there is one, ask the store.

@@ -12,7 +12,8 @@ import (
 
 // Mutex is the lock of one key in one store. All mutexes of that key and store
 // are the same lock, so it may be made once or anew for each use. It is safe for
-// concurrent use, and not reentrant.
+// concurrent use. It is not reentrant: work that locks it again waits for itself,
+// until its context or the retry policy ends.
 type Mutex struct {
 	store backing.Backing
 	key   string
@@ -44,7 +45,8 @@ func Make(key string, c Config) func(backing.Backing) effect.Effect[*Mutex] {
 func (m *Mutex) Key() string { return m.key }
 
 // IsLocked reports whether any holder has the lock. The answer may be out of
-// date when it arrives: it is for people, never for deciding to work.
+// date when it arrives: it is for people, never for deciding to work. It fails
+// with *[MutexBackingError] or the context's error.
 func (m *Mutex) IsLocked(ctx context.Context) (bool, error) {
 	return ask(ctx, m, "isLocked", func(ctx context.Context) (bool, error) {
 		return m.store.IsLocked(ctx, m.key)
@@ -68,7 +70,8 @@ func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
 // yielded a value, the value is returned beside the error.
 //
 // It fails with *[LockNotAcquiredError], *[LockLostError], *[MutexBackingError],
-// the context's error, or the work's.
+// the context's error, or the work's. Retry inside the lock, not around it: when
+// only the release has failed, a retry around it runs the work again.
 func WithLock[A any](m *Mutex, work effect.Effect[A]) effect.Effect[A] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[A] {
 		return func(ctx context.Context) (none A, err error) {
@@ -87,8 +90,9 @@ func Locked[A any](m *Mutex) effect.Operator[A, A] {
 }
 
 // WithLockIfAvailable runs work as [WithLock] does if the lock is free, and
-// otherwise yields None at once. A lock that is free may be taken before those
-// who wait for it.
+// otherwise yields None as soon as the store has answered. A lock that is free
+// may be taken before those who wait for it. It fails as WithLock does, but never
+// with *[LockNotAcquiredError]; a work that ran shows as Some also beside an error.
 func WithLockIfAvailable[A any](m *Mutex, work effect.Effect[A]) effect.Effect[option.Option[A]] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[option.Option[A]] {
 		return func(ctx context.Context) (option.Option[A], error) {
@@ -99,9 +103,8 @@ func WithLockIfAvailable[A any](m *Mutex, work effect.Effect[A]) effect.Effect[o
 			if err != nil {
 				return option.None[A](), err
 			}
-			return effect.Map(option.Some[A])(func(ctx context.Context) (A, error) {
-				return during(ctx, lock, work)
-			})(ctx)
+			a, err := during(ctx, lock, work)
+			return option.Some(a), err
 		}
 	})
 }
@@ -122,7 +125,7 @@ func (m *Mutex) Acquire(s *effect.Scope) effect.Effect[*KeepAlive] {
 }
 
 // TryAcquire is [Mutex.Acquire] for a lock that is free, and otherwise yields
-// None at once.
+// None as soon as the store has answered.
 func (m *Mutex) TryAcquire(s *effect.Scope) effect.Effect[option.Option[*KeepAlive]] {
 	return func(ctx context.Context) (option.Option[*KeepAlive], error) {
 		lock, err := m.hold(ctx, s, m.try)

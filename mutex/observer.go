@@ -7,8 +7,8 @@ import (
 )
 
 // Observer is told what happens to locks. It is called by the goroutine to
-// which it happens, so it must be quick, must not panic, and must be safe for
-// concurrent use.
+// which it happens, so it must be quick, must not panic, must not use the lock
+// that it is told about, and must be safe for concurrent use.
 type Observer func(Event)
 
 // Event is one thing that happened. Fields that do not belong to its Kind are zero.
@@ -17,14 +17,15 @@ type Event struct {
 	Kind EventKind
 	// Key is the key of the lock.
 	Key string
-	// Holder is the holder id of the acquisition.
+	// Holder is the holder id of the acquisition; BackingFailed has none.
 	Holder string
 	// Token is the fencing token, once there is one.
 	Token uint64
 	// Elapsed is how long the acquisition waited (Acquired, NotAcquired), or
-	// how long the lock was held (Released, Lost).
+	// how long the lock was held (Released, ReleaseFailed, Lost).
 	Elapsed time.Duration
-	// Err is the error of the store (BackingFailed), or the *LockLostError (Lost).
+	// Err is why (NotAcquired, ReleaseFailed, BackingFailed), or the
+	// *LockLostError (Lost).
 	Err error
 }
 
@@ -37,11 +38,16 @@ const (
 	Acquired EventKind = "acquired"
 	// Waiting: the lock was not free at the first try, and the caller waits.
 	Waiting EventKind = "waiting"
-	// NotAcquired: the policy of a waiter ended, or its caller left.
+	// NotAcquired: the policy of a waiter ended, its caller left, the store
+	// failed, or the lock was not free for one who would not wait.
 	NotAcquired EventKind = "not acquired"
 	// Released: the store freed the lock.
 	Released EventKind = "released"
-	// Lost: the lock was lost while it was held.
+	// ReleaseFailed: the lock is no longer used, but the store failed to free it:
+	// others have it when its lease has run out.
+	ReleaseFailed EventKind = "release failed"
+	// Lost: the lock was lost while it was held. A lock that was acquired ends
+	// with exactly one of Released, ReleaseFailed and Lost.
 	Lost EventKind = "lost"
 	// BackingFailed: one request to the store failed; it may be repeated.
 	BackingFailed EventKind = "backing failed"
@@ -49,14 +55,14 @@ const (
 
 // LogObserver writes events to a logger: losses as errors, failures of the
 // store as warnings, the rest for debugging. It does not log holder ids: who
-// knows one can release the lock.
+// knows one can release the lock. log must not be nil.
 func LogObserver(log *slog.Logger) Observer {
 	return func(e Event) {
 		level := slog.LevelDebug
 		switch e.Kind {
 		case Lost:
 			level = slog.LevelError
-		case BackingFailed:
+		case BackingFailed, ReleaseFailed:
 			level = slog.LevelWarn
 		case Acquired, Waiting, NotAcquired, Released:
 		}

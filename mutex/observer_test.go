@@ -103,6 +103,19 @@ func TestAnObserverSeesFailuresOfTheStoreAndTheLoss(t *testing.T) {
 	})
 }
 
+func TestAnObserverSeesAReleaseThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r recorder
+		s := newStore()
+		s.release = func(context.Context, string, string) (bool, error) { return false, backing.Permanent(errStore) }
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{Observer: r.observe}), sleep(time.Second))(t.Context())
+		require.ErrorIs(t, err, errStore)
+		require.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.BackingFailed, mutex.ReleaseFailed}, r.kinds())
+		assert.Equal(t, err, r.events[2].Err)
+		assert.Equal(t, time.Second, r.events[2].Elapsed)
+	})
+}
+
 func TestLogObserver(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 )
@@ -120,6 +121,13 @@ func TestWithLockIfAvailable(t *testing.T) {
 		inner, err := mutex.LockedIfAvailable[option.Option[int]](m)(nested)(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, option.Some(option.None[int]()), inner, "free outside, held inside")
+
+		s.release = func(context.Context, string, string) (bool, error) { return false, backing.Permanent(errStore) }
+		receipt, err := mutex.WithLockIfAvailable(m, effect.Succeed(42))(t.Context())
+		require.ErrorIs(t, err, errStore)
+		assert.Equal(t, option.Some(42), receipt, "beside the error of the release")
+		s.release = nil
+		s.loseData()
 
 		_, err = mutex.WithLockIfAvailable(m, effect.Fail[int](errWork))(t.Context())
 		require.ErrorIs(t, err, errWork)

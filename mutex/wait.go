@@ -43,7 +43,7 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	l, err := how(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("while acquiring lock %q: %w", m.key, err)
+			err = fmt.Errorf("while acquiring lock %q%s: %w", m.key, m.nestedHint(ctx), err)
 		}
 		m.observer(Event{Kind: NotAcquired, Key: m.key, Holder: r.Holder, Elapsed: time.Since(r.arrived), Err: err})
 		return nil, err
@@ -54,7 +54,8 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 
 // inTurn acquires the lock in turn with the other waiters of this process:
 // only the first in line asks the store. It asks when it comes first, when a
-// holder of this process lets go, and when its policy says so.
+// holder of this process lets go, and when its policy or that of one behind it
+// says so.
 func (m *Mutex) inTurn(ctx context.Context, r request) (*lease, error) {
 	place := m.line.join()
 	defer place.leave()
@@ -62,7 +63,8 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (*lease, error) {
 	var policy *schedule.Driver
 	var poll time.Time // when the policy next says so
 	for {
-		if place.isFirst() {
+		asks := place.mayAsk()
+		if asks {
 			if l, err := m.attempt(ctx, r); !errors.Is(err, errNotFree) {
 				return l, err
 			}
@@ -72,12 +74,20 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (*lease, error) {
 			m.observer(Event{Kind: Waiting, Key: m.key, Holder: r.Holder})
 		}
 		if now := time.Now(); !now.Before(poll) {
-			refused := &LockNotAcquiredError{Key: m.key, Waited: now.Sub(r.arrived)}
+			refused := &LockNotAcquiredError{Key: m.key, Waited: now.Sub(r.arrived), nested: m.isHeldBy(ctx)}
 			delay, ok := policy.Next(now, refused)
+			if !ok && !asks {
+				// Nobody fails for a lock that is free: it asks before it goes.
+				if l, err := m.attempt(ctx, r); !errors.Is(err, errNotFree) {
+					return l, err
+				}
+			}
 			if !ok {
 				return nil, refused
 			}
-			poll = now.Add(max(delay, minPoll))
+			delay = max(delay, minPoll)
+			poll = now.Add(delay)
+			place.hurry(delay)
 		}
 		if err := place.sleepUntil(ctx, poll); err != nil {
 			return nil, err
@@ -108,8 +118,21 @@ func (m *Mutex) attempt(ctx context.Context, r request) (*lease, error) {
 	if ctx.Err() != nil {
 		err = effect.Interrupted(ctx, err)
 	}
-	if failed != nil {
+	if failed != nil && !backing.IsPermanent(err) { // the store then refuses whatever we ask
 		err = errors.Join(err, failed)
 	}
 	return nil, err
+}
+
+// isHeldBy reports whether ctx is that of work which runs under this lock.
+func (m *Mutex) isHeldBy(ctx context.Context) bool {
+	k, ok := FromContext(ctx)
+	return ok && k.lease.m.line == m.line
+}
+
+func (m *Mutex) nestedHint(ctx context.Context) string {
+	if m.isHeldBy(ctx) {
+		return ", which the caller's own work has and which is not reentrant"
+	}
+	return ""
 }

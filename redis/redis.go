@@ -17,7 +17,7 @@
 //
 // # What is promised
 //
-// Every operation is one script, so it is atomic. Time is the server's alone.
+// Every operation is one script or one command, so it is atomic. Time is the server's alone.
 // Tokens are the server's clock in microseconds, or one more than the last
 // token if that is higher. So they go on increasing after expiry, restart and
 // loss of all data, unless the server's clock was set back by more than the
@@ -51,6 +51,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -84,8 +85,9 @@ const fenceLife = time.Hour
 
 // Backing keeps locks in Redis. It implements [backing.Backing].
 //
-// A Backing is safe for concurrent use, starts nothing and holds nothing but its
-// client, which stays the caller's to close.
+// A Backing is safe for concurrent use, keeps nothing running but the
+// commands under way, and holds nothing but its client, which stays the caller's
+// to close.
 //
 // Whatever the client's timeouts, an operation returns at most about 100 ms after
 // its context ends. A command that is under way then is left to those timeouts;
@@ -110,15 +112,15 @@ type Option func(*Backing)
 // where this package keeps its own keys; KeyPrefix panics if the prefix does.
 func KeyPrefix(prefix string) Option {
 	for _, kind := range []string{fence, released} {
-		if len(prefix) >= len(kind) && prefix[:len(kind)] == kind {
+		if strings.HasPrefix(prefix, kind) {
 			panic(fmt.Sprintf("redis: KeyPrefix(%q): a prefix must not begin with %q, where the package keeps its own keys", prefix, kind))
 		}
 	}
 	return func(b *Backing) { b.prefix = prefix }
 }
 
-// New keeps locks behind client, which must not be nil, and which the caller
-// closes. It sends nothing; the first acquire asks the server for its version.
+// New keeps locks behind client, which the caller closes. It panics if client is
+// nil. It sends nothing; the first acquire asks the server for its version.
 //
 // With its defaults go-redis dials up to twenty times for one command, so that a
 // server which is down shows as a timeout. With DialerRetries: 1 and MaxRetries: -1

@@ -69,7 +69,7 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	_, err = call(ping, func(ctx context.Context) (string, error) { return client.Ping(ctx).Result() })
 	if err != nil {
 		_ = client.Close()
-		return nil, fmt.Errorf("redis: no answer from %s: %w", o.Addr, err)
+		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, err)
 	}
 	return New(client, opts...), nil
 }

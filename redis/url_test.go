@@ -101,7 +101,7 @@ func TestUnreachableServerIsNamed(t *testing.T) {
 	s.Kill()
 	err := during(t.Context(), s.URL(), func(*redis.Backing) { assert.Fail(t, "connected") })
 	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
-	assert.ErrorContains(t, err, "redis: no answer from "+s.Addr())
+	assert.ErrorContains(t, err, "redis: PING "+s.Addr())
 	assert.False(t, backing.IsPermanent(err))
 }
 
@@ -109,7 +109,7 @@ func TestServerThatRefusesThePasswordIsNamedAndThePasswordIsNot(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--requirepass", "right-secret")
 	err := during(t.Context(), "redis://u:wrong-secret@"+s.Addr(), func(*redis.Backing) { assert.Fail(t, "connected") })
-	assert.ErrorContains(t, err, "redis: no answer from "+s.Addr()+": WRONGPASS")
+	assert.ErrorContains(t, err, "redis: PING "+s.Addr()+": WRONGPASS")
 	assert.True(t, backing.IsPermanent(err))
 	assert.NotContains(t, err.Error(), "secret")
 }

@@ -50,11 +50,11 @@ func program(s *effect.Scope) effect.Effect[effect.Void] {
 		runs := 0 // no atomic: the lock guards it
 		job := func(ctx context.Context) (effect.Void, error) {
 			runs++
-			fmt.Printf("%srun %d begins\n", where, runs)
-			defer fmt.Printf("%srun %d ends\n", where, runs)
+			fmt.Printf("%srun %d begins: it has the lock\n", where, runs)
+			defer fmt.Printf("%srun %d ends: it lets go\n", where, runs)
 			return effect.Sleep(pause)(ctx)
 		}
-		fmt.Printf("%sthree workers want to run the nightly job\n", where)
+		fmt.Printf("%sthree workers want to run the nightly job; it may run once at a time\n", where)
 		_, err = effect.All(3, mutex.WithLock(lock, job), mutex.WithLock(lock, job), mutex.WithLock(lock, job))(ctx)
 		return done, err
 	}

@@ -18,13 +18,13 @@ func TestMain(m *testing.M) {
 func Example() {
 	main()
 	// Output:
-	// three workers want to run the nightly job
-	// run 1 begins
-	// run 1 ends
-	// run 2 begins
-	// run 2 ends
-	// run 3 begins
-	// run 3 ends
+	// three workers want to run the nightly job; it may run once at a time
+	// run 1 begins: it has the lock
+	// run 1 ends: it lets go
+	// run 2 begins: it has the lock
+	// run 2 ends: it lets go
+	// run 3 begins: it has the lock
+	// run 3 ends: it lets go
 }
 
 func TestABadURLIsNamedWithoutItsPassword(t *testing.T) {

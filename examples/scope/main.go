@@ -69,5 +69,8 @@ func guarded[A any](m *mutex.Mutex, work effect.Kleisli[*mutex.KeepAlive, A]) ef
 func tell(story string, eff effect.Effect[string]) {
 	fmt.Println(story)
 	result, err := effect.Run(context.Background(), eff)
-	fmt.Println("  result:", result, err)
+	if err != nil {
+		result = err.Error()
+	}
+	fmt.Println("  result:", result)
 }

@@ -16,16 +16,16 @@ func Example() {
 	//   lock of bob acquired
 	//   lock of bob released
 	//   lock of ann released
-	//   result: transferred <nil>
+	//   result: transferred
 	// bob is busy
 	//   lock of bob acquired
 	//   lock of ann acquired
 	//   lock of bob not acquired
 	//   lock of ann released
 	//   lock of bob released
-	//   result: nothing transferred <nil>
+	//   result: nothing transferred
 	// ann is deleted
 	//   lock of ann acquired
 	//   lock of ann lost
-	//   result:  lock "ann" was lost (gone): the store says that nobody has it
+	//   result: lock "ann" was lost (gone): the store says that nobody has it
 }

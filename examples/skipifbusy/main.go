@@ -43,6 +43,7 @@ func night(ctx context.Context) (done effect.Void, err error) {
 	}
 	// The run of 02:00 is so slow that the turn of 02:05 falls into it.
 	slow := func(ctx context.Context) (int, error) {
+		fmt.Println("02:00 begins")
 		_, err := turn(lock, "02:05", effect.Succeed(9))(ctx)
 		return 140, err
 	}

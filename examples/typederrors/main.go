@@ -24,7 +24,7 @@ func busy(e *mutex.LockNotAcquiredError) effect.Effect[string] {
 }
 
 func lost(e *mutex.LockLostError) effect.Effect[string] {
-	return effect.Succeed("lost: " + e.Key + " is " + string(e.Reason) + ", the work was cancelled")
+	return effect.Succeed("lost: the lock on " + e.Key + " is " + string(e.Reason) + ", the work was cancelled")
 }
 
 func down(e *mutex.MutexBackingError) effect.Effect[string] {

@@ -13,7 +13,7 @@ func Example() {
 	// Output:
 	// lock free    → success: done
 	// lock taken   → success: busy: somebody else has report
-	// lock deleted → success: lost: report is gone, the work was cancelled
+	// lock deleted → success: lost: the lock on report is gone, the work was cancelled
 	// store down   → success: down: the store does not answer tryAcquire
 	// work fails   → failure: disk full
 	// work panics  → defect: nil map
