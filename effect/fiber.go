@@ -15,6 +15,7 @@ import (
 type Fiber[A any] struct {
 	running scopeContext // of the effect
 	cancel  context.CancelFunc
+	ending  finalizer   // in its scope, if it has one
 	asleep  atomic.Bool // until its alarm starts it, or an interruption comes before
 	alarm   *time.Timer
 	done    chan struct{}
@@ -70,15 +71,14 @@ func ForkInAfter[A any](s *Scope, d time.Duration) func(Effect[A]) Effect[*Fiber
 		return func(ctx context.Context) (*Fiber[A], error) {
 			f := newFiber[A](context.WithoutCancel(ctx))
 			f.asleep.Store(true)
-			var registered *finalizer
 			f.alarm = time.AfterFunc(math.MaxInt64, func() {
 				if f.asleep.CompareAndSwap(true, false) {
-					f.runIn(s, registered, eff)
+					f.runOwned(eff)
 				}
 			})
-			var err error
-			if registered, err = s.add(f.end); err != nil {
-				f.interrupt()
+			if err := s.adopt(&f.ending, f.end); err != nil {
+				f.cancel()
+				f.alarm.Stop()
 				return nil, err
 			}
 			f.alarm.Reset(d) // not before the scope can end what it starts
@@ -89,12 +89,11 @@ func ForkInAfter[A any](s *Scope, d time.Duration) func(Effect[A]) Effect[*Fiber
 
 func forkIn[A any](ctx context.Context, s *Scope, eff Effect[A]) (*Fiber[A], error) {
 	f := newFiber[A](ctx)
-	registered, err := s.add(f.end)
-	if err != nil {
+	if err := s.adopt(&f.ending, f.end); err != nil {
 		f.cancel()
 		return nil, err
 	}
-	go f.runIn(s, registered, eff)
+	go f.runOwned(eff)
 	return f, nil
 }
 
@@ -105,6 +104,7 @@ func (f *Fiber[A]) interrupt() {
 		f.alarm.Stop()
 		f.exit = exitOf(&f.running, *new(A), Interrupted(&f.running, nil))
 		close(f.done)
+		f.ending.scope.remove(&f.ending)
 	}
 }
 
@@ -123,11 +123,11 @@ func newFiber[A any](ctx context.Context) *Fiber[A] {
 	return &Fiber[A]{cancel: cancel, done: make(chan struct{}), running: scopeContext{Context: ctx}}
 }
 
-// runIn runs the fiber, which the scope then can forget, but for a defect.
-func (f *Fiber[A]) runIn(s *Scope, registered *finalizer, eff Effect[A]) {
+// runOwned runs the fiber, which its scope then can forget, but for a defect.
+func (f *Fiber[A]) runOwned(eff Effect[A]) {
 	defer func() {
 		if !f.exit.IsDefect() {
-			s.remove(registered)
+			f.ending.scope.remove(&f.ending)
 		}
 	}()
 	f.run(eff)

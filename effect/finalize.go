@@ -56,11 +56,12 @@ func finalize[A any](ctx context.Context, eff Effect[A], last func(Exit[A]) erro
 		panic(r)
 	}()
 	a, err = eff(ctx)
-	returned = true
 	if isInterruption(ctx, err) {
 		err = Interrupted(ctx, err)
 	}
-	return a, join(err, last(exitOf(ctx, a, err)))
+	exit := exitOf(ctx, a, err)
+	returned = true // not before: the methods of a foreign error may panic, too
+	return a, join(err, last(exit))
 }
 
 func runFinalizer(ctx context.Context, finalizer Effect[Void]) error {

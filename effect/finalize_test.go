@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/schedule"
 )
 
 // told is what a finalizer is told of how the work ended.
@@ -219,6 +220,31 @@ func TestNoFinalizerKeepsTheOthersFromRunning(t *testing.T) {
 					assert.Equal(t, []int{5, 4, 3, 2, 1, 0}, ran)
 				})
 			})
+		}
+	}
+}
+
+// failures is an error that == cannot compare.
+type failures []error
+
+func (f failures) Error() string { return fmt.Sprint([]error(f)) }
+
+// quarrel is an error whose own method panics.
+type quarrel struct{}
+
+func (quarrel) Error() string { return "quarrel" }
+func (quarrel) Is(error) bool { panic("not like this") }
+
+func TestNoErrorKeepsAFinalizerFromRunning(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{"one that == cannot compare": failures{errBoom}, "one whose method panics": quarrel{}} {
+		for _, ctx := range []context.Context{t.Context(), canceled(errCause), canceled(failures{errCause})} {
+			released := 0
+			work := effect.Ensuring[int](do(func() { released++ }))(effect.Fail[int](err))
+			_ = observe(ctx, work)
+			_ = observe(ctx, effect.CatchAll(effect.Fail[int])(work))
+			_ = observe(ctx, effect.Retry[int](schedule.Once())(work))
+			assert.GreaterOrEqual(t, released, 3, name)
 		}
 	}
 }

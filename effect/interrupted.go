@@ -3,6 +3,7 @@ package effect
 import (
 	"context"
 	"errors"
+	"reflect"
 )
 
 // Interrupted is the error of an effect that stops because ctx, which must
@@ -12,13 +13,13 @@ import (
 // errors.As finds what last holds.
 func Interrupted(ctx context.Context, last error) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if last == err || last == cause { // the cause is all that fp-go's operators return
+	if same(last, err) || same(last, cause) { // the cause is all that fp-go's operators return
 		last = nil
 	}
 	switch {
 	case last != nil && errors.Is(last, err) && errors.Is(last, cause):
 		return last
-	case last == nil && err == cause:
+	case last == nil && same(err, cause):
 		return err
 	}
 	return &interruptedError{err: err, cause: cause, last: last}
@@ -30,7 +31,7 @@ type interruptedError struct {
 
 func (e *interruptedError) Error() string {
 	msg := e.err.Error()
-	if e.cause != e.err {
+	if !same(e.cause, e.err) {
 		msg += ": " + e.cause.Error()
 	}
 	if e.last != nil {
@@ -45,6 +46,11 @@ func (e *interruptedError) Unwrap() []error {
 		errs = append(errs, e.last)
 	}
 	return errs
+}
+
+// same is a == b for errors of any type: to compare two slices would panic.
+func same(a, b error) bool {
+	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // isInterruption reports whether err stands for the end of ctx.

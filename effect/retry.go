@@ -52,7 +52,7 @@ func RetryWhile[A any](s schedule.Schedule, retryable func(error) bool) Operator
 // lastFailure is what a run failed with as its context ended, or the failure
 // before, if the run says no more than that the context ended.
 func lastFailure(ctx context.Context, last, err error) error {
-	if err == ctx.Err() || err == context.Cause(ctx) {
+	if same(err, ctx.Err()) || same(err, context.Cause(ctx)) {
 		return last
 	}
 	return join(last, err)

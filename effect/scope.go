@@ -23,6 +23,7 @@ type Scope struct {
 }
 
 type finalizer struct {
+	scope      *Scope
 	run        func(context.Context, Exit[any]) error
 	prev, next *finalizer
 }
@@ -80,7 +81,7 @@ func (s *Scope) AddFinalizer(f func(Exit[any]) Effect[Void]) Effect[Void] {
 		finalizing := func(ctx context.Context, exit Exit[any]) error {
 			return runFinalizer(ctx, f(exit))
 		}
-		if _, err := s.add(finalizing); err != nil {
+		if err := s.add(finalizing); err != nil {
 			return Void{}, s.runNow(finalizing)
 		}
 		return Void{}, nil
@@ -106,7 +107,7 @@ func AcquireRelease[A any](acquire Effect[A], release func(A, Exit[any]) Effect[
 			releasing := func(ctx context.Context, exit Exit[any]) error {
 				return runFinalizer(ctx, release(a, exit))
 			}
-			if _, err := s.add(releasing); err != nil { // closed while we acquired
+			if err := s.add(releasing); err != nil { // closed while we acquired
 				return none, join(err, s.runNow(releasing))
 			}
 			return a, nil
@@ -122,19 +123,25 @@ func AcquireUseRelease[A, B any](acquire Effect[A], use Kleisli[A, B], release f
 	})
 }
 
-// add registers a finalizer. It takes no context: a registration cannot be cancelled.
-func (s *Scope) add(run func(context.Context, Exit[any]) error) (*finalizer, error) {
+// add registers a finalizer.
+func (s *Scope) add(run func(context.Context, Exit[any]) error) error {
+	return s.adopt(&finalizer{}, run)
+}
+
+// adopt registers f, which is new, to do run. It takes no context: a
+// registration cannot be cancelled.
+func (s *Scope) adopt(f *finalizer, run func(context.Context, Exit[any]) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, ErrScopeClosed
+		return ErrScopeClosed
 	}
-	f := &finalizer{run: run, prev: s.last}
+	f.scope, f.run, f.prev = s, run, s.last
 	if s.last != nil {
 		s.last.next = f
 	}
 	s.last = f
-	return f, nil
+	return nil
 }
 
 func (s *Scope) remove(f *finalizer) {

@@ -17,7 +17,7 @@ type Config struct {
 	TTL time.Duration
 
 	// RefreshInterval is the time between two refreshes of a held lease.
-	// Default TTL/3; shorter than TTL. One request to the store is given up,
+	// Default TTL/3; shorter than the TTL less 1 % and 1 ms. One request to the store is given up,
 	// and perhaps repeated, after (TTL-RefreshInterval)/2, at most 2 s.
 	RefreshInterval time.Duration
 
@@ -34,7 +34,8 @@ type Config struct {
 	// BackingFailureRetryPolicy says when a request that the store failed to
 	// answer is sent again; when it ends, the operation fails with a
 	// *MutexBackingError. A held lease is not lost by that: its refresh starts
-	// over, until the lease has run out. With the default an acquire on a store that
+	// over, and never waits for more than half of what is left of the lease. Delays
+	// under 1 ms count as 1 ms. With the default an acquire on a store that
 	// is down takes one TTL to fail, and up to 5 s more to clean up after itself.
 	// Default: Spaced(100 ms), or TTL/10 if that is less, for at most one TTL.
 	BackingFailureRetryPolicy schedule.Schedule
@@ -83,8 +84,8 @@ func (c Config) resolve() (settings, error) {
 	s.ttl = (s.ttl + time.Millisecond - 1).Truncate(time.Millisecond)
 
 	s.refreshInterval = orDefault(c.RefreshInterval, s.ttl/3)
-	if s.refreshInterval <= 0 || s.refreshInterval >= s.ttl {
-		return s, &ConfigError{"RefreshInterval", c.RefreshInterval, fmt.Sprintf("a positive duration shorter than the TTL of %v, or 0 for a third of it", s.ttl)}
+	if longest := validity(s.ttl); s.refreshInterval <= 0 || s.refreshInterval >= longest {
+		return s, &ConfigError{"RefreshInterval", c.RefreshInterval, fmt.Sprintf("a positive duration shorter than %v, for which a lease with a TTL of %v is relied on, or 0 for a third of the TTL", longest, s.ttl)}
 	}
 	s.operationTimeout = min((s.ttl-s.refreshInterval)/2, maxOperationTimeout)
 
@@ -98,11 +99,15 @@ func (c Config) resolve() (settings, error) {
 	if s.failureRetry.IsZero() {
 		s.failureRetry = schedule.Spaced(min(100*time.Millisecond, s.ttl/10)).UpTo(s.ttl)
 	}
+	s.acquireRetry, s.failureRetry = s.acquireRetry.Delayed(noFlood), s.failureRetry.Delayed(noFlood)
 	if s.observer == nil {
 		s.observer = func(Event) {}
 	}
 	return s, nil
 }
+
+// noFlood keeps a policy without delays from flooding the store.
+func noFlood(delay time.Duration) time.Duration { return max(delay, time.Millisecond) }
 
 // check refuses what no mutex can be made of.
 func check(b backing.Backing, key string) error {
@@ -110,7 +115,7 @@ func check(b backing.Backing, key string) error {
 		return &ConfigError{"backing", b, "a store, such as memory.New()"}
 	}
 	// The waiters of a process find their queue by its backing and key.
-	if !reflect.TypeOf(b).Comparable() {
+	if !reflect.ValueOf(b).Comparable() {
 		return &ConfigError{"backing", fmt.Sprintf("%T", b), "a type that == can compare, such as a pointer"}
 	}
 	if key == "" {

@@ -14,8 +14,8 @@ const (
 	Expired LossReason = "expired"
 	// Taken: the store says that another holder has the lock.
 	Taken LossReason = "taken"
-	// Gone: the store says that nobody has the lock: it was deleted, flushed,
-	// evicted, or released by hand.
+	// Gone: the store says that we do not have the lock, and names nobody who has:
+	// it was deleted, flushed, evicted, or released by hand.
 	Gone LossReason = "gone"
 )
 
@@ -46,7 +46,7 @@ func (e *LockLostError) Error() string {
 	case Taken:
 		msg += ": the store says that another holder has it"
 	case Gone:
-		msg += ": the store says that nobody has it"
+		msg += ": the store does not know of it any more"
 	}
 	if e.Cause != nil {
 		msg += ": " + e.Cause.Error()

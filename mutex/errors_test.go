@@ -36,7 +36,7 @@ func TestMessages(t *testing.T) {
 	for want, err := range map[string]error{
 		`lock "k" was lost (expired): its lease ran out before it could be refreshed: the store is down`: &mutex.LockLostError{Key: "k", Reason: mutex.Expired, Cause: errStore},
 		`lock "k" was lost (taken): the store says that another holder has it`:                           &mutex.LockLostError{Key: "k", Reason: mutex.Taken},
-		`lock "k" was lost (gone): the store says that nobody has it`:                                    &mutex.LockLostError{Key: "k", Reason: mutex.Gone},
+		`lock "k" was lost (gone): the store does not know of it any more`:                               &mutex.LockLostError{Key: "k", Reason: mutex.Gone},
 		`lock "k" was not acquired in the 3s that the retry policy allows: others had it`:                &mutex.LockNotAcquiredError{Key: "k", Waited: 3 * time.Second},
 		`refresh of lock "k" failed: the store is down`:                                                  &mutex.MutexBackingError{Operation: "refresh", Key: "k", Cause: errStore},
 	} {
@@ -45,7 +45,7 @@ func TestMessages(t *testing.T) {
 }
 
 func TestALossThatCancelledTheWorkIsNoCancellationOfTheCaller(t *testing.T) {
-	const lost = `lock "orders" was lost (gone): the store says that nobody has it`
+	const lost = `lock "orders" was lost (gone): the store does not know of it any more`
 	for name, test := range map[string]struct {
 		work func(context.Context) error
 		want string
@@ -128,5 +128,20 @@ func TestARefusalOfTheStoreIsToldOnce(t *testing.T) {
 		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(1))(t.Context())
 		require.EqualError(t, err, `tryAcquire of lock "orders" failed: WRONGTYPE`)
 		assert.Equal(t, 1, s.called("release"), "it is tried all the same")
+	})
+}
+
+func TestWhatCancelledWorkFailedWithIsFoundBesideTheLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
+			s.drop(t)
+			<-ctx.Done()
+			return 0, errors.Join(ctx.Err(), &effect.TimeoutError{Err: errWork})
+		})(t.Context())
+		requireLost(t, err, mutex.Gone)
+		require.ErrorIs(t, err, errWork)
+		var timeout *effect.TimeoutError
+		require.ErrorAs(t, err, &timeout)
 	})
 }

@@ -118,7 +118,7 @@ func ExampleNew() {
 	var bad *mutex.ConfigError
 	fmt.Println(errors.As(err, &bad), bad.Field)
 	// Output:
-	// mutex: RefreshInterval is 7s, want a positive duration shorter than the TTL of 5s, or 0 for a third of it
+	// mutex: RefreshInterval is 7s, want a positive duration shorter than 4.949s, for which a lease with a TTL of 5s is relied on, or 0 for a third of the TTL
 	// true RefreshInterval
 }
 

@@ -37,6 +37,7 @@ func (m *Mutex) hold(ctx context.Context, s *effect.Scope, acquire effect.Effect
 	if err != nil {
 		return nil, err
 	}
+	m.observer(l.event(Acquired, l.waited, nil))
 	fiber, err := effect.ForkInAfter[effect.Never](s, m.refreshInterval)(l.keepAlive)(ctx)
 	if err != nil {
 		return nil, err
@@ -75,7 +76,7 @@ func verdict(caller, held context.Context, err error, lost *LockLostError) error
 	case caller.Err() == nil && errors.Is(err, context.Canceled):
 		// We cancelled the work. To a caller that did not, context.Canceled
 		// would look like an orderly end.
-		if err == context.Canceled || errors.Is(err, lost) && err.Error() == effect.Interrupted(held, nil).Error() {
+		if said := err.Error(); said == context.Canceled.Error() || held.Err() != nil && said == effect.Interrupted(held, nil).Error() {
 			return lost // the work said no more than that
 		}
 		return &cancelledByLoss{lost, err}
@@ -96,4 +97,11 @@ func (e *cancelledByLoss) Error() string {
 	return e.LockLostError.Error() + "; the work was cancelled, and said: " + e.work.Error()
 }
 
+// Unwrap finds the loss, and Is and As what else the work failed with.
 func (e *cancelledByLoss) Unwrap() error { return e.LockLostError }
+
+func (e *cancelledByLoss) Is(target error) bool {
+	return target != context.Canceled && errors.Is(e.work, target)
+}
+
+func (e *cancelledByLoss) As(target any) bool { return errors.As(e.work, target) }

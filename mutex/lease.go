@@ -2,6 +2,7 @@ package mutex
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ type lease struct {
 	claim   backing.Claim
 	token   uint64
 	granted time.Time
+	waited  time.Duration // for the grant
 
 	mu         sync.Mutex
 	deadline   time.Time   // by which the lease must have been refreshed
@@ -36,10 +38,18 @@ func validity(ttl time.Duration) time.Duration {
 }
 
 // newLease watches over a grant whose request was sent at start, and answered now.
-func newLease(m *Mutex, claim backing.Claim, token uint64, start, now time.Time) *lease {
-	l := &lease{m: m, claim: claim, token: token, granted: now, deadline: start.Add(validity(claim.TTL))}
+func newLease(m *Mutex, r request, token uint64, start, now time.Time) *lease {
+	l := &lease{
+		m: m, claim: r.Claim, token: token,
+		granted: now, waited: now.Sub(r.arrived),
+		deadline: start.Add(validity(m.ttl)),
+	}
 	l.timer = time.AfterFunc(l.deadline.Sub(now), func() { _ = l.lossBy(time.Now()) })
 	return l
+}
+
+func (l *lease) event(kind EventKind, elapsed time.Duration, err error) Event {
+	return Event{Kind: kind, Key: l.m.key, Holder: l.claim.Holder, Token: l.token, Elapsed: elapsed, Err: err}
 }
 
 // keepAlive refreshes the lease, first at once, until it is lost or the fiber
@@ -61,9 +71,10 @@ func (l *lease) keepAlive(ctx context.Context) (effect.Never, error) {
 			if !ok {
 				failures, delay = nil, l.m.refreshInterval
 			}
-			wait = max(delay, minPoll)
+			// However long the policy would wait: the lease still has time for a try.
+			wait = min(delay, max(time.Until(l.until())/2, time.Millisecond))
 		case !ours:
-			l.lose(l.whoHasIt(ctx))
+			return nil, l.lose(l.whoHasIt(ctx))
 		default:
 			l.extend(start)
 			failures, wait = nil, wait-time.Since(start)
@@ -76,15 +87,20 @@ func (l *lease) keepAlive(ctx context.Context) (effect.Never, error) {
 
 // refresh asks once, and no longer than the lease runs.
 func (l *lease) refresh(ctx context.Context) (bool, error) {
+	began := time.Now()
 	bounded, cancel := context.WithDeadline(ctx, l.until())
 	defer cancel()
 	ours, err := once(bounded, l.m, "refresh", func(ctx context.Context) (bool, error) {
 		return l.m.store.Refresh(ctx, l.claim)
 	})
 	if err != nil && ctx.Err() == nil {
+		failed, ok := errors.AsType[*MutexBackingError](err)
+		if !ok { // cut off by the deadline, which is ours and not the caller's
+			failed = &MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: &effect.TimeoutError{Duration: time.Since(began)}}
+		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.failure = err
+		l.failure = failed
 	}
 	return ours, err
 }
@@ -92,13 +108,13 @@ func (l *lease) refresh(ctx context.Context) (bool, error) {
 // extend moves the deadline after a refresh that was sent at start. An answer
 // that comes after the deadline is too late: others may have had the lock.
 func (l *lease) extend(start time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.expire(time.Now()); l.lost == nil {
-		l.failure = nil
-		l.deadline = start.Add(validity(l.claim.TTL))
-		l.timer.Reset(time.Until(l.deadline))
-	}
+	_ = l.update(func() {
+		if l.expire(time.Now()); l.lost == nil {
+			l.failure = nil
+			l.deadline = start.Add(validity(l.claim.TTL))
+			l.timer.Reset(time.Until(l.deadline))
+		}
+	})
 }
 
 func (l *lease) until() time.Time {
@@ -110,36 +126,20 @@ func (l *lease) until() time.Time {
 // lossBy returns the loss of the lease, which it has suffered at the latest
 // when its deadline has passed at the time now.
 func (l *lease) lossBy(now time.Time) *LockLostError {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.expire(now)
-	return l.lost
+	return l.update(func() { l.expire(now) })
 }
 
-func (l *lease) expire(now time.Time) {
-	if !l.ended && !now.Before(l.deadline) {
-		l.markLost(Expired, l.failure)
-	}
+// settle is lossBy for the last time: from here on the lease cannot expire.
+func (l *lease) settle(now time.Time) *LockLostError {
+	return l.update(func() {
+		l.expire(now)
+		l.ended = true
+		l.timer.Stop()
+	})
 }
 
-func (l *lease) lose(reason LossReason, cause error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.markLost(reason, cause)
-}
-
-// markLost cancels the work. The caller holds l.mu.
-func (l *lease) markLost(reason LossReason, cause error) {
-	if l.lost != nil {
-		return
-	}
-	l.lost = &LockLostError{Key: l.m.key, Holder: l.claim.Holder, Token: l.token, Reason: reason, Cause: cause}
-	l.timer.Stop()
-	if l.cancelWork != nil {
-		l.cancelWork(l.lost)
-	}
-	l.m.line.wakeFirst()
-	l.m.observer(Event{Kind: Lost, Key: l.m.key, Holder: l.claim.Holder, Token: l.token, Elapsed: time.Since(l.granted), Err: l.lost})
+func (l *lease) lose(reason LossReason, cause error) *LockLostError {
+	return l.update(func() { l.markLost(reason, cause) })
 }
 
 // cancelOnLoss has the context of the work cancelled when the lease is lost.
@@ -152,13 +152,52 @@ func (l *lease) cancelOnLoss(cancel context.CancelCauseFunc) {
 	}
 }
 
-// whoHasIt finds the reason of a loss that the store has reported.
+// update changes what is known of the lease, and returns its loss. Who waits
+// for the lock and who watches it hear of a new one, outside of the lease's mutex.
+func (l *lease) update(change func()) *LockLostError {
+	l.mu.Lock()
+	before := l.lost
+	change()
+	lost := l.lost
+	l.mu.Unlock()
+	if lost != before {
+		l.m.line.wakeFirst()
+		l.m.observer(l.event(Lost, time.Since(l.granted), lost))
+	}
+	return lost
+}
+
+// expire and markLost are for functions that update calls.
+func (l *lease) expire(now time.Time) {
+	if !l.ended && !now.Before(l.deadline) {
+		l.markLost(Expired, l.failure)
+	}
+}
+
+func (l *lease) markLost(reason LossReason, cause error) {
+	if l.lost != nil {
+		return
+	}
+	l.lost = &LockLostError{Key: l.m.key, Holder: l.claim.Holder, Token: l.token, Reason: reason, Cause: cause}
+	l.timer.Stop()
+	if l.cancelWork != nil {
+		l.cancelWork(l.lost)
+	}
+}
+
+// whoHasIt finds the reason of a loss that the store has reported. It is asked
+// briefly, for the work runs on meanwhile, and even if the lock is being let go.
 func (l *lease) whoHasIt(ctx context.Context) (LossReason, error) {
-	holder, err := once(ctx, l.m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
+	brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), 100*time.Millisecond)
+	defer cancel()
+	holder, err := once(brief, l.m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
 		return l.m.store.GetHolder(ctx, l.m.key)
 	})
-	if option.IsSome(holder) {
+	switch {
+	case option.IsSome(holder):
 		return Taken, nil
+	case brief.Err() != nil:
+		return Gone, nil // as far as we know
 	}
 	return Gone, err
 }
@@ -172,29 +211,19 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 			// Others may have the lock already. What the store still has of
 			// ours is freed if it answers; if not, the observer is told.
 			_, _ = once(ctx, l.m, "release", l.m.releasing(l.claim))
+			l.m.line.wakeFirst()
 			return none, lost
 		}
 		released, err := l.m.release(ctx, l.claim)
 		if err == nil && !released {
-			l.lose(l.whoHasIt(ctx))
-			return none, l.lost
+			return none, l.lose(l.whoHasIt(ctx))
 		}
 		l.m.line.wakeFirst()
-		ended := Event{Kind: Released, Key: l.m.key, Holder: l.claim.Holder, Token: l.token, Elapsed: now.Sub(l.granted)}
+		kind := Released
 		if err != nil {
-			ended.Kind, ended.Err = ReleaseFailed, err
+			kind = ReleaseFailed
 		}
-		l.m.observer(ended)
+		l.m.observer(l.event(kind, now.Sub(l.granted), err))
 		return none, err
 	}
-}
-
-// settle says whether the lease was lost by now, after which it cannot expire.
-func (l *lease) settle(now time.Time) *LockLostError {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.expire(now)
-	l.ended = true
-	l.timer.Stop()
-	return l.lost
 }

@@ -34,7 +34,7 @@ func TestALeaseIsLostByTheClockThoughItsTimerNeverFires(t *testing.T) {
 	require.NoError(t, err)
 	start := time.Now()
 	newStopped := func() *lease {
-		l := newLease(m, backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}, 1, start, start)
+		l := newLease(m, request{Claim: backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}}, 1, start, start)
 		l.timer.Stop()
 		return l
 	}
@@ -61,8 +61,8 @@ func TestAWorkIsCancelledThoughTheLockWasLostBeforeItBegan(t *testing.T) {
 	t.Parallel()
 	m, err := New(memory.New(), "k", Config{})
 	require.NoError(t, err)
-	l := newLease(m, backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}, 1, time.Now(), time.Now())
-	l.lose(Taken, nil)
+	l := newLease(m, request{Claim: backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}}, 1, time.Now(), time.Now())
+	require.Error(t, l.lose(Taken, nil))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	l.cancelOnLoss(cancel)
 	assert.Equal(t, l.lost, context.Cause(ctx))

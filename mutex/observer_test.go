@@ -116,6 +116,32 @@ func TestAnObserverSeesAReleaseThatFailed(t *testing.T) {
 	})
 }
 
+func TestAnObserverMayActOnTheLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var lock *mutex.KeepAlive
+		m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
+			if e.Kind == mutex.Lost {
+				go lock.Interrupt()(context.Background()) //nolint:errcheck // it ends all the same
+				_, err := lock.Join()(canceledContext())
+				assert.Error(t, err)
+			}
+		}})
+		_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
+			lock, _ = mutex.FromContext(ctx)
+			s.drop(t)
+			return sleep(time.Hour)(ctx)
+		})(t.Context())
+		requireLost(t, err, mutex.Gone)
+	})
+}
+
+func canceledContext() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
 func TestLogObserver(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

@@ -57,6 +57,37 @@ func TestPromise1_APolicyThatEndsEarlyDoesNotLoseTheLease(t *testing.T) {
 	})
 }
 
+// A policy that would wait beyond the deadline does not: there is time for a try.
+func TestPromise1_AShortOutageLosesNoLeaseWhateverThePolicy(t *testing.T) {
+	for name, c := range map[string]struct {
+		config mutex.Config
+		outage time.Duration
+	}{
+		"exponential": {mutex.Config{BackingFailureRetryPolicy: schedule.Exponential(100 * time.Millisecond)}, 13 * time.Second},
+		"few retries": {mutex.Config{BackingFailureRetryPolicy: schedule.Recurs(3), RefreshInterval: 20 * time.Second}, time.Second},
+		"no retry":    {mutex.Config{BackingFailureRetryPolicy: schedule.Stop(), RefreshInterval: 15 * time.Second}, time.Second},
+		"long delays": {mutex.Config{BackingFailureRetryPolicy: schedule.Spaced(20 * time.Second)}, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore()
+				var down time.Time // since when
+				s.refresh = func(ctx context.Context, claim backing.Claim) (bool, error) {
+					if down.IsZero() {
+						down = time.Now()
+					}
+					if time.Since(down) < c.outage {
+						return false, errStore
+					}
+					return s.real().Refresh(ctx, claim)
+				}
+				_, err := mutex.WithLock(newMutex(t, s, c.config), sleep(2*ttl))(t.Context())
+				require.NoError(t, err)
+			})
+		})
+	}
+}
+
 func TestPromise1_WorkThatOutlivesItsLeaseHasLostIt(t *testing.T) {
 	for name, refresh := range map[string]func(context.Context, backing.Claim) (bool, error){
 		"the store fails":           func(context.Context, backing.Claim) (bool, error) { return false, errStore },

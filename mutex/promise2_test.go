@@ -111,7 +111,7 @@ func TestPromise2_AHolderThatCouldNotRunForALongTimeHasLost(t *testing.T) {
 	// In real time: one thread, and work that gives nothing else a chance to
 	// run, is stood in for by a deadline that passes while nobody looks.
 	s := newStore()
-	m := newMutex(t, s, mutex.Config{TTL: 20 * time.Millisecond, RefreshInterval: 19 * time.Millisecond})
+	m := newMutex(t, s, mutex.Config{TTL: 20 * time.Millisecond, RefreshInterval: 18 * time.Millisecond})
 	s.refresh = func(ctx context.Context, _ backing.Claim) (bool, error) { return false, hang(ctx) }
 	_, err := mutex.WithLock(m, func(context.Context) (effect.Void, error) {
 		for start := time.Now(); time.Since(start) < 25*time.Millisecond; {

@@ -193,3 +193,48 @@ func TestPromise4_AScopeThatHasClosedHoldsNoLock(t *testing.T) {
 		s.requireFree(t)
 	})
 }
+
+func TestPromise4_APanicDuringTheAcquireLeavesNoLock(t *testing.T) {
+	granting := func(s *store) func(context.Context, backing.Claim) error {
+		return func(ctx context.Context, c backing.Claim) error {
+			grant, err := s.real().TryAcquire(ctx, c)
+			if option.IsNone(grant) {
+				return errors.New("not granted")
+			}
+			return err
+		}
+	}
+	for name, prepare := range map[string]func(*store) mutex.Config{
+		"of the store": func(s *store) mutex.Config {
+			s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+				_ = granting(s)(ctx, c)
+				panic("boom")
+			}
+			return mutex.Config{}
+		},
+		"of the policy": func(s *store) mutex.Config {
+			s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+				return option.None[backing.Grant](), errors.Join(errStore, granting(s)(ctx, c))
+			}
+			return mutex.Config{BackingFailureRetryPolicy: schedule.Forever().WhileError(func(error) bool { panic("boom") })}
+		},
+		"of the observer": func(*store) mutex.Config {
+			return mutex.Config{Observer: func(e mutex.Event) {
+				if e.Kind == mutex.Acquired {
+					panic("boom")
+				}
+			}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore()
+				m := newMutex(t, s, prepare(s))
+				require.PanicsWithValue(t, "boom", func() {
+					_, _ = mutex.WithLock(m, effect.Succeed(1))(t.Context())
+				})
+				s.requireFree(t)
+			})
+		})
+	}
+}

@@ -223,38 +223,3 @@ func TestPromise5_AWaiterThatIsWokenInVainKeepsToItsPolicy(t *testing.T) {
 		assert.Equal(t, 4, s.called("tryAcquire"), "the holder's; the waiter's at first, when woken, and after 1 s")
 	})
 }
-
-func TestPromise5_AWaiterDoesNotWaitByThePolicyOfTheOneBeforeIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.take(t)
-		slow := newMutex(t, s, mutex.Config{AcquireRetryInterval: time.Hour})
-		_, err := effect.Fork(mutex.WithLock(slow, effect.Succeed(1)))(t.Context())
-		require.NoError(t, err)
-		synctest.Wait()
-		time.AfterFunc(time.Minute, s.loseData)
-		began := time.Now()
-		_, err = mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(2))(t.Context())
-		require.NoError(t, err)
-		assert.LessOrEqual(t, time.Since(began), time.Minute+200*time.Millisecond)
-	})
-}
-
-func TestPromise5_AWaiterDoesNotGiveUpOnALockThatIsFree(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.take(t)
-		ctx, cancel := context.WithCancel(t.Context())
-		slow := newMutex(t, s, mutex.Config{AcquireRetryInterval: time.Hour})
-		_, err := effect.Fork(mutex.WithLock(slow, effect.Succeed(1)))(ctx)
-		require.NoError(t, err)
-		synctest.Wait()
-		s.loseData()
-		once := newMutex(t, s, mutex.Config{AcquireRetryPolicy: schedule.Stop()})
-		a, err := mutex.WithLock(once, effect.Succeed(2))(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, 2, a)
-		cancel()
-		synctest.Wait()
-	})
-}

@@ -206,3 +206,29 @@ func TestPromise7_AnAcquireThatIsCancelledNamesTheLock(t *testing.T) {
 		require.EqualError(t, err, `while acquiring lock "orders": context deadline exceeded`)
 	})
 }
+
+func TestPromise7_ACallerWhoLeavesAsTheStoreRefusesIsToldOfItsOwnEnd(t *testing.T) {
+	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
+		s := newStore()
+		s.take(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		s.tryAcquire = func(asking context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+			cancel()
+			return s.real().TryAcquire(context.WithoutCancel(asking), c)
+		}
+		_, err := acquire(newMutex(t, s, mutex.Config{AcquireRetryPolicy: schedule.Stop()}))(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+func TestPromise7_APolicyWithoutDelaysDoesNotFloodTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.inspect = func(context.Context) error { return errStore }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Forever()}).IsLocked(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.LessOrEqual(t, s.called("isLocked"), 1001)
+	})
+}

@@ -76,6 +76,7 @@ func TestJoiningTheKeepAliveShowsTheLoss(t *testing.T) {
 		s := newStore()
 		m := newMutex(t, s, mutex.Config{})
 		workEnded := false
+		began := time.Now()
 		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {
 			return func(ctx context.Context) (effect.Void, error) {
 				lock, err := m.Acquire(scope)(ctx)
@@ -92,6 +93,7 @@ func TestJoiningTheKeepAliveShowsTheLoss(t *testing.T) {
 		lost := asLost(t, err)
 		assert.True(t, workEnded)
 		assert.Equal(t, lost.Error(), err.Error(), "said once")
+		assert.Equal(t, 10*time.Second, time.Since(began), "by the refresh that found it")
 	})
 }
 

@@ -157,6 +157,7 @@ func requireLost(t *testing.T, err error, reason mutex.LossReason) {
 	require.Equal(t, key, lost.Key)
 	require.NotEmpty(t, lost.Holder)
 	require.NotErrorIs(t, err, context.Canceled, "nobody cancelled the caller")
+	require.NotErrorIs(t, err, context.DeadlineExceeded, "nor had it a deadline")
 }
 
 func asLost(t *testing.T, err error) *mutex.LockLostError {

@@ -14,9 +14,6 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// minPoll keeps a policy without delays from flooding the store.
-const minPoll = time.Millisecond
-
 // errNotFree is how an attempt says that another holder has the lock.
 var errNotFree = errors.New("another holder has the lock")
 
@@ -43,12 +40,15 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	l, err := how(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {
+			if errors.Is(err, errNotFree) {
+				err = nil
+			}
+			err = effect.Interrupted(ctx, err)
 			err = fmt.Errorf("while acquiring lock %q%s: %w", m.key, m.nestedHint(ctx), err)
 		}
 		m.observer(Event{Kind: NotAcquired, Key: m.key, Holder: r.Holder, Elapsed: time.Since(r.arrived), Err: err})
 		return nil, err
 	}
-	m.observer(Event{Kind: Acquired, Key: m.key, Holder: r.Holder, Token: l.token, Elapsed: l.granted.Sub(r.arrived)})
 	return l, nil
 }
 
@@ -63,8 +63,7 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (*lease, error) {
 	var policy *schedule.Driver
 	var poll time.Time // when the policy next says so
 	for {
-		asks := place.mayAsk()
-		if asks {
+		if place.mayAsk() {
 			if l, err := m.attempt(ctx, r); !errors.Is(err, errNotFree) {
 				return l, err
 			}
@@ -76,18 +75,11 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (*lease, error) {
 		if now := time.Now(); !now.Before(poll) {
 			refused := &LockNotAcquiredError{Key: m.key, Waited: now.Sub(r.arrived), nested: m.isHeldBy(ctx)}
 			delay, ok := policy.Next(now, refused)
-			if !ok && !asks {
-				// Nobody fails for a lock that is free: it asks before it goes.
-				if l, err := m.attempt(ctx, r); !errors.Is(err, errNotFree) {
-					return l, err
-				}
-			}
+			place.hurry(delay)
 			if !ok {
 				return nil, refused
 			}
-			delay = max(delay, minPoll)
 			poll = now.Add(delay)
-			place.hurry(delay)
 		}
 		if err := place.sleepUntil(ctx, poll); err != nil {
 			return nil, err
@@ -96,9 +88,15 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (*lease, error) {
 }
 
 // attempt asks the store for the lock once; more often only if the store fails
-// to answer. What it cannot use it gives back: an outcome that is unknown, or a
-// grant to a caller who has left.
-func (m *Mutex) attempt(ctx context.Context, r request) (*lease, error) {
+// to answer. What it cannot use it gives back: an outcome that is unknown, also
+// because of a panic, or a grant to a caller who has left.
+func (m *Mutex) attempt(ctx context.Context, r request) (l *lease, err error) {
+	settled := false
+	defer func() {
+		if !settled {
+			err = m.giveBack(ctx, r, err)
+		}
+	}()
 	var start time.Time
 	answer, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (option.Option[backing.Grant], error) {
 		start = time.Now()
@@ -106,22 +104,28 @@ func (m *Mutex) attempt(ctx context.Context, r request) (*lease, error) {
 	})
 	grant, granted := option.Unwrap(answer)
 	switch {
-	case err == nil && !granted:
+	case err != nil:
+		return nil, err
+	case !granted:
+		settled = true
 		return nil, errNotFree
-	case err == nil && ctx.Err() == nil:
-		return newLease(m, r.Claim, grant.Token, start, time.Now()), nil
+	case ctx.Err() != nil:
+		return nil, effect.Interrupted(ctx, nil)
 	}
+	settled = true
+	return newLease(m, r, grant.Token, start, time.Now()), nil
+}
 
+// giveBack releases what an attempt that failed with err may have acquired.
+func (m *Mutex) giveBack(ctx context.Context, r request, err error) error {
 	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), effect.FinalizerTimeout)
 	defer cancel()
 	_, failed := m.release(cleaning, r.Claim)
-	if ctx.Err() != nil {
-		err = effect.Interrupted(ctx, err)
+	m.line.wakeFirst()
+	if failed == nil || backing.IsPermanent(err) { // a store that refuses us refuses whatever we ask
+		return err
 	}
-	if failed != nil && !backing.IsPermanent(err) { // the store then refuses whatever we ask
-		err = errors.Join(err, failed)
-	}
-	return nil, err
+	return errors.Join(err, failed)
 }
 
 // isHeldBy reports whether ctx is that of work which runs under this lock.

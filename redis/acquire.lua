@@ -2,6 +2,7 @@
 --
 -- KEYS[1]  lock   string: the holder's id; expires with the lease
 -- KEYS[2]  fence  string: "<last token> <who got it>"; outlives the lease
+-- KEYS[3]  released  string: the holder has released an earlier grant
 -- ARGV[1]  holder's id
 -- ARGV[2]  lease, in whole milliseconds
 -- ARGV[3]  life of the fence, in whole milliseconds
@@ -31,4 +32,7 @@ end
 
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 redis.call('SET', KEYS[2], token .. ' ' .. ARGV[1], 'PX', ARGV[3])
+if token ~= last then
+  redis.call('DEL', KEYS[3]) -- what was released is not this grant
+end
 return token

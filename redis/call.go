@@ -8,8 +8,18 @@ import (
 	"time"
 )
 
-// grace is how long a command may still answer after its context has ended.
-const grace = 100 * time.Millisecond
+const (
+	// grace is how long a command may still answer after its context was cancelled.
+	grace = 100 * time.Millisecond
+	// lastCall is the same after a deadline, which may be the socket's as well.
+	lastCall = 2 * time.Millisecond
+)
+
+// reply is what a command came back with.
+type reply[A any] struct {
+	value A
+	err   error
+}
 
 // call runs a command such that its caller hears soon after the context ends.
 //
@@ -17,39 +27,41 @@ const grace = 100 * time.Millisecond
 // but a read that has begun ends with a reply or with the client's ReadTimeout:
 // 3 s by default, and cancellation does not shorten it whatever the options. So
 // the command runs on a goroutine of its own, which ends by those timeouts; no
-// new attempt begins once the context has ended. The reply often is on its way
-// already and tells the caller what otherwise it would have to find out:
-// knowing beats guessing, so it is given a short grace.
+// new attempt begins once the context has ended. After a cancellation the reply
+// often is on its way already, and tells the caller what otherwise it would have
+// to find out: knowing beats guessing, so it is given a short grace. After a
+// deadline it gets next to none: the caller has given it all the time there was.
 //
-// A grant that arrives too late is NOT undone here. Only the caller knows if it
-// has asked again under the same holder id, and whether that attempt succeeded:
-// undoing the first would free a lock that is in use.
-func call[A any](ctx context.Context, command func(context.Context) (A, error)) (A, error) {
-	type reply struct {
-		value A
-		err   error
-	}
+// left, if not nil, is called when the caller is answered before the command.
+func call[A any](ctx context.Context, command func(context.Context) (A, error), left func(<-chan reply[A])) (A, error) {
 	var none A
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
-	replies := make(chan reply, 1)
+	replies := make(chan reply[A], 1)
 	go func() {
 		value, err := command(ctx)
-		replies <- reply{value, classify(err)}
+		replies <- reply[A]{value, classify(err)}
 	}()
 	select {
 	case r := <-replies:
 		return r.value, blame(ctx, r.err)
 	case <-ctx.Done():
 	}
-	late := time.NewTimer(grace)
+	patience := grace
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		patience = lastCall
+	}
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
 	case r := <-replies:
 		return r.value, blame(ctx, r.err)
 	case <-late.C:
-		return none, fmt.Errorf("redis: no reply within %v of the context's end: %w", grace, ctx.Err())
+		if left != nil {
+			left(replies)
+		}
+		return none, fmt.Errorf("redis: no reply before the context ended: %w", ctx.Err())
 	}
 }
 

@@ -14,10 +14,10 @@ import (
 func TestCallAnswersWhatTheCommandAnswers(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	value, err := call(t.Context(), func(context.Context) (int, error) { return 7, nil })
+	value, err := call(t.Context(), func(context.Context) (int, error) { return 7, nil }, nil)
 	assert.NoError(t, err)
 	assert.Equal(t, 7, value)
-	_, err = call(t.Context(), func(context.Context) (int, error) { return 0, broken })
+	_, err = call(t.Context(), func(context.Context) (int, error) { return 0, broken }, nil)
 	assert.Equal(t, broken, err)
 }
 
@@ -25,7 +25,7 @@ func TestCallDoesNotBeginAfterTheContextsEnd(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := call(ctx, func(context.Context) (int, error) { panic("begun") })
+	_, err := call(ctx, func(context.Context) (int, error) { panic("begun") }, nil)
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
@@ -33,30 +33,42 @@ func TestCallAfterTheContextsEnd(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	for name, tt := range map[string]struct {
-		takes time.Duration
-		fails error
-		want  int
-		after time.Duration
-		is    []error
+		cancel bool // instead of a deadline
+		takes  time.Duration
+		fails  error
+		want   int
+		after  time.Duration
+		is     []error
 	}{
-		"a reply within the grace is told":        {takes: time.Second + grace/2, want: 7, after: time.Second + grace/2},
-		"a failure within the grace is told too":  {takes: time.Second + grace/2, fails: broken, after: time.Second + grace/2, is: []error{broken, context.DeadlineExceeded}},
-		"a later reply is not waited for":         {takes: time.Second + 2*grace, after: time.Second + grace, is: []error{context.DeadlineExceeded}},
-		"the socket's timeout is the context's":   {takes: time.Second, fails: os.ErrDeadlineExceeded, after: time.Second, is: []error{context.DeadlineExceeded, os.ErrDeadlineExceeded}},
-		"a socket's timeout before it is its own": {takes: time.Second / 2, fails: os.ErrDeadlineExceeded, after: time.Second / 2, is: []error{os.ErrDeadlineExceeded}},
+		"a reply within the grace is told":                 {cancel: true, takes: time.Second + grace/2, want: 7, after: time.Second + grace/2},
+		"a failure within the grace is told too":           {cancel: true, takes: time.Second + grace/2, fails: broken, after: time.Second + grace/2, is: []error{broken, context.Canceled}},
+		"a later reply is not waited for":                  {cancel: true, takes: time.Second + 2*grace, after: time.Second + grace, is: []error{context.Canceled}},
+		"a reply just after the deadline is told":          {takes: time.Second + lastCall/2, want: 7, after: time.Second + lastCall/2},
+		"a reply later than that is not waited for either": {takes: time.Second + grace/2, after: time.Second + lastCall, is: []error{context.DeadlineExceeded}},
+		"the socket's timeout is the context's":            {takes: time.Second, fails: os.ErrDeadlineExceeded, after: time.Second, is: []error{context.DeadlineExceeded, os.ErrDeadlineExceeded}},
+		"a socket's timeout before it is its own":          {takes: time.Second / 2, fails: os.ErrDeadlineExceeded, after: time.Second / 2, is: []error{os.ErrDeadlineExceeded}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				if tt.cancel {
+					ctx, cancel = context.WithCancel(t.Context())
+					time.AfterFunc(time.Second, cancel)
+				}
 				defer cancel()
+				left := 0
 				value, err := call(ctx, func(context.Context) (int, error) {
 					time.Sleep(tt.takes)
 					if tt.fails != nil {
 						return 0, tt.fails
 					}
 					return 7, nil
+				}, func(replies <-chan reply[int]) {
+					left++
+					go func() { assert.Equal(t, 7, (<-replies).value) }()
 				})
+				assert.Equal(t, tt.want == 0 && tt.fails == nil, left == 1, "whether the caller has left")
 				assert.Equal(t, tt.after, time.Since(began))
 				assert.Equal(t, tt.want, value)
 				assert.Equal(t, len(tt.is) > 0, err != nil)

@@ -91,7 +91,8 @@ const fenceLife = time.Hour
 //
 // Whatever the client's timeouts, an operation returns at most about 100 ms after
 // its context ends. A command that is under way then is left to those timeouts;
-// it may still be applied, and is not undone, but not sent again.
+// it may still be applied, but is not sent again; an acquire that is applied after
+// its holder has released is undone.
 // Errors are the client's, with [backing.Permanent] around those that trying
 // again cannot heal: a key of another type, a refused or unknown user, command
 // or key, a closed client, and [*VersionError].
@@ -99,6 +100,7 @@ type Backing struct {
 	client  goredis.UniversalClient
 	prefix  string
 	checked atomic.Bool // the server's version is good enough, or is a secret
+	late    lateAcquires
 }
 
 var _ backing.Backing = (*Backing)(nil)
@@ -143,14 +145,15 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 // TryAcquire implements [backing.Backing] with one round trip, and one more
 // for the version before the first.
 func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+	b.late.wanted(claimant{c.Key, c.Holder}, true)
 	return call(ctx, func(ctx context.Context) (option.Option[backing.Grant], error) {
 		none := option.None[backing.Grant]()
 		if err := b.checkVersion(ctx); err != nil {
 			return none, err
 		}
 		lock := b.prefix + c.Key
-		keys := []string{lock, fenceKey(lock)}
-		token, err := acquireScript.Run(ctx, b.client, keys, c.Holder, millis(c.TTL), millis(c.TTL+fenceLife)).Text()
+		keys := []string{lock, fenceKey(lock), releasedKey(lock, c.Holder)}
+		token, err := acquireScript.Run(ctx, b.client, keys, c.Holder, millis(c.TTL), fenceMillis(c.TTL)).Text()
 		if errors.Is(err, goredis.Nil) {
 			return none, nil
 		}
@@ -162,7 +165,7 @@ func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Optio
 			return none, fmt.Errorf("redis: %s is not a fencing token: %q", keys[1], token)
 		}
 		return option.Some(backing.Grant{Token: n}), nil
-	})
+	}, func(replies <-chan reply[option.Option[backing.Grant]]) { b.undoLate(c, replies) })
 }
 
 // Refresh implements [backing.Backing] with one round trip.
@@ -170,18 +173,26 @@ func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	return call(ctx, func(ctx context.Context) (bool, error) {
 		lock := b.prefix + c.Key
 		keys := []string{lock, fenceKey(lock)}
-		return refreshScript.Run(ctx, b.client, keys, c.Holder, millis(c.TTL), millis(c.TTL+fenceLife)).Bool()
-	})
+		return refreshScript.Run(ctx, b.client, keys, c.Holder, millis(c.TTL), fenceMillis(c.TTL)).Bool()
+	}, nil)
 }
 
 // Release implements [backing.Backing] with one round trip. It works on a
 // server whose memory is full.
+//
+// An acquire of the same claimant that is still on its way, because its context
+// ended before the reply came, is undone when it lands.
 func (b *Backing) Release(ctx context.Context, key, holder string) (bool, error) {
+	b.late.wanted(claimant{key, holder}, false)
+	return b.release(ctx, key, holder)
+}
+
+func (b *Backing) release(ctx context.Context, key, holder string) (bool, error) {
 	return call(ctx, func(ctx context.Context) (bool, error) {
 		lock := b.prefix + key
 		keys := []string{lock, releasedKey(lock, holder)}
 		return releaseScript.Run(ctx, b.client, keys, holder).Bool()
-	})
+	}, nil)
 }
 
 // IsLocked implements [backing.Backing] with one round trip. It reads the key
@@ -202,11 +213,20 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 			return option.None[string](), err
 		}
 		return option.Some(holder), nil
-	})
+	}, nil)
 }
+
+// fenceMillis is the life of the fence of a lease; both count the TTL, which may
+// be as long as a Duration.
+func fenceMillis(ttl time.Duration) int64 { return millis(ttl) + millis(fenceLife) }
 
 // millis rounds up: a lease cut short would end before its holder thinks, and
 // one of 0 ms would delete the key.
 func millis(d time.Duration) int64 {
-	return int64((d + time.Millisecond - 1) / time.Millisecond)
+	whole := d.Truncate(time.Millisecond)
+	ms := whole.Milliseconds()
+	if whole < d {
+		ms++
+	}
+	return ms
 }

@@ -49,6 +49,16 @@ func exerciseRelease(run runner) {
 		}
 	})
 
+	run("a second time is not the release of a later grant", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long)
+		p.releases(releaseFrees, k, "a", true)
+		p.isFree(releaseFrees, k)
+		p.acquires(releaseFrees, k, "a", p.ttl)
+		p.runsOut(p.ttl)
+		p.releases(releaseElse, k, "a", false)
+	})
+
 	run("a second time leaves a holder in between alone", func(p *probe) {
 		k := p.key("k")
 		p.acquires(freeIsGiven, k, "a", long)

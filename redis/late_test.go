@@ -1,0 +1,120 @@
+package redis_test
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/redis"
+)
+
+// holdBack is a client that is slow to write its first script: it has looked at
+// the context, and writes when it is told to, as go-redis may when it sets up a
+// connection for the command.
+type holdBack struct {
+	begun   atomic.Bool
+	write   chan struct{}
+	written chan struct{}
+}
+
+func (*holdBack) DialHook(next goredis.DialHook) goredis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (*holdBack) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
+}
+
+func (h *holdBack) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		if cmd.Name() != "evalsha" || !h.begun.CompareAndSwap(false, true) {
+			return next(ctx, cmd)
+		}
+		<-h.write
+		defer close(h.written)
+		return next(context.WithoutCancel(ctx), cmd)
+	}
+}
+
+func TestAnAcquireThatLandsAfterItsReleaseIsUndone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		then func(t *testing.T, b *redis.Backing, c backing.Claim)
+		want int64
+	}{
+		"released": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
+			t.Helper()
+			released, err := b.Release(t.Context(), c.Key, c.Holder)
+			require.NoError(t, err)
+			require.False(t, released)
+		}, 0},
+		"asked again": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
+			t.Helper()
+			grant, err := b.TryAcquire(t.Context(), c)
+			require.NoError(t, err)
+			require.True(t, option.IsSome(grant))
+		}, 1},
+		"released and asked again": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
+			t.Helper()
+			_, err := b.Release(t.Context(), c.Key, c.Holder)
+			require.NoError(t, err)
+			grant, err := b.TryAcquire(t.Context(), c)
+			require.NoError(t, err)
+			require.True(t, option.IsSome(grant))
+		}, 1},
+		"left alone": {func(*testing.T, *redis.Backing, backing.Claim) {}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, client := start(t)
+			acquire(t, redis.New(client), "warm", "up") // the script is in the server's cache
+			slow := &holdBack{write: make(chan struct{}), written: make(chan struct{})}
+			client.AddHook(slow)
+			b := redis.New(client)
+
+			claim := backing.Claim{Key: "k", Holder: "h", TTL: time.Minute}
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			_, err := b.TryAcquire(ctx, claim)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			c.then(t, b, claim)
+			close(slow.write)
+			<-slow.written
+
+			exists := func() int64 { return client.Exists(t.Context(), "dmutex:k").Val() }
+			if c.want == 0 {
+				assert.Eventually(t, func() bool { return exists() == 0 }, 5*time.Second, time.Millisecond)
+				return
+			}
+			assert.Never(t, func() bool { return exists() == 0 }, 200*time.Millisecond, 5*time.Millisecond)
+		})
+	}
+}
+
+func TestAReleaseOfAnEarlierGrantIsNotThatOfALaterOne(t *testing.T) {
+	t.Parallel()
+	_, client := start(t)
+	b := redis.New(client)
+	acquire(t, b, "k", "h")
+	assertReleases(t, true, b, "k", "h")
+	acquire(t, b, "k", "h")
+	require.NoError(t, client.Del(t.Context(), "dmutex:k").Err())
+	assertReleases(t, false, b, "k", "h")
+}
+
+func TestTheLongestLeaseOverflowsNothing(t *testing.T) {
+	t.Parallel()
+	_, client := start(t)
+	grant, err := redis.New(client).TryAcquire(t.Context(), backing.Claim{Key: "k", Holder: "h", TTL: 1<<63 - 1})
+	require.NoError(t, err)
+	require.True(t, option.IsSome(grant))
+	assert.Greater(t, client.PTTL(t.Context(), "dmutex:k").Val(), 200*365*24*time.Hour)
+}
