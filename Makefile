@@ -58,8 +58,9 @@ lint: ## gofmt, go mod tidy, go vet and golangci-lint
 	@$(call each,$(GOLANGCI) run ./...)
 
 .PHONY: bench
-bench: ## run the benchmarks
-	@$(call each,go test -run '^$$' -bench . -benchmem ./...)
+bench: tools ## run the Go benchmarks, then this library beside its peers (25 minutes): docs/benchmarks.md
+	go test -run '^$$' -bench . -benchmem ./...
+	cd bench && go run . -out ../docs
 
 .PHONY: doc
 doc: ## check the Go code and the links of the Markdown files, and print the documentation of every package

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+)
+
+func TestAnOutcomeIsJudged(t *testing.T) {
+	t.Parallel()
+	w := workload{counted: true}
+	p := plan{window: 2 * time.Second}
+	said := func(f figures) []answer { return []answer{{Figures: f, Notes: []string{"a note"}}} }
+
+	o := w.judge(said(figures{"acquired": 10, "requests": 30, "late": 5, "handoffs": 6}), commands{50, 90}, p)
+	require.NoError(t, o.err)
+	assert.InDelta(t, 15, o.figures["requests/s"], 1e-9)
+	assert.InDelta(t, 3, o.figures["requests/acquisition"], 1e-9)
+	assert.InDelta(t, 5, o.figures["commands/acquisition"], 1e-9)
+	assert.InDelta(t, 5, o.figures["requests/handoff"], 1e-9)
+	assert.Equal(t, []string{"a note"}, o.notes)
+
+	stuck := w.judge(said(figures{"acquired": 10, "requests": 30, "late": 0}), commands{50, 90}, p)
+	assert.ErrorIs(t, stuck.err, errStuck)
+
+	impossible := w.judge([]answer{{Figures: figures{}, Sent: 60_000}, {Sent: 60_000}}, commands{50, 100_000}, p)
+	assert.ErrorIs(t, impossible.err, errMiscounted, "more was sent than the server ran")
+
+	overlap := workload{gather: gatherProcesses}.judge([]answer{
+		{Figures: figures{}, Sections: []section{{Start: 1, End: 9}}},
+		{Figures: figures{}, Sections: []section{{Start: 5, End: 6}}},
+	}, commands{}, p)
+	assert.ErrorIs(t, overlap.err, errNotExclusive)
+}
+
+// It is the plumbing that is tested: each library is set up, started in its
+// processes and heard out. Nothing is asserted about how fast it is.
+func TestEveryPeerIsMeasuredOnARealServer(t *testing.T) {
+	redistest.Start(t) // where there is no redis-server, this says so
+	for _, p := range peers {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			b := &bench{machine: &machine{serverCore: noCore, clientCore: noCore}, quick: true}
+			w := contended()
+			o := b.measure(t.Context(), w, w.plan(true), p, 2)
+			if p.name != ours && errors.Is(o.err, errStuck) {
+				return // some do when the machine is busy: that is an outcome, too
+			}
+			require.NoError(t, o.err)
+			assert.Positive(t, o.figures["acquired"])
+			assert.GreaterOrEqual(t, o.figures["requests/acquisition"], 1.0)
+		})
+	}
+}
+
+func TestEveryPeersLockIsUnderItsStoredKey(t *testing.T) {
+	redistest.Start(t)
+	for _, p := range peers {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			b := &bench{machine: &machine{serverCore: noCore, clientCore: noCore}, quick: true}
+			w := held()
+			o := b.measure(t.Context(), w, w.plan(true), p, 3)
+			require.NoError(t, o.err)
+			assert.InDelta(t, 3, o.figures["reached"], 0)
+			assert.InDelta(t, 0, o.figures["lost"], 0)
+		})
+	}
+}

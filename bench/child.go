@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const childFlag = "-child"
+
+// job is what a child process is to do.
+type job struct {
+	Workload string
+	Peer     string
+	Addr     string
+	Case     int // what the workload varies: goroutines, locks
+	Quick    bool
+	Process  int // of several: 0, 1, …
+}
+
+// answer is what a child process has measured.
+type answer struct {
+	Figures  figures
+	Sent     int64     // requests since it began, if they are counted
+	Shares   []float64 // acquisitions of each goroutine
+	Sections []section // of workloads with several processes
+	Notes    []string  // what else was seen
+	Err      string
+}
+
+// figures are measured values by name, times in seconds.
+type figures map[string]float64
+
+// trial is one measurement, as the process sees it that runs the library.
+type trial struct {
+	job
+	setting
+	plan   plan
+	client client
+	wire   *wire
+	in     *bufio.Reader
+	out    io.Writer
+}
+
+// child is the process that runs the library: one for each measurement, so that
+// memory, CPU and stuck goroutines of one are not the next one's. It returns
+// the exit code.
+//
+// It says "ready", waits for a line with the window in which to measure, and
+// prints an answer. When its standard input closes it ends, whatever it does.
+func child(arg string) int {
+	var j job
+	if err := json.Unmarshal([]byte(arg), &j); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 2
+	}
+	input, leash := io.Pipe()
+	go func() {
+		_, _ = io.Copy(leash, os.Stdin)
+		os.Exit(0)
+	}()
+	a, err := perform(context.Background(), j, bufio.NewReader(input), os.Stdout)
+	if err != nil {
+		a = answer{Err: err.Error()}
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(a); err != nil {
+		return 1
+	}
+	select {} // until standard input closes: what was held stays so while others measure
+}
+
+func perform(ctx context.Context, j job, in *bufio.Reader, out io.Writer) (answer, error) {
+	w, ok := workloadNamed(j.Workload)
+	if !ok {
+		return answer{}, fmt.Errorf("no workload %q", j.Workload)
+	}
+	p, ok := peerNamed(j.Peer)
+	if !ok {
+		return answer{}, fmt.Errorf("no peer %q", j.Peer)
+	}
+	t := &trial{job: j, plan: w.plan(j.Quick), wire: &wire{}, in: in, out: out}
+	t.setting = setting{addr: j.Addr, ttl: w.ttl, renew: w.ttl / 3}
+	if w.counted {
+		t.dial = t.wire.dial
+	}
+	var err error
+	if t.client, err = p.open(ctx, t.setting); err != nil {
+		return answer{}, err
+	}
+	a, err := w.measure(ctx, t)
+	a.Sent = t.wire.requests.Load()
+	return a, err
+}
+
+// begin says that this process is ready, and returns the window in which to
+// measure once all are. What the process does before the window warms it up.
+func (t *trial) begin() (from, to time.Time, err error) {
+	if _, err := fmt.Fprintln(t.out, readyLine); err != nil {
+		return from, to, err
+	}
+	line, err := t.in.ReadString('\n')
+	if err != nil {
+		return from, to, err
+	}
+	nanos, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	// Through time.Until it becomes monotonic.
+	from = time.Now().Add(time.Until(time.Unix(0, nanos)))
+	return from, from.Add(t.plan.window), err
+}
+
+const readyLine = "ready"

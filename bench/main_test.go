@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+)
+
+// The processes of a measurement are this program again, also when it is the test's.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == childFlag {
+		os.Exit(child(os.Args[2]))
+	}
+	redistest.Main(m)
+}
+
+func TestFlagsNameWorkloadsInAnyCase(t *testing.T) {
+	t.Parallel()
+	name := func(w workload) string { return w.name }
+	picked, err := pick("-workloads", "w3, W1s", allWorkloads(), name)
+	require.NoError(t, err)
+	require.Len(t, picked, 2)
+	assert.Equal(t, "W3", picked[0].name)
+	assert.Equal(t, "W1s", picked[1].name)
+
+	all, err := pick("-workloads", "", allWorkloads(), name)
+	require.NoError(t, err)
+	assert.Len(t, all, len(allWorkloads()))
+
+	_, err = pick("-workloads", "W3,W9", allWorkloads(), name)
+	assert.EqualError(t, err, `-workloads: "W9" is none of W1, W1s, W2, W3, W4, W4t, W5, W6`)
+}

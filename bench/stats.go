@@ -1,0 +1,39 @@
+package main
+
+import (
+	"math"
+	"slices"
+)
+
+// median returns the middle value, the mean of the two middle ones of an even
+// number, and NaN of none.
+func median(values []float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	n := len(s)
+	if n == 0 {
+		return math.NaN()
+	}
+	return (s[(n-1)/2] + s[n/2]) / 2
+}
+
+// percentile returns the smallest value that at least p percent do not exceed,
+// NaN of none.
+func percentile(p float64, values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	s := slices.Sorted(slices.Values(values))
+	rank := int(math.Ceil(p / 100 * float64(len(s))))
+	return s[min(max(rank, 1), len(s))-1]
+}
+
+// jain is the fairness index of Jain, Chiu and Hawe (1984): 1 if all shares are
+// equal, 1/n if one of n has everything. Of no shares, or if nobody has any, NaN.
+func jain(shares []float64) float64 {
+	var sum, squares float64
+	for _, x := range shares {
+		sum += x
+		squares += x * x
+	}
+	return sum * sum / (float64(len(shares)) * squares)
+}
