@@ -65,7 +65,7 @@ bench: tools ## run the Go benchmarks, then this library beside its peers (25 mi
 .PHONY: doc
 doc: ## check the Go code and the links of the Markdown files, and print the documentation of every package
 	go test -count=1 ./internal/snippets
-	@for package in $$(go list ./... | grep -v -e /internal/ -e /examples/); do \
+	@for package in $$(go list ./... | grep -v -E '/(internal|examples)(/|$$)'); do \
 		echo; echo "===== $$package"; go doc -all "$$package" || exit 1; done
 
 # On a Debian that has just Go, git and make, -race also lacks its C compiler.
