@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/effectlock/effectlock/redis"
 )
 
 // peer is one library, set up in one way.
@@ -50,7 +52,8 @@ var peers = []peer{
 	{"redsync", "its defaults, no limit of tries", openRedsync},
 	{"redislock", "linear backoff of 100 ms", openRedislock},
 	{"rueidislock", "one key per lock (KeyMajority 1), NoLoopTracking", openRueidislock},
-	{ours, "AcquireRetryInterval 5 ms", openEffectlock()},
+	{ours, "its defaults", openEffectlock()},
+	{"effectlock, no push", "WithoutPush, AcquireRetryInterval 5 ms", openEffectlock(redis.WithoutPush())},
 }
 
 func peerNames() []string {

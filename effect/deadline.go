@@ -17,8 +17,14 @@ func withTimeout(parent context.Context, d time.Duration) *deadlineContext {
 	return &deadlineContext{parent: parent, deadline: time.Now().Add(d)}
 }
 
+// withTimeoutAlone is withTimeout with the values of parent, but not its end.
+func withTimeoutAlone(parent context.Context, d time.Duration) *deadlineContext {
+	return &deadlineContext{parent: parent, alone: true, deadline: time.Now().Add(d)}
+}
+
 type deadlineContext struct {
 	parent   context.Context
+	alone    bool
 	deadline time.Time
 
 	mu       sync.Mutex
@@ -39,13 +45,18 @@ func (c *deadlineContext) cancel() {
 func (c *deadlineContext) resolve() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.real == nil {
-		if c.canceled {
-			c.real, c.end = context.WithCancel(c.parent)
-			c.end()
-		} else {
-			c.real, c.end = context.WithDeadline(c.parent, c.deadline)
-		}
+	if c.real != nil {
+		return c.real
+	}
+	parent := c.parent
+	if c.alone {
+		parent = context.WithoutCancel(parent)
+	}
+	if c.canceled {
+		c.real, c.end = context.WithCancel(parent)
+		c.end()
+	} else {
+		c.real, c.end = context.WithDeadline(parent, c.deadline)
 	}
 	return c.real
 }
@@ -53,7 +64,7 @@ func (c *deadlineContext) resolve() context.Context {
 func (c *deadlineContext) Done() <-chan struct{} { return c.resolve().Done() }
 
 func (c *deadlineContext) Err() error {
-	if c.untouched() && c.parent.Err() == nil && time.Now().Before(c.deadline) {
+	if c.untouched() && (c.alone || c.parent.Err() == nil) && time.Now().Before(c.deadline) {
 		return nil
 	}
 	return c.resolve().Err()
@@ -66,7 +77,7 @@ func (c *deadlineContext) untouched() bool {
 }
 
 func (c *deadlineContext) Deadline() (time.Time, bool) {
-	if earlier, ok := c.parent.Deadline(); ok && earlier.Before(c.deadline) {
+	if earlier, ok := c.parent.Deadline(); ok && !c.alone && earlier.Before(c.deadline) {
 		return earlier, true
 	}
 	return c.deadline, true
@@ -79,6 +90,9 @@ func (c *deadlineContext) Value(key any) any {
 	defer c.mu.Unlock()
 	if c.real != nil {
 		return c.real.Value(key)
+	}
+	if c.alone {
+		return context.WithoutCancel(c.parent).Value(key) // which hides the parent's cancellation
 	}
 	return c.parent.Value(key)
 }

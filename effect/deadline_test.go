@@ -108,14 +108,19 @@ func TestALazyDeadlineBehavesLikeContextWithTimeout(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				timeout := time.Duration(rapid.SampledFrom([]int64{-1, 0, 10, 10}).Draw(rt, "timeout")) * time.Second
 				lookAtOnce := timeout <= 0 || rapid.Bool().Draw(rt, "look at once")
+				alone := rapid.Bool().Draw(rt, "without the parent's end")
 				steps := rapid.SliceOfN(rapid.SampledFrom([]string{"3s", "6s", "11s", "cancel", "cancel the parent"}), 1, 5).Draw(rt, "steps")
 				var want, got []view
 				synctest.Test(t, func(*testing.T) {
 					ctx, end := parent()
 					defer end()
-					std, cancel := context.WithTimeout(ctx, timeout)
+					above, begin := ctx, withTimeout
+					if alone {
+						above, begin = context.WithoutCancel(ctx), withTimeoutAlone
+					}
+					std, cancel := context.WithTimeout(above, timeout)
 					defer cancel()
-					lazy := withTimeout(ctx, timeout)
+					lazy := begin(ctx, timeout)
 					defer lazy.cancel()
 					model, tested := &watched{ctx: std}, &watched{ctx: lazy}
 					if lookAtOnce {
@@ -214,6 +219,6 @@ func TestAChildOfALazyDeadlineCostsNoGoroutine(t *testing.T) { //nolint:parallel
 	}
 	assert.Zero(t, started(ctx))
 	assert.Zero(t, started(newScope(ctx)))
-	assert.Zero(t, started(&newFiber[int](newScope(withTimeout(ctx, time.Second))).running))
+	assert.Zero(t, started(newFiber[int](newScope(withTimeout(ctx, time.Second))).running))
 	assert.NotZero(t, started(opaque{ctx}), "the control")
 }

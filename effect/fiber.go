@@ -2,24 +2,21 @@ package effect
 
 import (
 	"context"
-	"math"
 	"runtime/debug"
 	"sync/atomic"
-	"time"
 
 	"github.com/IBM/fp-go/v2/option"
 )
 
-// Fiber is the handle of an effect that runs in a goroutine of its own. All
-// its methods may be called from several goroutines, any number of times.
+// Fiber is the handle of an effect that runs beside its caller. All its
+// methods may be called from several goroutines, any number of times.
 type Fiber[A any] struct {
-	running scopeContext // of the effect
+	running *scopeContext // of the effect, if it has a goroutine of its own
 	cancel  context.CancelFunc
-	ending  finalizer   // in its scope, if it has one
-	asleep  atomic.Bool // until its alarm starts it, or an interruption comes before
-	alarm   *time.Timer
-	done    chan struct{}
-	exit    Exit[A]     // written before done is closed
+	host    Host      // of the effect, if it has none
+	ending  finalizer // in its scope, if it has one
+	done    latch
+	exit    Exit[A]     // written before done opens
 	seen    atomic.Bool // somebody was told how it ended
 }
 
@@ -63,33 +60,9 @@ func ForkIn[A any](s *Scope) func(Effect[A]) Effect[*Fiber[A]] {
 	}
 }
 
-// ForkInAfter is [ForkIn] for an effect that begins with a sleep of d. A fiber
-// that sleeps is a timer and no goroutine: thousands of them cost little, and one
-// that is interrupted before it wakes has cost nearly nothing.
-func ForkInAfter[A any](s *Scope, d time.Duration) func(Effect[A]) Effect[*Fiber[A]] {
-	return func(eff Effect[A]) Effect[*Fiber[A]] {
-		return func(ctx context.Context) (*Fiber[A], error) {
-			f := newFiber[A](context.WithoutCancel(ctx))
-			f.asleep.Store(true)
-			f.alarm = time.AfterFunc(math.MaxInt64, func() {
-				if f.asleep.CompareAndSwap(true, false) {
-					f.runOwned(eff)
-				}
-			})
-			if err := s.adopt(&f.ending, f.end); err != nil {
-				f.cancel()
-				f.alarm.Stop()
-				return nil, err
-			}
-			f.alarm.Reset(d) // not before the scope can end what it starts
-			return f, nil
-		}
-	}
-}
-
 func forkIn[A any](ctx context.Context, s *Scope, eff Effect[A]) (*Fiber[A], error) {
 	f := newFiber[A](ctx)
-	if err := s.adopt(&f.ending, f.end); err != nil {
+	if err := s.adopt(&f.ending, f); err != nil {
 		f.cancel()
 		return nil, err
 	}
@@ -97,21 +70,19 @@ func forkIn[A any](ctx context.Context, s *Scope, eff Effect[A]) (*Fiber[A], err
 	return f, nil
 }
 
-// interrupt cancels the fiber. One that is still asleep has ended by that.
+// interrupt has the fiber end soon.
 func (f *Fiber[A]) interrupt() {
-	f.cancel()
-	if f.asleep.CompareAndSwap(true, false) {
-		f.alarm.Stop()
-		f.exit = exitOf(&f.running, *new(A), Interrupted(&f.running, nil))
-		close(f.done)
-		f.ending.scope.remove(&f.ending)
+	if f.host != nil {
+		f.host.Stop()
+		return
 	}
+	f.cancel()
 }
 
 // end is the fiber's finalizer in its scope.
 func (f *Fiber[A]) end(context.Context, Exit[any]) error {
 	f.interrupt()
-	<-f.done
+	<-f.done.opened()
 	if f.exit.IsDefect() && !f.seen.Load() {
 		return f.exit.err
 	}
@@ -120,7 +91,7 @@ func (f *Fiber[A]) end(context.Context, Exit[any]) error {
 
 func newFiber[A any](ctx context.Context) *Fiber[A] {
 	ctx, cancel := context.WithCancel(ctx)
-	return &Fiber[A]{cancel: cancel, done: make(chan struct{}), running: scopeContext{Context: ctx}}
+	return &Fiber[A]{cancel: cancel, running: newScope(ctx)}
 }
 
 // runOwned runs the fiber, which its scope then can forget, but for a defect.
@@ -135,7 +106,7 @@ func (f *Fiber[A]) runOwned(eff Effect[A]) {
 
 // run is the goroutine of the fiber.
 func (f *Fiber[A]) run(eff Effect[A]) {
-	defer close(f.done)
+	defer f.done.open()
 	defer f.cancel()
 	returned := false
 	defer func() {
@@ -143,7 +114,7 @@ func (f *Fiber[A]) run(eff Effect[A]) {
 			f.exit = exitDefect[A](&Defect{Value: ErrGoexit, Stack: debug.Stack()})
 		}
 	}()
-	f.exit = runExitIn(&f.running, eff)
+	f.exit = runExitIn(f.running, eff)
 	returned = true
 }
 
@@ -151,13 +122,11 @@ func (f *Fiber[A]) run(eff Effect[A]) {
 // fails only if its own context ends first.
 func (f *Fiber[A]) Await() Effect[Exit[A]] {
 	return func(ctx context.Context) (none Exit[A], err error) {
-		select {
-		case <-f.done:
+		if f.done.isOpen() {
 			return f.told(), nil
-		default:
 		}
 		select {
-		case <-f.done:
+		case <-f.done.opened():
 			return f.told(), nil
 		case <-ctx.Done():
 			return none, Interrupted(ctx, nil)
@@ -191,12 +160,10 @@ func (f *Fiber[A]) Interrupt() Effect[Exit[A]] {
 
 // Poll returns how the fiber ended, None if it still runs.
 func (f *Fiber[A]) Poll() option.Option[Exit[A]] {
-	select {
-	case <-f.done:
-		return option.Some(f.told())
-	default:
+	if !f.done.isOpen() {
 		return option.None[Exit[A]]()
 	}
+	return option.Some(f.told())
 }
 
 func (f *Fiber[A]) told() Exit[A] {

@@ -65,7 +65,7 @@ func finalize[A any](ctx context.Context, eff Effect[A], last func(Exit[A]) erro
 }
 
 func runFinalizer(ctx context.Context, finalizer Effect[Void]) error {
-	bounded := withTimeout(context.WithoutCancel(ctx), FinalizerTimeout)
+	bounded := withTimeoutAlone(ctx, FinalizerTimeout)
 	defer bounded.cancel()
 	_, err := finalizer(bounded)
 	return err

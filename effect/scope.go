@@ -24,9 +24,18 @@ type Scope struct {
 
 type finalizer struct {
 	scope      *Scope
-	run        func(context.Context, Exit[any]) error
+	ending     finalizing
 	prev, next *finalizer
 }
+
+// finalizing is what a finalizer does; a fiber is its own.
+type finalizing interface {
+	end(ctx context.Context, exit Exit[any]) error
+}
+
+type finalizerFunc func(context.Context, Exit[any]) error
+
+func (f finalizerFunc) end(ctx context.Context, exit Exit[any]) error { return f(ctx, exit) }
 
 // ErrScopeClosed is what acquiring in a scope, or forking in it, fails with
 // once the scope has closed.
@@ -78,11 +87,11 @@ func runIn[A any](c *scopeContext, eff Effect[A]) (A, error) {
 // its error or its panic.
 func (s *Scope) AddFinalizer(f func(Exit[any]) Effect[Void]) Effect[Void] {
 	return func(context.Context) (Void, error) {
-		finalizing := func(ctx context.Context, exit Exit[any]) error {
+		run := finalizerFunc(func(ctx context.Context, exit Exit[any]) error {
 			return runFinalizer(ctx, f(exit))
-		}
-		if err := s.add(finalizing); err != nil {
-			return Void{}, s.runNow(finalizing)
+		})
+		if err := s.add(run); err != nil {
+			return Void{}, s.runNow(run)
 		}
 		return Void{}, nil
 	}
@@ -104,15 +113,24 @@ func AcquireRelease[A any](acquire Effect[A], release func(A, Exit[any]) Effect[
 			if err != nil {
 				return none, err
 			}
-			releasing := func(ctx context.Context, exit Exit[any]) error {
-				return runFinalizer(ctx, release(a, exit))
-			}
-			if err := s.add(releasing); err != nil { // closed while we acquired
-				return none, join(err, s.runNow(releasing))
+			r := &resource[A]{value: a, release: release}
+			if err := s.adopt(&r.finalizer, r); err != nil { // closed while we acquired
+				return none, join(err, s.runNow(r))
 			}
 			return a, nil
 		}
 	}
+}
+
+// resource is what was acquired in a scope, and its finalizer.
+type resource[A any] struct {
+	finalizer
+	value   A
+	release func(A, Exit[any]) Effect[Void]
+}
+
+func (r *resource[A]) end(ctx context.Context, exit Exit[any]) error {
+	return runFinalizer(ctx, r.release(r.value, exit))
 }
 
 // AcquireUseRelease runs use with a resource that is released afterwards,
@@ -124,19 +142,19 @@ func AcquireUseRelease[A, B any](acquire Effect[A], use Kleisli[A, B], release f
 }
 
 // add registers a finalizer.
-func (s *Scope) add(run func(context.Context, Exit[any]) error) error {
+func (s *Scope) add(run finalizerFunc) error {
 	return s.adopt(&finalizer{}, run)
 }
 
-// adopt registers f, which is new, to do run. It takes no context: a
+// adopt registers f, which is new, to do ending. It takes no context: a
 // registration cannot be cancelled.
-func (s *Scope) adopt(f *finalizer, run func(context.Context, Exit[any]) error) error {
+func (s *Scope) adopt(f *finalizer, ending finalizing) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrScopeClosed
 	}
-	f.scope, f.run, f.prev = s, run, s.last
+	f.scope, f.ending, f.prev = s, ending, s.last
 	if s.last != nil {
 		s.last.next = f
 	}
@@ -196,12 +214,12 @@ func (s *Scope) runAll() (err error) {
 		}
 	}()
 	for f := s.takeLast(); f != nil; f = s.takeLast() {
-		err = join(err, s.runNow(f.run))
+		err = join(err, s.runNow(f.ending))
 	}
 	finished = true
 	return err
 }
 
-func (s *Scope) runNow(f func(context.Context, Exit[any]) error) error {
-	return guard(func() error { return f(s.ctx, s.exit) })
+func (s *Scope) runNow(f finalizing) error {
+	return guard(func() error { return f.end(s.ctx, s.exit) })
 }

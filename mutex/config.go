@@ -21,14 +21,17 @@ type Config struct {
 	// and perhaps repeated, after (TTL-RefreshInterval)/2, at most 2 s.
 	RefreshInterval time.Duration
 
-	// AcquireRetryInterval is the time between two tries of a waiter. It counts
-	// only if there is no AcquireRetryPolicy. Default 100 ms.
+	// AcquireRetryInterval is the time between two tries of a waiter whom the
+	// store does not tell when it has the lock. It counts only if there is no
+	// AcquireRetryPolicy. Default 100 ms.
 	AcquireRetryInterval time.Duration
 
 	// AcquireRetryPolicy says when a waiter tries again; when it ends, the
 	// waiter fails with a *LockNotAcquiredError. Of the waiters of one process only
-	// the first in line asks the store, for all of them. Delays under 1 ms count as
-	// 1 ms. Default: Spaced(AcquireRetryInterval), for ever.
+	// the first in line asks the store, for all of them, and only while the lock is
+	// with another process. A waiter whom the store tells when it has the lock does
+	// not try: for it the policy says only when to give up. Delays under 1 ms count
+	// as 1 ms. Default: Spaced(AcquireRetryInterval), for ever.
 	AcquireRetryPolicy schedule.Schedule
 
 	// BackingFailureRetryPolicy says when a request that the store failed to
@@ -64,6 +67,7 @@ type settings struct {
 	refreshInterval  time.Duration
 	operationTimeout time.Duration // of one request
 	acquireRetry     schedule.Schedule
+	patient          bool // acquireRetry never ends
 	failureRetry     schedule.Schedule
 	holderID         string
 	observer         Observer
@@ -93,7 +97,7 @@ func (c Config) resolve() (settings, error) {
 	if retryInterval < 0 {
 		return s, &ConfigError{"AcquireRetryInterval", c.AcquireRetryInterval, fmt.Sprintf("a positive duration, or 0 for %v", defaultRetryInterval)}
 	}
-	if s.acquireRetry.IsZero() {
+	if s.patient = s.acquireRetry.IsZero(); s.patient {
 		s.acquireRetry = schedule.Spaced(retryInterval)
 	}
 	if s.failureRetry.IsZero() {

@@ -21,8 +21,12 @@
 //     store can be reached: what is in doubt after a lost reply is recognized
 //     by its holder id, or released.
 //  5. Waiters of one process are served first come, first served. The first in
-//     line waits for a crashed holder no longer than its lease and one retry
-//     interval. Between processes, who asks first has the lock.
+//     line waits for a crashed holder no longer than its lease and a bound: one
+//     retry interval, or what a store that queues needs to notice (on Redis 2 s,
+//     and 2 s more for each process before it that is stopped or cut off). Such a
+//     store serves the processes in the order in which they came, too; one that
+//     has the lock hands it on at most eight times in a row before that. In
+//     other stores, who asks first has the lock.
 //  6. Fencing tokens strictly increase with every grant of a key.
 //  7. Errors of the store are *[MutexBackingError]; the caller's cancellation
 //     always satisfies errors.Is with context.Canceled or

@@ -38,20 +38,21 @@ func (m *Mutex) hold(ctx context.Context, s *effect.Scope, acquire effect.Effect
 		return nil, err
 	}
 	m.observer(l.event(Acquired, l.waited, nil))
-	fiber, err := effect.ForkInAfter[effect.Never](s, m.refreshInterval)(l.keepAlive)(ctx)
-	if err != nil {
+	if err := l.keepAlive(s); err != nil {
 		return nil, err
 	}
-	return &KeepAlive{fiber, l}, nil
+	l.handle = KeepAlive{l.fiber.Fiber(), l}
+	return &l.handle, nil
 }
 
 // during runs work under a context that ends when the lock is lost.
 func during[A any](ctx context.Context, lock *KeepAlive, work effect.Effect[A]) (A, error) {
-	held, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	lock.lease.cancelOnLoss(cancel)
+	held := &lock.lease.work
+	held.parent, held.lock = ctx, lock
+	defer held.end(nil)
+	lock.lease.cancelOnLoss()
 
-	a, err := work(context.WithValue(held, keepAliveKey{}, lock))
+	a, err := work(held)
 	return a, verdict(ctx, held, err, lock.lease.lossBy(time.Now()))
 }
 

@@ -2,7 +2,6 @@ package mutex
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -20,14 +19,26 @@ type lease struct {
 	token   uint64
 	granted time.Time
 	waited  time.Duration // for the grant
+	refresh time.Duration // the first one, after the grant
+	fiber   effect.Hosted[effect.Never]
+	handle  KeepAlive
 
-	mu         sync.Mutex
-	deadline   time.Time   // by which the lease must have been refreshed
-	timer      *time.Timer // ends the lease at the deadline, whatever the store does
-	failure    error       // of the last refresh, nil if it succeeded
-	lost       *LockLostError
-	ended      bool // released or about to be: it can no longer expire
-	cancelWork context.CancelCauseFunc
+	mu       sync.Mutex
+	deadline time.Time // by which the lease must have been refreshed
+	failure  error     // of the last refresh, nil if it succeeded
+	lost     *LockLostError
+	ended    bool // released or about to be: it can no longer expire
+	work     heldContext
+	working  bool // there is work whose context must end with the lease
+
+	failures *schedule.Driver // of the refreshes that failed in a row
+
+	// Under the keeper's mutex: in its rosters or on a flight, or neither.
+	in         *roster
+	due        time.Time
+	prev, next *lease
+	flight     *flight
+	stopping   bool
 }
 
 // validity is how long after the start of a request the lease that it won may
@@ -37,72 +48,56 @@ func validity(ttl time.Duration) time.Duration {
 	return ttl - ttl/100 - min(ttl/10, time.Millisecond)
 }
 
-// newLease watches over a grant whose request was sent at start, and answered now.
-func newLease(m *Mutex, r request, token uint64, start, now time.Time) *lease {
-	l := &lease{
-		m: m, claim: r.Claim, token: token,
+// newLease makes a lease of what was granted.
+func newLease(m *Mutex, r request, h backing.Handed, now time.Time) *lease {
+	return &lease{
+		m: m, claim: r.Claim, token: h.Token,
 		granted: now, waited: now.Sub(r.arrived),
-		deadline: start.Add(validity(m.ttl)),
+		// A lease that was handed over may be a short one, and is refreshed early.
+		refresh:  time.Duration(float64(m.refreshInterval) * (float64(h.Lease) / float64(r.TTL))),
+		deadline: h.Start.Add(validity(h.Lease)),
 	}
-	l.timer = time.AfterFunc(l.deadline.Sub(now), func() { _ = l.lossBy(time.Now()) })
-	return l
 }
+
+// keepAlive has the lease refreshed until it is lost or its fiber interrupted.
+func (l *lease) keepAlive(s *effect.Scope) error {
+	if err := l.fiber.Start(s, l); err != nil {
+		return err
+	}
+	l.m.keeper.keep(l, l.granted.Add(l.refresh))
+	return nil
+}
+
+// Stop implements effect.Host.
+func (l *lease) Stop() { l.m.keeper.stop(l) }
 
 func (l *lease) event(kind EventKind, elapsed time.Duration, err error) Event {
 	return Event{Kind: kind, Key: l.m.key, Holder: l.claim.Holder, Token: l.token, Elapsed: elapsed, Err: err}
 }
 
-// keepAlive refreshes the lease, first at once, until it is lost or the fiber
-// is interrupted. The store's failures do not end it: the deadline does.
-func (l *lease) keepAlive(ctx context.Context) (effect.Never, error) {
-	var failures *schedule.Driver // of the failures in a row
-	for {
-		if lost := l.lossBy(time.Now()); lost != nil {
-			return nil, lost
-		}
-		start, wait := time.Now(), l.m.refreshInterval
-		ours, err := l.refresh(ctx)
-		switch {
-		case err != nil:
-			if failures == nil {
-				failures = l.m.failureRetry.Driver()
-			}
-			delay, ok := failures.Next(time.Now(), err)
-			if !ok {
-				failures, delay = nil, l.m.refreshInterval
-			}
-			// However long the policy would wait: the lease still has time for a try.
-			wait = min(delay, max(time.Until(l.until())/2, time.Millisecond))
-		case !ours:
-			return nil, l.lose(l.whoHasIt(ctx))
-		default:
-			l.extend(start)
-			failures, wait = nil, wait-time.Since(start)
-		}
-		if _, err := effect.Sleep(min(wait, time.Until(l.until())))(ctx); err != nil {
-			return nil, err
-		}
+// failed notes that a refresh failed, and returns when to try again. The
+// store's failures do not end a lease: its deadline does.
+func (l *lease) failed(err error, f *flight, start time.Time) time.Time {
+	now := time.Now()
+	if f.ctx.Err() != nil {
+		err = &effect.TimeoutError{Duration: now.Sub(start), Err: err}
 	}
-}
+	err = &MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err}
+	l.m.observer(Event{Kind: BackingFailed, Key: l.m.key, Err: err})
 
-// refresh asks once, and no longer than the lease runs.
-func (l *lease) refresh(ctx context.Context) (bool, error) {
-	began := time.Now()
-	bounded, cancel := context.WithDeadline(ctx, l.until())
-	defer cancel()
-	ours, err := once(bounded, l.m, "refresh", func(ctx context.Context) (bool, error) {
-		return l.m.store.Refresh(ctx, l.claim)
-	})
-	if err != nil && ctx.Err() == nil {
-		failed, ok := errors.AsType[*MutexBackingError](err)
-		if !ok { // cut off by the deadline, which is ours and not the caller's
-			failed = &MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: &effect.TimeoutError{Duration: time.Since(began)}}
-		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.failure = failed
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failure = err
+	if l.failures == nil {
+		l.failures = l.m.failureRetry.Driver()
 	}
-	return ours, err
+	delay, ok := l.failures.Next(now, err)
+	if !ok {
+		l.failures, delay = nil, l.m.refreshInterval
+	}
+	// However long the policy would wait: the lease still has time for a try.
+	left := l.deadline.Sub(now)
+	return now.Add(min(delay, max(left/2, time.Millisecond), left))
 }
 
 // extend moves the deadline after a refresh that was sent at start. An answer
@@ -110,9 +105,8 @@ func (l *lease) refresh(ctx context.Context) (bool, error) {
 func (l *lease) extend(start time.Time) {
 	_ = l.update(func() {
 		if l.expire(time.Now()); l.lost == nil {
-			l.failure = nil
+			l.failure, l.failures = nil, nil
 			l.deadline = start.Add(validity(l.claim.TTL))
-			l.timer.Reset(time.Until(l.deadline))
 		}
 	})
 }
@@ -134,7 +128,6 @@ func (l *lease) settle(now time.Time) *LockLostError {
 	return l.update(func() {
 		l.expire(now)
 		l.ended = true
-		l.timer.Stop()
 	})
 }
 
@@ -142,13 +135,13 @@ func (l *lease) lose(reason LossReason, cause error) *LockLostError {
 	return l.update(func() { l.markLost(reason, cause) })
 }
 
-// cancelOnLoss has the context of the work cancelled when the lease is lost.
-func (l *lease) cancelOnLoss(cancel context.CancelCauseFunc) {
+// cancelOnLoss has the context of the work end when the lease is lost.
+func (l *lease) cancelOnLoss() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cancelWork = cancel
+	l.working = true
 	if l.lost != nil {
-		cancel(l.lost)
+		l.work.end(l.lost)
 	}
 }
 
@@ -161,7 +154,7 @@ func (l *lease) update(change func()) *LockLostError {
 	lost := l.lost
 	l.mu.Unlock()
 	if lost != before {
-		l.m.line.wakeFirst()
+		l.m.line.vacate(l.claim.Holder)
 		l.m.observer(l.event(Lost, time.Since(l.granted), lost))
 	}
 	return lost
@@ -179,16 +172,15 @@ func (l *lease) markLost(reason LossReason, cause error) {
 		return
 	}
 	l.lost = &LockLostError{Key: l.m.key, Holder: l.claim.Holder, Token: l.token, Reason: reason, Cause: cause}
-	l.timer.Stop()
-	if l.cancelWork != nil {
-		l.cancelWork(l.lost)
+	if l.working {
+		l.work.end(l.lost)
 	}
 }
 
 // whoHasIt finds the reason of a loss that the store has reported. It is asked
 // briefly, for the work runs on meanwhile, and even if the lock is being let go.
-func (l *lease) whoHasIt(ctx context.Context) (LossReason, error) {
-	brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), 100*time.Millisecond)
+func (l *lease) whoHasIt() (LossReason, error) {
+	brief, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	holder, err := once(brief, l.m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
 		return l.m.store.GetHolder(ctx, l.m.key)
@@ -202,23 +194,23 @@ func (l *lease) whoHasIt(ctx context.Context) (LossReason, error) {
 	return Gone, err
 }
 
-// end releases the lock when its scope closes. The keep-alive has been joined
+// end lets go of the lock when its scope closes. The keep-alive has been joined
 // by then: nothing can refresh, and so resurrect, what is released here.
 func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 	return func(ctx context.Context) (none effect.Void, err error) {
+		l.m.keeper.forget(l)
 		now := time.Now()
 		if lost := l.settle(now); lost != nil {
 			// Others may have the lock already. What the store still has of
 			// ours is freed if it answers; if not, the observer is told.
-			_, _ = once(ctx, l.m, "release", l.m.releasing(l.claim))
-			l.m.line.wakeFirst()
+			_, _ = once(ctx, l.m, "release", l.m.freeing(l.claim))
+			l.m.line.freed()
 			return none, lost
 		}
-		released, err := l.m.release(ctx, l.claim)
-		if err == nil && !released {
-			return none, l.lose(l.whoHasIt(ctx))
+		had, err := l.m.letGo(ctx, l.claim)
+		if err == nil && !had {
+			return none, l.lose(l.whoHasIt())
 		}
-		l.m.line.wakeFirst()
 		kind := Released
 		if err != nil {
 			kind = ReleaseFailed

@@ -27,32 +27,34 @@ func TestALeaseIsReliedOnForALittleLessThanItsTTL(t *testing.T) {
 	}
 }
 
+// leaseOf is a lease that the keeper has not been told of.
+func leaseOf(m *Mutex, start time.Time) *lease {
+	r := request{Claim: backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}, arrived: start}
+	return newLease(m, r, backing.Handed{Grant: backing.Grant{Token: 1}, Start: start, Lease: m.ttl}, start)
+}
+
 // The timer may be late, when the process is starved: the clock alone decides.
 func TestALeaseIsLostByTheClockThoughItsTimerNeverFires(t *testing.T) {
 	t.Parallel()
 	m, err := New(memory.New(), "k", Config{})
 	require.NoError(t, err)
 	start := time.Now()
-	newStopped := func() *lease {
-		l := newLease(m, request{Claim: backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}}, 1, start, start)
-		l.timer.Stop()
-		return l
-	}
+	unwatched := func() *lease { return leaseOf(m, start) }
 	end := start.Add(validity(m.ttl))
 
-	l := newStopped()
+	l := unwatched()
 	assert.Nil(t, l.lossBy(end.Add(-1)))
 	lost := l.lossBy(end)
 	require.NotNil(t, lost)
 	assert.Equal(t, Expired, lost.Reason)
 	assert.Same(t, lost, l.lossBy(start), "lost once, lost for good")
 
-	l = newStopped()
+	l = unwatched()
 	l.deadline = time.Now()
 	l.extend(time.Now())
 	assert.NotNil(t, l.lossBy(start), "a refresh that was answered after the deadline is too late")
 
-	l = newStopped()
+	l = unwatched()
 	assert.Nil(t, l.settle(end.Add(-1)))
 	assert.Nil(t, l.lossBy(end), "what is being released no longer expires")
 }
@@ -61,11 +63,11 @@ func TestAWorkIsCancelledThoughTheLockWasLostBeforeItBegan(t *testing.T) {
 	t.Parallel()
 	m, err := New(memory.New(), "k", Config{})
 	require.NoError(t, err)
-	l := newLease(m, request{Claim: backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}}, 1, time.Now(), time.Now())
+	l := leaseOf(m, time.Now())
 	require.Error(t, l.lose(Taken, nil))
-	ctx, cancel := context.WithCancelCause(t.Context())
-	l.cancelOnLoss(cancel)
-	assert.Equal(t, l.lost, context.Cause(ctx))
+	l.work.parent = t.Context()
+	l.cancelOnLoss()
+	assert.Equal(t, l.lost, context.Cause(&l.work))
 }
 
 func TestVerdict(t *testing.T) {
@@ -109,7 +111,7 @@ func TestALineIsForgottenWithTheLastMutexOfItsLock(t *testing.T) {
 	isOpen := func() bool {
 		lines.mu.Lock()
 		defer lines.mu.Unlock()
-		_, ok := lines.open[k]
+		_, ok := lines.made[k]
 		return ok
 	}
 	a, err := New(store, "k", Config{})

@@ -2,35 +2,53 @@ package mutex
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"time"
-	"weak"
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 )
 
 // line is the queue of those in this process who want one lock. It is a list,
-// which any waiter can leave at once, from any place.
+// which any waiter can leave at once, from any place. Only the first in line
+// asks the store, and not while the process itself has the lock: then the holder
+// hands it on.
 type line struct {
 	mu          sync.Mutex
 	first, last *place
+	holder      string    // of this process, "" if it does not have the lock, as far as is known
+	streak      int       // how often it was handed on in a row
 	asked       time.Time // when the store was last asked
+	polling     bool      // because the store refused to queue the first in line
 }
+
+// maxStreak is how often a process hands the lock on before it offers it to
+// those who wait in other processes.
+const maxStreak = 8
 
 // place is one waiter's place in a line.
 type place struct {
 	line          *line
 	ahead, behind *place
-	wake          chan struct{} // has a value when the first in line should ask the store
+	m             *Mutex
+	claim         backing.Claim
+
+	// Under the line's mutex:
+	woken   bool            // and should look again
+	wake    chan struct{}   // has a value then, if it sleeps
+	ask     bool            // the store, when it is this waiter's turn
+	askBy   time.Time       // likewise; zero: when the policy says so
+	passing bool            // a holder is handing the lock to this waiter
+	known   bool            // the store may have the claimant in its queue, or as the holder
+	grant   *backing.Handed // what this waiter was given
+	left    bool
 }
 
 // join takes the last place.
-func (l *line) join() *place {
+func (l *line) join(m *Mutex, c backing.Claim) *place {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := &place{line: l, ahead: l.last, wake: make(chan struct{}, 1)}
+	p := &place{line: l, ahead: l.last, m: m, claim: c, ask: true}
 	if p.ahead != nil {
 		p.ahead.behind = p
 	} else {
@@ -40,11 +58,13 @@ func (l *line) join() *place {
 	return p
 }
 
-// leave gives up the place; the next in line may come first by that.
-func (p *place) leave() {
+// leave gives up the place; the next in line may come first by that. It reports
+// whether the store must be told.
+func (p *place) leave() (known bool) {
 	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	p.left = true
 	if p.behind != nil {
 		p.behind.ahead = p.ahead
 	} else {
@@ -52,95 +72,248 @@ func (p *place) leave() {
 	}
 	if p.ahead != nil {
 		p.ahead.behind = p.behind
-		return
-	}
-	if l.first = p.behind; l.first != nil {
+	} else if l.first = p.behind; l.first != nil && l.holder == "" {
 		l.first.rouse()
 	}
+	return p.known
 }
 
-// mayAsk reports whether it is this waiter's turn to ask the store.
-func (p *place) mayAsk() bool {
-	p.line.mu.Lock()
-	defer p.line.mu.Unlock()
-	if p.ahead != nil {
+// mayAsk reports whether it is time for this waiter to ask the store, also
+// because its policy says so.
+func (p *place) mayAsk(now time.Time, policySaysSo bool) bool {
+	l := p.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	due := p.ask || policySaysSo && p.askBy.IsZero() || !p.askBy.IsZero() && !now.Before(p.askBy)
+	if !due || p.ahead != nil || p.passing || l.holder != "" && l.holder != p.claim.Holder {
 		return false
 	}
-	p.line.asked = time.Now()
+	p.ask, p.known, l.asked = false, true, now
 	return true
+}
+
+// enqueue asks the store for the lock, and to tell this waiter when it has it.
+func (p *place) enqueue(ctx context.Context) (s backing.Standing, err error) {
+	if p.m.queue != nil {
+		return p.m.queue.Enqueue(ctx, p.waiter())
+	}
+	s.Grant, err = p.m.store.TryAcquire(ctx, p.claim)
+	return s, err
+}
+
+// waiter is the claimant as the store sees it.
+func (p *place) waiter() backing.Waiter {
+	return backing.Waiter{Claim: p.claim, Granted: p.granted, Retry: p.askNow}
+}
+
+// refused notes what the store said to the waiter. It reports whether the
+// waiters must poll from now on, where they did not have to before.
+func (p *place) refused(s backing.Standing, now time.Time) (polling bool) {
+	l := p.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.known, p.askBy = s.AskAgain > 0, time.Time{}
+	if p.known {
+		p.askBy = now.Add(s.AskAgain)
+	}
+	before := l.polling
+	l.polling = s.NotQueued != nil
+	return l.polling && !before
+}
+
+// alarm is when the waiter should look again if nothing wakes it before; zero
+// means never. polls tells that it must ask as its policy says.
+func (p *place) alarm() (at time.Time, polls bool) {
+	l := p.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case p.passing || l.holder != "":
+		return time.Time{}, false
+	case p.ahead != nil:
+		return time.Time{}, p.m.queue == nil
+	}
+	return p.askBy, p.askBy.IsZero()
 }
 
 // hurry has the first in line ask the store if it has not done so for much
 // longer than every. A waiter must not wait by the policy of the one before it.
 func (p *place) hurry(every time.Duration) {
-	p.line.mu.Lock()
-	defer p.line.mu.Unlock()
-	if p.ahead != nil && time.Since(p.line.asked) >= every+every/2 {
-		p.line.first.rouse()
-	}
-}
-
-// wakeFirst has the first in line, if there is one, ask the store.
-func (l *line) wakeFirst() {
+	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.first != nil {
+	if p.ahead != nil && l.first.askBy.IsZero() && time.Since(l.asked) >= every+every/2 {
 		l.first.rouse()
 	}
 }
 
+// rouse has the waiter ask the store, when it is its turn.
 func (p *place) rouse() {
-	select {
-	case p.wake <- struct{}{}:
-	default: // it has been woken, and did not look yet
+	p.ask = true
+	p.nudge()
+}
+
+func (p *place) nudge() {
+	if p.woken {
+		return
+	}
+	p.woken = true
+	if p.wake != nil {
+		p.wake <- struct{}{}
 	}
 }
 
-// sleepUntil waits until t, or until this place is woken, and fails if ctx
-// ends before.
+// askNow is rouse for those who do not have the line's mutex.
+func (p *place) askNow() {
+	p.line.mu.Lock()
+	defer p.line.mu.Unlock()
+	p.rouse()
+}
+
+// successor is the waiter to whom holder should hand the lock, and whether
+// those in other processes come before it.
+func (l *line) successor(holder string) (next *place, yield bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.first == nil || l.first.claim.Holder == holder { // the same holder: the store can tell no difference
+		return nil, false
+	}
+	l.first.passing = true
+	return l.first, l.streak >= maxStreak
+}
+
+// handedOn gives the waiter the lock that a holder of this process had, unless
+// the waiter has left.
+func (p *place) handedOn(h backing.Handed, yielded bool) bool {
+	l := p.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.streak++; yielded {
+		l.streak = 0 // nobody else wanted it
+	}
+	l.holder = p.claim.Holder
+	return p.give(h)
+}
+
+// passedBy ends an attempt to hand the waiter the lock: it went to those of
+// other processes, behind whom the waiter now stands, or nowhere, or nobody knows.
+func (p *place) passedBy(s backing.Standing, err error) {
+	l := p.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.passing = false
+	p.known = p.known || err != nil || s.AskAgain > 0
+	if s.AskAgain == 0 {
+		p.rouse()
+		return
+	}
+	l.holder, p.ask, p.askBy = "", false, time.Now().Add(s.AskAgain)
+	p.nudge()
+}
+
+// granted is called by the store. A waiter whose holder id is not its alone
+// does not trust the message, which may be about an earlier claim.
+func (p *place) granted(h backing.Handed) {
+	l := p.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.m.holderID != "" {
+		p.rouse()
+		return
+	}
+	if !p.left {
+		l.holder, l.streak = p.claim.Holder, 0
+		p.give(h)
+	}
+}
+
+func (p *place) give(h backing.Handed) bool {
+	p.passing = false
+	if p.left {
+		return false
+	}
+	p.known, p.grant = true, &h
+	p.nudge()
+	return true
+}
+
+// taken returns what the waiter was given since it last looked.
+func (p *place) taken() *backing.Handed {
+	p.line.mu.Lock()
+	defer p.line.mu.Unlock()
+	h := p.grant
+	p.grant = nil
+	return h
+}
+
+// sleepUntil waits until t, or for ever if t is zero, or until this place is
+// woken, and fails if ctx ends before.
 func (p *place) sleepUntil(ctx context.Context, t time.Time) error {
-	timer := time.NewTimer(time.Until(t))
-	defer timer.Stop()
+	if p.lieDown() {
+		return nil
+	}
+	var alarm <-chan time.Time
+	if !t.IsZero() {
+		timer := time.NewTimer(time.Until(t))
+		defer timer.Stop()
+		alarm = timer.C
+	}
+	var err error
 	select {
 	case <-p.wake:
-		return nil
-	case <-timer.C:
-		return nil
+	case <-alarm:
 	case <-ctx.Done():
-		return effect.Interrupted(ctx, nil)
+		err = effect.Interrupted(ctx, nil)
+	}
+	p.getUp()
+	return err
+}
+
+// lieDown makes what can be waited for, unless the waiter has been woken already.
+func (p *place) lieDown() (woken bool) {
+	p.line.mu.Lock()
+	defer p.line.mu.Unlock()
+	if p.woken {
+		p.woken = false
+		return true
+	}
+	p.wake = make(chan struct{}, 1)
+	return false
+}
+
+func (p *place) getUp() {
+	p.line.mu.Lock()
+	defer p.line.mu.Unlock()
+	p.woken, p.wake = false, nil
+}
+
+// occupy notes that a holder of this process has got the lock from the store.
+func (l *line) occupy(holder string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.holder, l.streak = holder, 0
+}
+
+// vacate notes that holder no longer has the lock, and has the first in line
+// ask the store, unless the lock is on its way to it.
+func (l *line) vacate(holder string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holder == holder {
+		l.holder = ""
+		l.rouseFirst()
 	}
 }
 
-// lines finds the line of a lock. The mutexes of one lock share it, however
-// often they are made; it is forgotten with the last of them. Lines that a user
-// would have to close were the alternative: one more thing to forget.
-var lines = struct {
-	mu   sync.Mutex
-	open map[lock]weak.Pointer[line]
-}{open: map[lock]weak.Pointer[line]{}}
-
-type lock struct {
-	store backing.Backing
-	key   string
+// freed has the first in line ask the store, which may just have freed the lock.
+func (l *line) freed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rouseFirst()
 }
 
-func lineOf(store backing.Backing, key string) *line {
-	k := lock{store, key}
-	lines.mu.Lock()
-	defer lines.mu.Unlock()
-	if l := lines.open[k].Value(); l != nil {
-		return l
-	}
-	l := &line{}
-	lines.open[k] = weak.Make(l)
-	runtime.AddCleanup(l, forgetLine, k)
-	return l
-}
-
-func forgetLine(k lock) {
-	lines.mu.Lock()
-	defer lines.mu.Unlock()
-	if lines.open[k].Value() == nil { // not made anew meanwhile
-		delete(lines.open, k)
+func (l *line) rouseFirst() {
+	if l.holder == "" && l.first != nil && l.first.askBy.IsZero() {
+		l.first.rouse()
 	}
 }

@@ -15,9 +15,12 @@ import (
 // concurrent use. It is not reentrant: work that locks it again waits for itself,
 // until its context or the retry policy ends.
 type Mutex struct {
-	store backing.Backing
-	key   string
-	line  *line
+	store  backing.Backing
+	passer backing.Passer // nil if the store has not the ability, as the next one
+	queue  backing.Queue
+	key    string
+	line   *line
+	keeper *keeper
 	settings
 }
 
@@ -31,7 +34,22 @@ func New(b backing.Backing, key string, c Config) (*Mutex, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Mutex{store: b, key: key, line: lineOf(b, key), settings: s}, nil
+	m := &Mutex{
+		store: b, key: key, settings: s,
+		line:   lines.of(lock{b, key}, func() *line { return &line{} }),
+		keeper: keepers.of(kept{b, s.ttl, s.refreshInterval}, func() *keeper { return newKeeper(b, s) }),
+	}
+	m.passer, _ = backing.As[backing.Passer](b)
+	m.queue, _ = backing.As[backing.Queue](b)
+	return m, nil
+}
+
+// The mutexes of one lock share its line.
+var lines interned[lock, line]
+
+type lock struct {
+	store backing.Backing
+	key   string
 }
 
 // Make is [New] as an effect that is still to be given its backing.

@@ -24,7 +24,7 @@ type Event struct {
 	// Elapsed is how long the acquisition waited (Acquired, NotAcquired), or
 	// how long the lock was held (Released, ReleaseFailed, Lost).
 	Elapsed time.Duration
-	// Err is why (NotAcquired, ReleaseFailed, BackingFailed), or the
+	// Err is why (NotAcquired, Polling, ReleaseFailed, BackingFailed), or the
 	// *LockLostError (Lost).
 	Err error
 }
@@ -38,6 +38,9 @@ const (
 	Acquired EventKind = "acquired"
 	// Waiting: the lock was not free at the first try, and the caller waits.
 	Waiting EventKind = "waiting"
+	// Polling: the store does not tell waiters when they have the lock, though it
+	// can; Err is why. They ask as their policies say, until it does again.
+	Polling EventKind = "polling"
 	// NotAcquired: the policy of a waiter ended, its caller left, the store
 	// failed, or the lock was not free for one who would not wait.
 	NotAcquired EventKind = "not acquired"
@@ -62,7 +65,7 @@ func LogObserver(log *slog.Logger) Observer {
 		switch e.Kind {
 		case Lost:
 			level = slog.LevelError
-		case BackingFailed, ReleaseFailed:
+		case BackingFailed, ReleaseFailed, Polling:
 			level = slog.LevelWarn
 		case Acquired, Waiting, NotAcquired, Released:
 		}

@@ -26,26 +26,31 @@ func once[A any](ctx context.Context, m *Mutex, operation string, request effect
 // ask sends a request to the store, and sends it again while the store fails
 // to answer, as the policy says.
 func ask[A any](ctx context.Context, m *Mutex, operation string, request effect.Effect[A]) (A, error) {
+	a, err := once(ctx, m, operation, request)
+	if err == nil || !curable(err) {
+		return a, err
+	}
+	first := true
 	return effect.RetryWhile[A](m.failureRetry, curable)(func(ctx context.Context) (A, error) {
+		if first {
+			first = false
+			return a, err
+		}
 		return once(ctx, m, operation, request)
 	})(ctx)
 }
 
 func curable(err error) bool { return !backing.IsPermanent(err) }
 
-// release frees the lock of a claim, or makes sure that it is not held. The
-// context should be bounded, and not be the caller's, which has often ended.
-func (m *Mutex) release(ctx context.Context, c backing.Claim) (bool, error) {
-	released, err := ask(ctx, m, "release", m.releasing(c))
+// releasing ends an operation that frees the lock of a claim. Its context should
+// be bounded, and not be the caller's, which has often ended: the error then says
+// that the store took too long, and not that somebody cancelled it.
+func releasing[A any](m *Mutex, a A, err error) (A, error) {
 	if err == nil {
-		return released, nil
+		return a, nil
 	}
 	if failed, ok := errors.AsType[*MutexBackingError](err); ok {
-		return false, failed
+		return a, failed
 	}
-	return false, &MutexBackingError{Operation: "release", Key: m.key, Cause: &effect.TimeoutError{Duration: effect.FinalizerTimeout}}
-}
-
-func (m *Mutex) releasing(c backing.Claim) effect.Effect[bool] {
-	return func(ctx context.Context) (bool, error) { return m.store.Release(ctx, c.Key, c.Holder) }
+	return a, &MutexBackingError{Operation: "release", Key: m.key, Cause: &effect.TimeoutError{Duration: effect.FinalizerTimeout}}
 }

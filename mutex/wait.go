@@ -27,7 +27,7 @@ type request struct {
 func (m *Mutex) wait(ctx context.Context) (*lease, error) { return m.acquire(ctx, m.inTurn) }
 
 // try acquires the lock if it is free, and else fails with errNotFree.
-func (m *Mutex) try(ctx context.Context) (*lease, error) { return m.acquire(ctx, m.attempt) }
+func (m *Mutex) try(ctx context.Context) (*lease, error) { return m.acquire(ctx, m.once) }
 
 func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) (*lease, error)) (*lease, error) {
 	if ctx.Err() != nil {
@@ -52,76 +52,120 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	return l, nil
 }
 
-// inTurn acquires the lock in turn with the other waiters of this process:
-// only the first in line asks the store. It asks when it comes first, when a
-// holder of this process lets go, and when its policy or that of one behind it
-// says so.
-func (m *Mutex) inTurn(ctx context.Context, r request) (*lease, error) {
-	place := m.line.join()
-	defer place.leave()
-
-	var policy *schedule.Driver
-	var poll time.Time // when the policy next says so
-	for {
-		if place.mayAsk() {
-			if l, err := m.attempt(ctx, r); !errors.Is(err, errNotFree) {
-				return l, err
-			}
-		}
-		if policy == nil {
-			policy = m.acquireRetry.Driver()
-			m.observer(Event{Kind: Waiting, Key: m.key, Holder: r.Holder})
-		}
-		if now := time.Now(); !now.Before(poll) {
-			refused := &LockNotAcquiredError{Key: m.key, Waited: now.Sub(r.arrived), nested: m.isHeldBy(ctx)}
-			delay, ok := policy.Next(now, refused)
-			place.hurry(delay)
-			if !ok {
-				return nil, refused
-			}
-			poll = now.Add(delay)
-		}
-		if err := place.sleepUntil(ctx, poll); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// attempt asks the store for the lock once; more often only if the store fails
-// to answer. What it cannot use it gives back: an outcome that is unknown, also
-// because of a panic, or a grant to a caller who has left.
-func (m *Mutex) attempt(ctx context.Context, r request) (l *lease, err error) {
+// once asks the store a single time.
+func (m *Mutex) once(ctx context.Context, r request) (l *lease, err error) {
 	settled := false
 	defer func() {
 		if !settled {
 			err = m.giveBack(ctx, r, err)
 		}
 	}()
-	var start time.Time
-	answer, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (option.Option[backing.Grant], error) {
-		start = time.Now()
-		return m.store.TryAcquire(ctx, r.Claim)
+	l, _, err = m.attempt(ctx, r, func(ctx context.Context) (s backing.Standing, err error) {
+		s.Grant, err = m.store.TryAcquire(ctx, r.Claim)
+		return s, err
 	})
-	grant, granted := option.Unwrap(answer)
-	switch {
-	case err != nil:
-		return nil, err
-	case !granted:
-		settled = true
-		return nil, errNotFree
-	case ctx.Err() != nil:
-		return nil, effect.Interrupted(ctx, nil)
+	settled = err == nil
+	if settled && l == nil {
+		err = errNotFree
 	}
-	settled = true
-	return newLease(m, r, grant.Token, start, time.Now()), nil
+	return l, err
 }
 
-// giveBack releases what an attempt that failed with err may have acquired.
+// inTurn acquires the lock in turn with the other waiters of this process. The
+// first in line asks the store, which queues it and tells it when it has the
+// lock. A store that does not do that is asked again when the policy of the
+// first in line, or that of one behind it, says so.
+func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
+	place := m.line.join(m, r.Claim)
+	defer func() {
+		if known := place.leave(); known && l == nil {
+			err = m.giveBack(ctx, r, err)
+		}
+	}()
+	var policy *schedule.Driver
+	var poll time.Time // when the policy next says so
+	for {
+		if h := place.taken(); h != nil {
+			if l, err := m.handed(ctx, r, *h); l != nil || err != nil {
+				return l, err
+			}
+			place.askNow()
+		}
+		if now := time.Now(); place.mayAsk(now, policy != nil && !now.Before(poll)) {
+			l, standing, err := m.attempt(ctx, r, place.enqueue)
+			if l != nil || err != nil {
+				return l, err
+			}
+			if place.refused(standing, time.Now()) {
+				m.observer(Event{Kind: Polling, Key: m.key, Err: standing.NotQueued})
+			}
+		}
+		if policy == nil {
+			policy = m.acquireRetry.Driver()
+			m.observer(Event{Kind: Waiting, Key: m.key, Holder: r.Holder})
+		}
+		alarm, polls := place.alarm()
+		if polls || !m.patient {
+			if now := time.Now(); !now.Before(poll) {
+				refused := &LockNotAcquiredError{Key: m.key, Waited: now.Sub(r.arrived), nested: m.isHeldBy(ctx)}
+				delay, ok := policy.Next(now, refused)
+				place.hurry(delay)
+				if !ok {
+					return nil, refused
+				}
+				poll = now.Add(delay)
+			}
+			if alarm.IsZero() || poll.Before(alarm) {
+				alarm = poll
+			}
+		}
+		if err := place.sleepUntil(ctx, alarm); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// attempt asks the store for the lock; more than once only if the store fails
+// to answer. It yields no lease if the lock is not free. If it fails, the outcome
+// is unknown, or the lock was granted to a caller who has left.
+func (m *Mutex) attempt(ctx context.Context, r request, how effect.Effect[backing.Standing]) (*lease, backing.Standing, error) {
+	var start time.Time
+	standing, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (backing.Standing, error) {
+		start = time.Now()
+		return how(ctx)
+	})
+	grant, granted := option.Unwrap(standing.Grant)
+	switch {
+	case err != nil || !granted:
+		return nil, standing, err
+	case ctx.Err() != nil:
+		return nil, standing, effect.Interrupted(ctx, nil)
+	}
+	m.line.occupy(r.Holder)
+	return newLease(m, r, backing.Handed{Grant: grant, Start: start, Lease: r.TTL}, time.Now()), standing, nil
+}
+
+// handed makes a lease of what a waiter was given while it waited. It yields
+// none if so much of the lease has passed that the store had better be asked.
+func (m *Mutex) handed(ctx context.Context, r request, h backing.Handed) (*lease, error) {
+	if ctx.Err() != nil {
+		return nil, effect.Interrupted(ctx, nil)
+	}
+	now := time.Now()
+	if now.Sub(h.Start) > h.Lease/2 {
+		return nil, nil
+	}
+	return newLease(m, r, h, now), nil
+}
+
+// giveBack releases what a claimant that failed with err may have acquired,
+// and takes it out of the store's queue.
 func (m *Mutex) giveBack(ctx context.Context, r request, err error) error {
 	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), effect.FinalizerTimeout)
 	defer cancel()
 	_, failed := m.release(cleaning, r.Claim)
-	m.line.wakeFirst()
+	m.line.vacate(r.Holder)
+	m.line.freed()
 	if failed == nil || backing.IsPermanent(err) { // a store that refuses us refuses whatever we ask
 		return err
 	}

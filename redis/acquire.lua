@@ -7,32 +7,25 @@
 -- ARGV[2]  lease, in whole milliseconds
 -- ARGV[3]  life of the fence, in whole milliseconds
 --
--- Returns the fencing token as a string, or nil if another holder has the lock.
+-- Returns the fencing token as a string, or "" if another holder has the lock.
 --
--- GET and then SET is what SET NX does, since nothing runs between the lines of
--- a script; but a refused holder costs one read, and everything that can fail
--- (a key of another type) fails before the first write, so that an error never
--- leaves half a grant. For the same reason the lock, which needs memory, is
--- written first: if there is none, nothing has changed.
+-- The lock is written first: if there is no memory, nothing has changed. If the
+-- fence cannot be written the lock is freed again, so that an error never leaves
+-- half a grant.
 --
--- The token is a string because a Lua number reaches the client cut down to an
--- integer of Redis's choosing; as a double it is exact below 2^53, which
--- microseconds since 1970 reach in the year 2255.
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then
-  return false
-end
-
-local last, owner = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+) (.*)$')
-local token = last
-if not (holder and owner == holder) then
-  local now = redis.call('TIME')
-  token = string.format('%.0f', math.max((tonumber(last) or 0) + 1, now[1] * 1000000 + now[2]))
-end
-
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('SET', KEYS[2], token .. ' ' .. ARGV[1], 'PX', ARGV[3])
-if token ~= last then
+-- A refusal is not nil: go-redis repeats commands over a broken connection, and
+-- in a pipeline a nil of the first time would outlive the failure of the second.
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  local token, failed = renew(KEYS[2], ARGV[1], ARGV[3])
+  if not token then
+    redis.call('DEL', KEYS[1])
+    return failed
+  end
   redis.call('DEL', KEYS[3]) -- what was released is not this grant
+  return token
 end
-return token
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return ''
+end
+local token, failed = recognize(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+return token or failed

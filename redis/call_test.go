@@ -14,10 +14,10 @@ import (
 func TestCallAnswersWhatTheCommandAnswers(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	value, err := call(t.Context(), func(context.Context) (int, error) { return 7, nil }, nil)
+	value, err := call(t.Context(), func(context.Context) (int, error) { return 7, nil })
 	assert.NoError(t, err)
 	assert.Equal(t, 7, value)
-	_, err = call(t.Context(), func(context.Context) (int, error) { return 0, broken }, nil)
+	_, err = call(t.Context(), func(context.Context) (int, error) { return 0, broken })
 	assert.Equal(t, broken, err)
 }
 
@@ -25,7 +25,7 @@ func TestCallDoesNotBeginAfterTheContextsEnd(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := call(ctx, func(context.Context) (int, error) { panic("begun") }, nil)
+	_, err := call(ctx, func(context.Context) (int, error) { panic("begun") })
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
@@ -57,18 +57,13 @@ func TestCallAfterTheContextsEnd(t *testing.T) {
 					time.AfterFunc(time.Second, cancel)
 				}
 				defer cancel()
-				left := 0
 				value, err := call(ctx, func(context.Context) (int, error) {
 					time.Sleep(tt.takes)
 					if tt.fails != nil {
 						return 0, tt.fails
 					}
 					return 7, nil
-				}, func(replies <-chan reply[int]) {
-					left++
-					go func() { assert.Equal(t, 7, (<-replies).value) }()
 				})
-				assert.Equal(t, tt.want == 0 && tt.fails == nil, left == 1, "whether the caller has left")
 				assert.Equal(t, tt.after, time.Since(began))
 				assert.Equal(t, tt.want, value)
 				assert.Equal(t, len(tt.is) > 0, err != nil)

@@ -105,7 +105,7 @@ func TestEndedContextStopsTheClientsOwnAttempts(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t)
 	p := redistest.NewProxy(t, s.Addr())
-	c := goredis.NewClient(&goredis.Options{Addr: p.Addr(), MinRetryBackoff: 40 * time.Millisecond, MaxRetryBackoff: 40 * time.Millisecond})
+	c := goredis.NewClient(&goredis.Options{Addr: p.Addr(), MinRetryBackoff: 80 * time.Millisecond, MaxRetryBackoff: 80 * time.Millisecond})
 	t.Cleanup(func() { _ = c.Close() })
 	b := redis.New(c)
 	warm(t, b)
@@ -121,6 +121,6 @@ func TestEndedContextStopsTheClientsOwnAttempts(t *testing.T) {
 	cancel()
 	seen := p.Dropped()
 	require.ErrorIs(t, <-failed, context.Canceled)
-	// Each further attempt would begin within 40 ms, well within the grace.
+	// Each further attempt would begin within 80 ms, within the grace.
 	assert.Equal(t, seen, p.Dropped())
 }

@@ -4,17 +4,13 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/IBM/fp-go/v2/option"
-
-	"github.com/effectlock/effectlock/backing"
 )
 
-// lateAcquires has the acquires whose callers have left, because their contexts
-// ended, while the command was still on its way. Such a command may be sent
-// after the Release with which the caller cleaned up: go-redis may be setting up a
-// connection for it, and does not look at the context again before it writes.
-type lateAcquires struct {
+// lateRequests has the requests for a lock whose senders have left, because their
+// contexts ended, while the command was still on its way. Such a command may be
+// sent after the Release with which the sender cleaned up: go-redis may be setting
+// up a connection for it, and does not look at the context again before it writes.
+type lateRequests struct {
 	mu    sync.Mutex
 	under map[claimant]*late
 }
@@ -26,8 +22,8 @@ type late struct {
 	released bool // since: what still lands must be undone
 }
 
-// left notes that the caller of an acquire has left.
-func (l *lateAcquires) left(who claimant) {
+// left notes that the sender of a request has left.
+func (l *lateRequests) left(who claimant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.under[who] == nil {
@@ -39,8 +35,8 @@ func (l *lateAcquires) left(who claimant) {
 	l.under[who].commands++
 }
 
-// wanted notes whether the claimant acquires, or releases what it may have.
-func (l *lateAcquires) wanted(who claimant, wanted bool) {
+// wanted notes whether the claimant wants the lock, or releases what it may have.
+func (l *lateRequests) wanted(who claimant, wanted bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if at := l.under[who]; at != nil {
@@ -49,7 +45,7 @@ func (l *lateAcquires) wanted(who claimant, wanted bool) {
 }
 
 // landed ends what left began, and reports whether the command must be undone.
-func (l *lateAcquires) landed(who claimant) bool {
+func (l *lateRequests) landed(who claimant) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.under[who]
@@ -59,21 +55,23 @@ func (l *lateAcquires) landed(who claimant) bool {
 	return at.released
 }
 
-// cleanUpTime bounds the release of an acquire that landed late.
+// cleanUpTime bounds the release of a request that landed late.
 const cleanUpTime = 5 * time.Second
 
-// undoLate waits for an acquire whose caller has left, and undoes it if it was
-// granted after its claimant had released. It must not do so otherwise: the
-// claimant may have asked again, and hold the lock.
-func (b *Backing) undoLate(c backing.Claim, replies <-chan reply[option.Option[backing.Grant]]) {
-	who := claimant{c.Key, c.Holder}
+// left begins when the sender of a request leaves, and returns what to do when it
+// lands: undo it, if it was granted or queued after its claimant had released. It
+// must not be undone otherwise, for the claimant may have asked again, and hold
+// the lock.
+func (b *Backing) left(who claimant, member string) func(reply string, err error) {
 	b.late.left(who)
-	go func() {
-		r := <-replies
-		if b.late.landed(who) && r.err == nil && option.IsSome(r.value) {
+	return func(reply string, err error) {
+		if !b.late.landed(who) || err != nil || reply == "" || reply == unqueued {
+			return
+		}
+		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), cleanUpTime)
 			defer cancel()
-			_, _ = b.release(ctx, c.Key, c.Holder) // nobody is left to be told
-		}
-	}()
+			_, _ = b.release(ctx, who, member) // nobody is left to be told
+		}()
+	}
 }

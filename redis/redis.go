@@ -6,14 +6,29 @@
 // is the holder's id and whose expiry is the lease. That is the well-known
 // scheme of SET key holder NX PX lease and compare-and-delete: any other client
 // that follows it on the same key excludes this package and is excluded by it.
-// Two more kinds of key, in the same hash slot, belong to a lock:
+// Three more kinds of key, in the same hash slot, belong to a lock:
 //
 //	dmutex:<key>                       the holder's id, for the lease
 //	fence:{dmutex:<key>}               the last fencing token, for the lease and an hour
 //	released:{dmutex:<key>}:<holder>   a release, for the rest of its lease
+//	queue:{dmutex:<key>}               those who wait, for a minute after one of them asked last
 //
 // A mutex key that has a hash tag of its own keeps its slot:
 // fence:{tag}19:dmutex:orders-{tag}. No key is ever without an expiry.
+//
+// # Who waits is told
+//
+// Those who wait stand in the queue, first come, first served. A release gives the
+// lock to the first of them in the same step, and publishes that to its process
+// alone: on the channel push:<random id> of its Backing, or on a Cluster on the
+// shard channel push:{<tag>}:<random id>, which needs Redis 7. One whose process does
+// not listen any more is passed over; one whose process has stopped, but is still
+// connected, costs the others 2 s. A lease that ends by itself is noticed by
+// those who wait, who know when that is due.
+//
+// Who does not follow the queue, a foreign client or TryAcquire, may take a lock that
+// is free, but finds it free only after a lease has ended. A foreign client that
+// deletes the key wakes nobody: those who wait ask every 2 s.
 //
 // # What is promised
 //
@@ -31,23 +46,31 @@
 // lets it evict keys with an expiry: use noeviction on servers that keep locks.
 // Let the resource refuse old fencing tokens where that matters.
 //
+// A lease that was handed to one who waited is counted by the server's clock from
+// its request on. If that clock is set forward meanwhile, it is counted from when the
+// message came, which may be later than it began by as long as that took.
+//
 // # What it costs
 //
-// Each operation is one round trip, one more after the server's script cache
-// was emptied, and one INFO before a Backing's first acquire.
+// Each operation is one round trip, which those of one moment share; one more after
+// the server's script cache was emptied, and one INFO before a Backing's first
+// acquire. To wait costs a subscription, which all locks of a server share, on
+// a connection of its own; it is closed 10 s after the last claimant has left.
 //
 // # What a user needs
 //
 // Redis 6.2 or later. An ACL user can lock with these rules:
 //
-//	~dmutex:* ~fence:*dmutex:* ~released:*dmutex:* +eval +evalsha +get +set +del +exists +pttl +pexpire +time
+//	~dmutex:* ~fence:*dmutex:* ~released:*dmutex:* ~queue:*dmutex:* &push:* +eval +evalsha +get +set +del +exists +pttl +pexpire +time +rename +zadd +zrem +zpopmin +zcard +zscore +publish +subscribe
 //
-// to which +info adds the check of the version, and +ping is needed by [FromURL].
+// and on a Cluster with +spublish and +ssubscribe besides. +info adds the check of
+// the version, and +ping is needed by [FromURL]. A user without &push:* or
+// +subscribe waits by polling.
 package redis
 
 import (
 	"context"
-	_ "embed"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -61,21 +84,6 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-//go:embed acquire.lua
-var acquireSource string
-
-//go:embed refresh.lua
-var refreshSource string
-
-//go:embed release.lua
-var releaseSource string
-
-var (
-	acquireScript = goredis.NewScript(acquireSource)
-	refreshScript = goredis.NewScript(refreshSource)
-	releaseScript = goredis.NewScript(releaseSource)
-)
-
 // fenceLife is how long a token is remembered after its lease. While it is,
 // the next token is higher even if the server's clock went back, as it may on a
 // failover to a machine whose clock is behind; afterwards the clock alone must
@@ -85,41 +93,61 @@ const fenceLife = time.Hour
 
 // Backing keeps locks in Redis. It implements [backing.Backing].
 //
-// A Backing is safe for concurrent use, keeps nothing running but the
-// commands under way, and holds nothing but its client, which stays the caller's
-// to close.
+// It is a [backing.Passer], a [backing.Queue] and a [backing.Batcher] too.
+//
+// A Backing is safe for concurrent use. It keeps nothing running but the commands
+// under way, for some 20 ms after the last of them, and a subscription while
+// somebody waits; and it holds nothing but its client, which stays the caller's to
+// close. Locks that are handed over through one Backing are heard of by it alone: a
+// process should have one for all its locks.
 //
 // Whatever the client's timeouts, an operation returns at most about 100 ms after
 // its context ends. A command that is under way then is left to those timeouts;
-// it may still be applied, but is not sent again; an acquire that is applied after
-// its holder has released is undone.
+// it may still be applied, but is not sent again, unless it shares its round trip
+// with others whose contexts last longer; an acquire that is applied after its
+// holder has released is undone.
 // Errors are the client's, with [backing.Permanent] around those that trying
 // again cannot heal: a key of another type, a refused or unknown user, command
 // or key, a closed client, and [*VersionError].
 type Backing struct {
 	client  goredis.UniversalClient
 	prefix  string
+	deaf    bool
 	checked atomic.Bool // the server's version is good enough, or is a secret
-	late    lateAcquires
+	lanes   lanes
+	bulk    lanes // for scripts that take long, behind which nobody else should wait
+	late    lateRequests
+	hub     *hub // nil if deaf
+	waiters waiters
 }
 
-var _ backing.Backing = (*Backing)(nil)
+var _ interface {
+	backing.Backing
+	backing.Passer
+	backing.Queue
+	backing.Batcher
+} = (*Backing)(nil)
 
 // Option changes how a [Backing] stores its locks.
 type Option func(*Backing)
 
 // KeyPrefix sets what stands before each mutex key, "dmutex:" if unset. Programs
 // exclude each other only if they use the same prefix. An empty prefix locks the
-// mutex key itself. What is locked must not begin with "fence:" or "released:",
-// where this package keeps its own keys; KeyPrefix panics if the prefix does.
+// mutex key itself. What is locked must not begin with "fence:", "released:" or
+// "queue:", where this package keeps its own keys; KeyPrefix panics if the prefix does.
 func KeyPrefix(prefix string) Option {
-	for _, kind := range []string{fence, released} {
+	for _, kind := range []string{fence, released, queue} {
 		if strings.HasPrefix(prefix, kind) {
 			panic(fmt.Sprintf("redis: KeyPrefix(%q): a prefix must not begin with %q, where the package keeps its own keys", prefix, kind))
 		}
 	}
 	return func(b *Backing) { b.prefix = prefix }
 }
+
+// WithoutPush has the Backing neither subscribe to anything nor put its own
+// claimants in a queue: who waits, polls. It is for a server or a user that has no
+// pub/sub. Claimants of other processes who wait in the queue are served all the same.
+func WithoutPush() Option { return func(b *Backing) { b.deaf = true } }
 
 // New keeps locks behind client, which the caller closes. It panics if client is
 // nil. It sends nothing; the first acquire asks the server for its version.
@@ -135,9 +163,12 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	if client == nil {
 		panic("redis: New: client is nil")
 	}
-	b := &Backing{client: client, prefix: "dmutex:"}
+	b := &Backing{client: client, prefix: "dmutex:", lanes: lanes{client: client}, bulk: lanes{client: client}}
 	for _, opt := range opts {
 		opt(b)
+	}
+	if !b.deaf {
+		b.hub = newHub(client, rand.Text(), b.heard, b.missed)
 	}
 	return b
 }
@@ -145,54 +176,75 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 // TryAcquire implements [backing.Backing] with one round trip, and one more
 // for the version before the first.
 func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-	b.late.wanted(claimant{c.Key, c.Holder}, true)
-	return call(ctx, func(ctx context.Context) (option.Option[backing.Grant], error) {
-		none := option.None[backing.Grant]()
-		if err := b.checkVersion(ctx); err != nil {
-			return none, err
-		}
-		lock := b.prefix + c.Key
-		keys := []string{lock, fenceKey(lock), releasedKey(lock, c.Holder)}
-		token, err := acquireScript.Run(ctx, b.client, keys, c.Holder, millis(c.TTL), fenceMillis(c.TTL)).Text()
-		if errors.Is(err, goredis.Nil) {
-			return none, nil
-		}
-		if err != nil {
-			return none, err
-		}
-		n, err := strconv.ParseUint(token, 10, 64)
-		if err != nil {
-			return none, fmt.Errorf("redis: %s is not a fencing token: %q", keys[1], token)
-		}
-		return option.Some(backing.Grant{Token: n}), nil
-	}, func(replies <-chan reply[option.Option[backing.Grant]]) { b.undoLate(c, replies) })
+	none := option.None[backing.Grant]()
+	who := claimant{c.Key, c.Holder}
+	b.late.wanted(who, true)
+	if err := b.checkVersion(ctx); err != nil {
+		return none, err
+	}
+	k := keysOf(b.prefix, c.Key, c.Holder)
+	cmd := newCommand(acquireScript, 3)
+	cmd.word(k.lock)
+	cmd.word(k.fence)
+	cmd.word(k.released)
+	cmd.word(c.Holder)
+	cmd.number(millis(c.TTL))
+	cmd.number(fenceMillis(c.TTL))
+	token, err := b.lane(k.lock).send(ctx, cmd, func() func(string, error) { return b.left(who, "") })
+	if err != nil || token == "" {
+		return none, err
+	}
+	grant, err := granted(token, k)
+	if err != nil {
+		return none, err
+	}
+	return option.Some(grant), nil
 }
 
 // Refresh implements [backing.Backing] with one round trip.
 func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
-	return call(ctx, func(ctx context.Context) (bool, error) {
-		lock := b.prefix + c.Key
-		keys := []string{lock, fenceKey(lock)}
-		return refreshScript.Run(ctx, b.client, keys, c.Holder, millis(c.TTL), fenceMillis(c.TTL)).Bool()
-	}, nil)
+	k := keysOf(b.prefix, c.Key, c.Holder)
+	cmd := newCommand(refreshScript, 2)
+	cmd.word(k.lock)
+	cmd.word(k.fence)
+	cmd.word(c.Holder)
+	cmd.number(millis(c.TTL))
+	cmd.number(fenceMillis(c.TTL))
+	held, err := b.lane(k.lock).send(ctx, cmd, nil)
+	return held == "1", err
 }
 
 // Release implements [backing.Backing] with one round trip. It works on a
 // server whose memory is full.
 //
-// An acquire of the same claimant that is still on its way, because its context
-// ended before the reply came, is undone when it lands.
+// A request of the same claimant for the lock that is still on its way, because
+// its context ended before the reply came, is undone when it lands.
 func (b *Backing) Release(ctx context.Context, key, holder string) (bool, error) {
-	b.late.wanted(claimant{key, holder}, false)
-	return b.release(ctx, key, holder)
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	who := claimant{key, holder}
+	b.late.wanted(who, false)
+	released, err := b.release(ctx, who, b.leaves(who))
+	if err == nil {
+		b.forgetGone(who)
+	}
+	return released, err
 }
 
-func (b *Backing) release(ctx context.Context, key, holder string) (bool, error) {
-	return call(ctx, func(ctx context.Context) (bool, error) {
-		lock := b.prefix + key
-		keys := []string{lock, releasedKey(lock, holder)}
-		return releaseScript.Run(ctx, b.client, keys, holder).Bool()
-	}, nil)
+// release takes the claimant out of the queue too, where it stands as member.
+func (b *Backing) release(ctx context.Context, who claimant, member string) (bool, error) {
+	k := keysOf(b.prefix, who.key, who.holder)
+	cmd := newCommand(releaseScript, 4)
+	cmd.word(k.lock)
+	cmd.word(k.fence)
+	cmd.word(k.released)
+	cmd.word(k.queue)
+	cmd.word(who.holder)
+	cmd.word(member)
+	cmd.args = append(cmd.args, afterlife)
+	released, err := b.lane(k.lock).send(ctx, cmd, nil)
+	return released == "1", err
 }
 
 // IsLocked implements [backing.Backing] with one round trip. It reads the key
@@ -213,7 +265,19 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 			return option.None[string](), err
 		}
 		return option.Some(holder), nil
-	}, nil)
+	})
+}
+
+// lane is where the commands for a lock go.
+func (b *Backing) lane(lock string) *lane { return b.lanes.of(lock, b.checked.Load()) }
+
+// granted reads a fencing token.
+func granted(token string, k keys) (backing.Grant, error) {
+	n, err := strconv.ParseUint(token, 10, 64)
+	if err != nil {
+		return backing.Grant{}, fmt.Errorf("redis: %s is not a fencing token: %q", k.fence, token)
+	}
+	return backing.Grant{Token: n}, nil
 }
 
 // fenceMillis is the life of the fence of a lease; both count the TTL, which may

@@ -9,15 +9,8 @@ import (
 const (
 	fence    = "fence:"
 	released = "released:"
+	queue    = "queue:"
 )
-
-func fenceKey(lock string) string { return fence + sameSlot(lock) }
-
-// releasedKey names the memory of holder's release of lock. No two pairs of
-// lock and holder share a name.
-func releasedKey(lock, holder string) string {
-	return released + sameSlot(lock) + ":" + holder
-}
 
 // sameSlot names lock such that a key that begins with the name lives in lock's
 // hash slot, and that whatever follows the name can be told from it.

@@ -23,8 +23,7 @@ func TestKeysOfALock(t *testing.T) {
 		"dmutex:{}{tag}": "{" + tagOf(slot("dmutex:{}{tag}")) + "}14:dmutex:{}{tag}", // an empty tag is none, nor is what follows
 		"dmutex:a}":      "{" + tagOf(slot("dmutex:a}")) + "}9:dmutex:a}",
 	} {
-		assert.Equal(t, "fence:"+want, fenceKey(lock))
-		assert.Equal(t, "released:"+want+":h", releasedKey(lock, "h"))
+		assert.Equal(t, keys{lock, "fence:" + want, "queue:" + want, "released:" + want + ":h"}, keysOf("", lock, "h"))
 	}
 }
 
@@ -34,17 +33,24 @@ func TestKeysOfALockShareItsSlotAndNoOthers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lock, other := braces.Draw(t, "lock"), braces.Draw(t, "other lock")
 		holder, another := braces.Draw(t, "holder"), braces.Draw(t, "other holder")
-		assert.Equal(t, slot(lock), slot(fenceKey(lock)))
-		assert.Equal(t, slot(lock), slot(releasedKey(lock, holder)))
-		assert.Equal(t, lock == other, fenceKey(lock) == fenceKey(other))
-		assert.Equal(t, lock == other && holder == another, releasedKey(lock, holder) == releasedKey(other, another))
+		k, l := keysOf("", lock, holder), keysOf("", other, another)
+		assert.Equal(t, lock, k.lock)
+		for _, key := range []string{k.fence, k.queue, k.released} {
+			assert.Equal(t, slot(lock), slot(key))
+		}
+		assert.Equal(t, lock == other, k.fence == l.fence)
+		assert.Equal(t, lock == other, k.queue == l.queue)
+		assert.Equal(t, lock == other && holder == another, k.released == l.released)
+		for cut := range lock {
+			assert.Equal(t, k, keysOf(lock[:cut], lock[cut:], holder), "the prefix is part of the lock")
+		}
 	})
 }
 
 func TestEndOfALockAndBeginningOfAHolderAreToldApart(t *testing.T) {
 	t.Parallel()
-	assert.NotEqual(t, releasedKey("{t}x", "h:i"), releasedKey("{t}x:h", "i"))
-	assert.NotEqual(t, releasedKey("x", "h:i"), releasedKey("x:h", "i"))
+	assert.NotEqual(t, keysOf("", "{t}x", "h:i").released, keysOf("", "{t}x:h", "i").released)
+	assert.NotEqual(t, keysOf("", "x", "h:i").released, keysOf("", "x:h", "i").released)
 }
 
 func TestSlotIsTheServers(t *testing.T) {
@@ -63,7 +69,8 @@ func TestSlotIsTheServers(t *testing.T) {
 		want, err := c.ClusterKeySlot(t.Context(), lock).Result()
 		require.NoError(t, err)
 		require.EqualValues(t, want, slot(lock), "%q", lock)
-		for _, key := range []string{fenceKey(lock), releasedKey(lock, lock)} {
+		k := keysOf("", lock, lock)
+		for _, key := range []string{k.fence, k.queue, k.released} {
 			require.Equal(t, want, c.ClusterKeySlot(t.Context(), key).Val(), "%q of %q", key, lock)
 		}
 	}
@@ -71,6 +78,6 @@ func TestSlotIsTheServers(t *testing.T) {
 
 func BenchmarkSlotOfAKeyThatCannotBeATag(b *testing.B) {
 	for b.Loop() {
-		fenceKey("dmutex:a}")
+		keysOf("dmutex:", "a}", "h")
 	}
 }

@@ -66,7 +66,7 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	client := goredis.NewClient(o)
 	ping, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err = call(ping, func(ctx context.Context) (string, error) { return client.Ping(ctx).Result() }, nil)
+	_, err = call(ping, func(ctx context.Context) (string, error) { return client.Ping(ctx).Result() })
 	if err != nil {
 		_ = client.Close()
 		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, err)

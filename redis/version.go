@@ -38,6 +38,11 @@ func (b *Backing) checkVersion(ctx context.Context) error {
 	if b.checked.Load() {
 		return nil
 	}
+	_, err := call(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, b.askVersion(ctx) })
+	return err
+}
+
+func (b *Backing) askVersion(ctx context.Context) error {
 	info, err := b.client.Info(ctx, "server").Result()
 	switch {
 	case goredis.IsPermissionError(err), goredis.HasErrorPrefix(err, "ERR unknown command"):

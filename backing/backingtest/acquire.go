@@ -57,7 +57,7 @@ func exerciseAcquire(run runner) {
 	})
 
 	run("recognizes its holder and makes the lease longer", func(p *probe) {
-		k, short := p.beforeExpiry(sameHolder, "k", "a", func(k string, first backing.Grant) bool {
+		k, short := p.beforeExpiry(sameHolder, func(k string, first backing.Grant) bool {
 			again, ok := p.try(k, "a", long)
 			return ok && again == first
 		})

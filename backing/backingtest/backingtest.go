@@ -32,6 +32,15 @@ import (
 // what the caller defers is safe. A slow machine or a slow store makes
 // the kit slower; it does not make it fail.
 //
+// The abilities [backing.Passer], [backing.Queue] and [backing.Batcher] are
+// checked if [backing.As] finds them in what newBacking makes, or in what that
+// wraps. The log of a case says if it had nothing to check: an ability is not
+// offered, or the store queues nobody at present and rightly says so. A lease
+// that is handed over may be shorter than was asked for, but should outlast a
+// few calls: the kit refreshes it as soon as it hears of it. Where the lease may
+// have run out because the machine was slow, a case is run again, up to three
+// times.
+//
 // Run does not check what only a restart, a lost connection or a clock that is
 // off would show.
 func Run(t *testing.T, newBacking func(t *testing.T) backing.Backing, opts ...Option) {
@@ -105,4 +114,17 @@ func (k kit) exercise(run runner) {
 	exerciseContext(run.in("ended context"))
 	exerciseStrings(run.in("keys and holders"))
 	exerciseConcurrency(run.in("concurrency"))
+
+	run = run.patiently()
+	queue := run.offering("backing.Queue", hasQueue)
+	exerciseQueue(queue.in("Queue"))
+	exerciseHanded(queue.in("Queue: a lease that is handed over"))
+	exerciseLeaving(queue.in("Queue: a claimant that leaves"))
+	exerciseCrowding(queue.in("Queue: concurrency"))
+
+	passer := run.offering("backing.Passer", hasPasser)
+	exercisePass(passer.in("Pass"))
+	exerciseYield(passer.offering("backing.Queue", hasQueue).in("Pass to yield"))
+
+	exerciseBatch(run.offering("backing.Batcher", hasBatcher).in("RefreshAll"))
 }

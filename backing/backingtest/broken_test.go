@@ -22,7 +22,8 @@ type brokenBacking struct {
 	make   func(*memory.Backing) backing.Backing
 }
 
-var brokenBackings = slices.Concat(brokenAcquires, brokenReleases, brokenAnswers)
+var brokenBackings = slices.Concat(brokenAcquires, brokenReleases, brokenAnswers,
+	brokenQueues, brokenTellings, brokenPasses, brokenBatches)
 
 type (
 	grantOption  = option.Option[backing.Grant]

@@ -23,6 +23,29 @@ const (
 	releaseElse
 	isLocked
 	getHolder
+
+	passMoves
+	passGrants
+	passAgain
+	passElse
+	passYields
+	yieldUnheard
+
+	releaseHands
+	releaseLeaves
+	tryBarges
+	enqueueTakes
+	enqueueWaits
+	firstIsGiven
+	notQueued
+	toldOnce
+	startIsPast
+	leaseIsReal
+	leaseIsBounded
+	firstRefresh
+
+	refreshAllEach
+	refreshAllApart
 )
 
 // contract quotes package backing word for word, and only what a failure can
@@ -47,6 +70,29 @@ var contract = [...]string{
 	releaseElse:      "If holder's lease has expired, or if it never had one, Release must answer false and change nothing, whoever has the key now.",
 	isLocked:         "IsLocked must report whether any holder has the key.",
 	getHolder:        "GetHolder must report who has the key, None if nobody.",
+
+	passMoves:    "Pass must, in one atomic step, take the key from the holder from and give it to next.Holder, if from has it.",
+	passGrants:   "That is a new grant, with a lease of next.TTL from now. The answer is true and a Standing with the grant.",
+	passAgain:    "A second Pass of the same key to the same claimant must answer as the first one did as long as that claimant has the key: a client whose reply was lost asks again.",
+	passElse:     "If neither has the key, Pass must answer false and change nothing.",
+	passYields:   "If yield is true, and claimants wait in the [Queue] of the store, the first of them must have the key instead, and next waits behind the last. The answer is then true and a Standing without a grant.",
+	yieldUnheard: "A store without a queue must take no notice of yield.",
+
+	releaseHands:   "In a store with a queue, a key that Release frees must go to the first claimant in its queue that can be told, under a new grant.",
+	releaseLeaves:  "Release must take a claimant that does not have the key out of the queue.",
+	tryBarges:      "TryAcquire stands in no line: it must still be given a key that is free.",
+	enqueueTakes:   "Enqueue must do as TryAcquire does if the key is free and nobody waits for it, and if w.Holder has it already.",
+	enqueueWaits:   "Otherwise it must put the claimant at the end of the key's queue; one that is in it already must keep its place.",
+	firstIsGiven:   "If the key is free, the first in the queue must be given it.",
+	notQueued:      "If nothing can be told to the claimant at present, it must not be queued: the answer says so, and why.",
+	toldOnce:       "Granted is called when the claimant has been given the key, at most once for each grant, and perhaps before the call that queued it returns.",
+	startIsPast:    "Start is a moment, on this process's monotonic clock, before which the lease did not begin. It is not after the call of Granted.",
+	leaseIsReal:    "Lease is how long the lease runs from Start.",
+	leaseIsBounded: "It may be shorter than the claim's TTL, and must not be longer: a claimant that was granted the key but died should not keep the others waiting.",
+	firstRefresh:   "The first Refresh makes it TTL.",
+
+	refreshAllEach:  "RefreshAll must do for each claim what Refresh does, and give the answers in the order of the claims.",
+	refreshAllApart: "One claim that fails must not keep the others from being refreshed.",
 }
 
 func (r rule) String() string { return contract[r] }

@@ -86,16 +86,16 @@ func (p *probe) runsOut(ttl time.Duration) {
 	p.acquires(expiredIsFree, control, "rival", ttl)
 }
 
-// beforeExpiry acquires a key for a short lease and takes a step that must
+// beforeExpiry lets a acquire a key for a short lease and takes a step that must
 // come in time, or breaks r. Where the machine was too slow for that, nothing
 // is known, and it starts again with a longer lease. It returns the key and
 // how long its first lease was.
-func (p *probe) beforeExpiry(r rule, name, holder string, step func(key string, first backing.Grant) bool) (string, time.Duration) {
+func (p *probe) beforeExpiry(r rule, step func(key string, first backing.Grant) bool) (string, time.Duration) {
 	p.Helper()
 	for ttl := p.ttl; ; ttl *= 2 {
-		key := p.key(name + ttl.String())
+		key := p.key("k" + ttl.String())
 		start := time.Now()
-		first := p.acquires(freeIsGiven, key, holder, ttl)
+		first := p.acquires(freeIsGiven, key, "a", ttl)
 		if step(key, first) {
 			return key, ttl
 		}

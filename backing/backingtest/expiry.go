@@ -51,7 +51,7 @@ func exerciseExpiry(run runner) {
 	})
 
 	run("is not delayed by one who asks for more", func(p *probe) {
-		k, short := p.beforeExpiry(freeIsGiven, "k", "a", func(k string, _ backing.Grant) bool {
+		k, short := p.beforeExpiry(freeIsGiven, func(k string, _ backing.Grant) bool {
 			_, given := p.try(k, "b", long)
 			return !given
 		})

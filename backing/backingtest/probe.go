@@ -26,6 +26,7 @@ const (
 // so that the kit's own tests can watch a case fail.
 type reporter interface {
 	Helper()
+	Logf(format string, args ...any)
 	Fatalf(format string, args ...any)
 }
 
@@ -38,16 +39,25 @@ type probe struct {
 	instead *rule  // what any failure breaks, if set
 	calls   []call
 	going   context.Context // ends when another probe of the same team has failed
+	crowd   *crowd          // of the cases that wait
+
+	passer  backing.Passer // nil if not offered, and so on
+	queue   backing.Queue
+	batcher backing.Batcher
 }
 
 func newProbe(r reporter, store backing.Backing, k kit) *probe {
-	return &probe{
+	p := &probe{
 		reporter: r,
 		store:    store,
 		kit:      k,
 		unique:   strconv.FormatUint(rand.Uint64(), 36),
 		going:    context.Background(),
 	}
+	p.passer, _ = backing.As[backing.Passer](store)
+	p.queue, _ = backing.As[backing.Queue](store)
+	p.batcher, _ = backing.As[backing.Batcher](store)
+	return p
 }
 
 // key is the same key each time that a case names it, and a key that no other

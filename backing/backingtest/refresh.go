@@ -4,7 +4,7 @@ import "github.com/effectlock/effectlock/backing"
 
 func exerciseRefresh(run runner) {
 	run("makes the lease longer", func(p *probe) {
-		k, short := p.beforeExpiry(refreshExtends, "k", "a", func(k string, _ backing.Grant) bool {
+		k, short := p.beforeExpiry(refreshExtends, func(k string, _ backing.Grant) bool {
 			return p.refresh(k, "a", long)
 		})
 		p.runsOut(short)

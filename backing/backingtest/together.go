@@ -41,6 +41,8 @@ type recorder struct {
 
 func (r *recorder) Helper() {}
 
+func (r *recorder) Logf(string, ...any) {}
+
 func (r *recorder) Fatalf(format string, args ...any) {
 	r.once.Do(func() {
 		r.message = fmt.Sprintf(format, args...)

@@ -46,3 +46,21 @@ func BenchmarkAcquireReleaseParallelKeys(b *testing.B) {
 		}
 	})
 }
+
+// Two who take turns: each release gives the key to the other, who waits.
+func BenchmarkHandover(b *testing.B) {
+	ctx, m := context.Background(), memory.New()
+	w := [2]backing.Waiter{}
+	for i, holder := range []string{"a", "b"} {
+		w[i] = backing.Waiter{
+			Claim:   backing.Claim{Key: "k", Holder: holder, TTL: 30 * time.Second},
+			Granted: func(backing.Handed) {},
+		}
+	}
+	_, _ = m.TryAcquire(ctx, w[0].Claim)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		_, _ = m.Enqueue(ctx, w[(i+1)%2])
+		_, _ = m.Release(ctx, "k", w[i%2].Holder)
+	}
+}

@@ -20,6 +20,10 @@ import (
 // safe for concurrent use; none of them waits, so each looks at its context
 // once and then runs to its end.
 //
+// It is a [backing.Passer], a [backing.Queue] and a [backing.Batcher] too. Who
+// waits in the queue is told on the goroutine of the call that frees the key,
+// before that call returns and with no mutex held; see [Backing.Enqueue].
+//
 // Leases expire on the monotonic clock: setting the machine's wall clock does
 // not touch them. Where that clock stops while the machine sleeps (Linux), so
 // do the leases, together with the holders that they guard against.
@@ -32,7 +36,8 @@ import (
 // It starts no goroutine and has no Close. An expired lease takes up space
 // until a later TryAcquire sweeps it away. So does a released one, which a
 // second Release may still ask for: about 200 bytes until it would have
-// expired. A thousand locks a second with a TTL of 30 s come to 6 MB.
+// expired. A thousand locks a second with a TTL of 30 s come to 6 MB. A key
+// that nobody waits for has no queue.
 type Backing struct {
 	created time.Time // instants are durations since then: 8 bytes, no pointer
 
@@ -47,12 +52,21 @@ type lease struct {
 	holder  string
 	token   uint64
 	expires time.Duration
+	// queue is nil if nobody waits. It stands here, and not in a map of its own,
+	// so that a Release that nobody waits for need not look for it. A lease that
+	// has expired keeps it.
+	queue *queue
 }
 
 // A grant is named by key and holder: a holder has one lease of a key at most.
 type grant struct{ key, holder string }
 
-var _ backing.Backing = (*Backing)(nil)
+var _ interface {
+	backing.Backing
+	backing.Passer
+	backing.Queue
+	backing.Batcher
+} = (*Backing)(nil)
 
 // New returns an empty store. Mutexes exclude each other only if they share
 // the one Backing.
@@ -75,19 +89,13 @@ func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Optio
 	now := time.Since(b.created)
 
 	held, ok := b.lease(c.Key, now)
-	if ok && held.holder != c.Holder {
+	if !ok {
+		return option.Some(b.give(c, held.queue, now)), nil
+	}
+	if held.holder != c.Holder {
 		return option.None[backing.Grant](), nil
 	}
-	if !ok {
-		b.sweep(now)
-		// One counter for all keys needs no memory for the keys that are gone.
-		b.last = max(b.last+1, b.clock(now))
-		held = lease{holder: c.Holder, token: b.last}
-		delete(b.released, grant{c.Key, c.Holder}) // that was another grant
-	}
-	held.expires = after(now, c.TTL)
-	b.leases[c.Key] = held
-	return option.Some(backing.Grant{Token: held.token}), nil
+	return option.Some(b.extend(c, held, now)), nil
 }
 
 // Refresh implements [backing.Backing].
@@ -103,28 +111,39 @@ func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	if !ok || held.holder != c.Holder {
 		return false, nil
 	}
-	held.expires = after(now, c.TTL)
-	b.leases[c.Key] = held
+	b.extend(c, held, now)
 	return true, nil
 }
 
-// Release implements [backing.Backing].
+// Release implements [backing.Backing]. It calls Granted of the first who waits.
 func (b *Backing) Release(ctx context.Context, key, holder string) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
+	released, told := b.release(key, holder)
+	told.tell()
+	return released, nil
+}
+
+func (b *Backing) release(key, holder string) (bool, news) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Since(b.created)
 
 	held, ok := b.lease(key, now)
 	if !ok || held.holder != holder {
-		until, before := b.released[grant{key, holder}]
-		return before && now < until, nil
+		if held.queue != nil {
+			held.queue = held.queue.without(holder)
+			b.leases[key] = held
+		}
+		return b.hasReleased(key, holder, now), news{}
 	}
-	delete(b.leases, key)
 	b.released[grant{key, holder}] = held.expires
-	return true, nil
+	if held.queue == nil {
+		delete(b.leases, key)
+		return true, news{}
+	}
+	return true, b.giveFirst(held.queue, now)
 }
 
 // IsLocked implements [backing.Backing].
@@ -148,8 +167,32 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 	return option.Some(held.holder), nil
 }
 
-// lease returns the lease of key that runs at now. b.mu must be held, and now
-// read under it: otherwise an older now could see a lease alive that a newer
+// give makes c.Holder the holder of a key that is free, under a new grant.
+// Those who wait for the key go on waiting.
+func (b *Backing) give(c backing.Claim, waiting *queue, now time.Duration) backing.Grant {
+	b.sweep(now)
+	// One counter for all keys needs no memory for the keys that are gone.
+	b.last = max(b.last+1, b.clock(now))
+	delete(b.released, grant{c.Key, c.Holder}) // that was another grant
+	return b.extend(c, lease{holder: c.Holder, token: b.last, queue: waiting.without(c.Holder)}, now)
+}
+
+// extend makes the lease of c.Holder run c.TTL from now.
+func (b *Backing) extend(c backing.Claim, held lease, now time.Duration) backing.Grant {
+	held.expires = after(now, c.TTL)
+	b.leases[c.Key] = held
+	return backing.Grant{Token: held.token}
+}
+
+// hasReleased reports whether holder once gave the key back in a lease that
+// would still run.
+func (b *Backing) hasReleased(key, holder string, now time.Duration) bool {
+	until, ok := b.released[grant{key, holder}]
+	return ok && now < until
+}
+
+// lease returns the last lease of key, and whether it runs at now. b.mu must be
+// held, and now read under it: otherwise an older now could see a lease alive that a newer
 // one has already found dead.
 func (b *Backing) lease(key string, now time.Duration) (lease, bool) {
 	held, ok := b.leases[key]

@@ -20,7 +20,7 @@ func (b *Backing) sweep(now time.Duration) {
 	// Deleting in place would keep the maps at their greatest size for ever;
 	// moving what is alive pays only if that is the smaller part.
 	if leases+released <= size/2 {
-		b.leases = moved(b.leases, leases, func(l lease) bool { return now < l.expires })
+		b.leases = moved(b.leases, leases, func(l lease) bool { return l.matters(now) })
 		b.released = moved(b.released, released, func(until time.Duration) bool { return now < until })
 		size = leases + released
 	}
@@ -29,7 +29,7 @@ func (b *Backing) sweep(now time.Duration) {
 
 func (b *Backing) alive(now time.Duration) (leases, released int) {
 	for _, held := range b.leases {
-		if now < held.expires {
+		if held.matters(now) {
 			leases++
 		}
 	}
@@ -40,6 +40,9 @@ func (b *Backing) alive(now time.Duration) (leases, released int) {
 	}
 	return leases, released
 }
+
+// matters reports whether the lease runs, or has left somebody waiting.
+func (l lease) matters(now time.Duration) bool { return now < l.expires || l.queue != nil }
 
 func moved[K comparable, V any](from map[K]V, size int, alive func(V) bool) map[K]V {
 	to := make(map[K]V, size)

@@ -87,6 +87,66 @@ func TestASweepKeepsWhatIsAlive(t *testing.T) {
 	})
 }
 
+func TestASweepKeepsThoseWhoWaitForALeaseThatHasExpired(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, ctx := New(), t.Context()
+		_, _ = b.TryAcquire(ctx, backing.Claim{Key: "k", Holder: "a", TTL: time.Millisecond})
+		told := false
+		first := backing.Waiter{
+			Claim:   backing.Claim{Key: "k", Holder: "b", TTL: time.Hour},
+			Granted: func(backing.Handed) { told = true },
+		}
+		_, _ = b.Enqueue(ctx, first)
+		for i := range 3 * minSweep {
+			_, _ = b.TryAcquire(ctx, backing.Claim{Key: strconv.Itoa(i), Holder: "x", TTL: time.Millisecond})
+			time.Sleep(time.Millisecond)
+		}
+		require.Less(t, len(b.leases), minSweep+2, "no sweep took place")
+
+		second := first
+		second.Holder = "c"
+		s, err := b.Enqueue(ctx, second)
+		require.NoError(t, err)
+		assert.True(t, told)
+		assert.Equal(t, time.Hour, s.AskAgain)
+	})
+}
+
+func TestNothingIsKeptForAKeyThatNobodyWaitsFor(t *testing.T) {
+	t.Parallel()
+	b, ctx := New(), t.Context()
+	claim := func(holder string) backing.Claim { return backing.Claim{Key: "k", Holder: holder, TTL: time.Hour} }
+	_, _ = b.TryAcquire(ctx, claim("a"))
+	for _, holder := range []string{"b", "c"} {
+		_, _ = b.Enqueue(ctx, backing.Waiter{Claim: claim(holder), Granted: func(backing.Handed) {}})
+	}
+	require.NotNil(t, b.leases["k"].queue)
+	_, _ = b.Release(ctx, "k", "b") // leaves
+	_, _ = b.Release(ctx, "k", "a") // gives the key to the only one left
+	assert.Equal(t, "c", b.leases["k"].holder)
+	assert.Nil(t, b.leases["k"].queue)
+	_, _ = b.Release(ctx, "k", "c")
+	assert.Empty(t, b.leases)
+}
+
+// Where each release gives the key to the next, nobody else makes room.
+func TestMemoryDoesNotGrowWithTheNumberOfHandovers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, most := New(), 0
+		w := backing.Waiter{Claim: backing.Claim{Key: "k", TTL: time.Second}, Granted: func(backing.Handed) {}}
+		for i := range 50_000 {
+			w.Holder = strconv.Itoa(i + 1)
+			_, _ = b.Enqueue(t.Context(), w)
+			_, _ = b.Release(t.Context(), "k", strconv.Itoa(i))
+			time.Sleep(time.Millisecond)
+			most = max(most, len(b.leases)+len(b.released))
+		}
+		assert.LessOrEqual(t, most, 4*1000)
+	})
+}
+
 func TestASweepThatFindsLittleComesBackLater(t *testing.T) {
 	t.Parallel()
 	b := New()

@@ -15,5 +15,8 @@ func TestMain(m *testing.M) {
 	if encoded, ok := os.LookupEnv(assignmentVariable); ok {
 		os.Exit(work(encoded))
 	}
+	if encoded, ok := os.LookupEnv(queueVariable); ok {
+		os.Exit(queueUp(encoded))
+	}
 	redistest.Main(m)
 }

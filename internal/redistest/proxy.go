@@ -27,6 +27,7 @@ type Proxy struct {
 	drops   int           // how many more replies to lose; < 0: all
 	arg     string        // only replies to commands with this argument, unless ""
 	dropped int           // how many were lost
+	lose    func() bool   // whether the next notification is lost
 	changed chan struct{} // closed and replaced whenever the network changes
 }
 
@@ -84,7 +85,7 @@ func (p *Proxy) Reset() {
 
 // Heal ends every fault.
 func (p *Proxy) Heal() {
-	p.change(func() { p.cut, p.mute, p.delay, p.drops, p.arg = false, false, 0, 0, "" })
+	p.change(func() { p.cut, p.mute, p.delay, p.drops, p.arg, p.lose = false, false, 0, 0, "", nil })
 }
 
 func (p *Proxy) change(set func()) {
@@ -125,10 +126,11 @@ func (p *Proxy) close() {
 
 // link is one client's connection and the one to the server behind it.
 type link struct {
-	proxy  *Proxy
-	client net.Conn
-	once   sync.Once
-	done   chan struct{}
+	proxy   *Proxy
+	client  net.Conn
+	once    sync.Once
+	done    chan struct{}
+	replies sieve
 
 	mu     sync.Mutex
 	server net.Conn
@@ -177,7 +179,7 @@ func (l *link) copy(to io.Writer, from io.Reader, reply bool) {
 			if !l.pass(reply) || !l.judge(buf[:n], reply) {
 				return
 			}
-			if _, err := to.Write(buf[:n]); err != nil {
+			if _, err := to.Write(l.sift(buf[:n], reply)); err != nil {
 				return
 			}
 		}
@@ -238,6 +240,16 @@ func (l *link) judge(b []byte, reply bool) bool {
 		}
 	}
 	return true
+}
+
+// sift takes out the notifications that are to be lost.
+func (l *link) sift(b []byte, reply bool) []byte {
+	if !reply {
+		return b
+	}
+	l.proxy.mu.Lock()
+	defer l.proxy.mu.Unlock()
+	return l.replies.pass(b, l.proxy.lose)
 }
 
 // reset closes both connections; the client's with a TCP reset.

@@ -1,0 +1,17 @@
+package memory
+
+import (
+	"context"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// RefreshAll implements [backing.Batcher]. It refreshes the leases one by one,
+// so that nobody waits for the mutex until thousands of them are done.
+func (b *Backing) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
+	all := make([]backing.Refreshed, len(claims))
+	for i, c := range claims {
+		all[i].Held, all[i].Err = b.Refresh(ctx, c)
+	}
+	return all
+}

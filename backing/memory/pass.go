@@ -1,0 +1,42 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// Pass implements [backing.Passer]. With yield it calls Granted of the first
+// who waits, before it returns.
+func (b *Backing) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+	if err := ctx.Err(); err != nil {
+		return false, backing.Standing{}, err
+	}
+	passed, standing, told := b.pass(from, next, yield)
+	told.tell()
+	return passed, standing, nil
+}
+
+func (b *Backing) pass(from string, next backing.Waiter, yield bool) (bool, backing.Standing, news) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Since(b.created)
+
+	held, ok := b.lease(next.Key, now)
+	switch {
+	case ok && held.holder == next.Holder: // a repeat
+		return true, granted(b.extend(next.Claim, held, now)), news{}
+	case ok && held.holder == from && yield && held.queue != nil:
+		// A repeat will find a third holder, and nothing else that shows that from had the key.
+		b.released[grant{next.Key, from}] = held.expires
+		standing, told := b.giveFirstBefore(next, held, now)
+		return true, standing, told
+	case ok && held.holder == from:
+		return true, granted(b.give(next.Claim, held.queue, now)), news{}
+	case yield && held.queue.has(next.Holder) && b.hasReleased(next.Key, from, now): // a repeat too
+		return true, b.wait(next, held, now), news{}
+	default:
+		return false, backing.Standing{}, news{}
+	}
+}

@@ -1,0 +1,161 @@
+package mutex
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// flight is a request under way for some leases.
+type flight struct {
+	leases []*lease
+	wanted int // how many of them still want its answer
+	cancel context.CancelFunc
+	ctx    context.Context
+	watch  *time.Timer // fires when the first of their leases ends; under the keeper's mutex
+	over   bool        // likewise
+}
+
+// depart takes the first leases of a roster that are due by then onto a flight.
+func (k *keeper) depart(r *roster, by time.Time) *flight {
+	f := &flight{}
+	f.ctx, f.cancel = context.WithTimeout(context.Background(), k.timeout)
+	most := 1
+	if k.batcher != nil {
+		most = maxBatch
+	}
+	for len(f.leases) < most && r.first != nil && !by.Before(r.first.due) {
+		l := r.first
+		r.remove(l)
+		l.flight = f
+		f.leases = append(f.leases, l)
+	}
+	f.wanted = len(f.leases)
+	return f
+}
+
+// refresh flies.
+func (k *keeper) refresh(f *flight) {
+	defer f.cancel()
+	start := time.Now()
+	f.leases = slices.DeleteFunc(f.leases, func(l *lease) bool { return k.expired(l, f, start) })
+	if len(f.leases) == 0 {
+		return
+	}
+	k.watch(f)
+	answers := k.send(f)
+	k.watched(f)
+	for i, answer := range answers {
+		k.arrive(f.leases[i], f, answer, start)
+	}
+}
+
+// watch ends each lease of the flight whose deadline passes meanwhile, whether
+// the store heeds its context or not. The others fly on.
+func (k *keeper) watch(f *flight) {
+	now := time.Now()
+	var first time.Time
+	for _, l := range f.leases {
+		if until := l.until(); !k.expired(l, f, now) && (first.IsZero() || until.Before(first)) {
+			first = until
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case f.over || first.IsZero():
+	case f.watch == nil:
+		f.watch = time.AfterFunc(first.Sub(now), func() { k.watch(f) })
+	default:
+		f.watch.Reset(first.Sub(now))
+	}
+}
+
+func (k *keeper) watched(f *flight) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f.over = true
+	if f.watch != nil {
+		f.watch.Stop()
+	}
+}
+
+// expired ends a lease on a flight whose deadline has passed.
+func (k *keeper) expired(l *lease, f *flight, now time.Time) bool {
+	lost := l.lossBy(now)
+	if lost != nil && k.land(l, f) {
+		l.fiber.End(nil, lost)
+	}
+	return lost != nil
+}
+
+// land takes a lease off a flight, once.
+func (k *keeper) land(l *lease, f *flight) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.flight != f {
+		return false
+	}
+	l.flight = nil
+	if !l.stopping {
+		f.unwanted()
+	}
+	return true
+}
+
+// unwanted notes that one lease less waits for the answer.
+func (f *flight) unwanted() {
+	if f.wanted--; f.wanted == 0 {
+		f.cancel()
+	}
+}
+
+func (k *keeper) send(f *flight) []backing.Refreshed {
+	if len(f.leases) == 1 {
+		held, err := k.store.Refresh(f.ctx, f.leases[0].claim)
+		return []backing.Refreshed{{Held: held, Err: err}}
+	}
+	claims := make([]backing.Claim, len(f.leases))
+	for i, l := range f.leases {
+		claims[i] = l.claim
+	}
+	return k.batcher.RefreshAll(f.ctx, claims)
+}
+
+// arrive does what follows from the answer to a refresh that was sent at start.
+func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, start time.Time) {
+	next, due := &k.healthy, start.Add(k.interval)
+	switch {
+	case k.expired(l, f, time.Now()): // however well the answer sounds, it is too late
+		return
+	case answer.Err != nil && k.isStopping(l):
+	case answer.Err != nil:
+		next, due = &k.ailing, l.failed(answer.Err, f, start)
+	case !answer.Held:
+		go func() { // the others do not wait for the reason
+			lost := l.lose(l.whoHasIt())
+			if k.land(l, f) {
+				l.fiber.End(nil, lost)
+			}
+		}()
+		return
+	default:
+		l.extend(start)
+		if k.expired(l, f, time.Now()) {
+			return
+		}
+	}
+	if !k.land(l, f) {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !l.stopping {
+		k.add(next, l, due)
+		return
+	}
+	k.add(&k.doomed, l, l.until())
+	l.fiber.Stopped()
+}

@@ -1,0 +1,61 @@
+package mutex
+
+import (
+	"context"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+)
+
+// letGo gives up the lock of c: it hands it to the first in line of this
+// process if the store can do that, and otherwise releases it. It reports
+// whether c had the lock until then.
+func (m *Mutex) letGo(ctx context.Context, c backing.Claim) (had bool, err error) {
+	defer m.line.vacate(c.Holder)
+	if m.passer == nil {
+		return m.release(ctx, c)
+	}
+	next, yield := m.line.successor(c.Holder)
+	if next == nil {
+		return m.release(ctx, c)
+	}
+	passed, err := m.pass(ctx, c, next, yield)
+	grant, handed := option.Unwrap(passed.Grant)
+	if !handed {
+		next.passedBy(passed.Standing, err)
+		return passed.had, err
+	}
+	if !next.handedOn(backing.Handed{Grant: grant, Start: passed.start, Lease: next.claim.TTL}, yield) {
+		_, _ = m.letGo(ctx, next.claim) // it left meanwhile: the lock goes on in its name
+	}
+	return true, nil
+}
+
+// passed is the answer to a Pass that was sent at start.
+type passed struct {
+	backing.Standing
+	had   bool
+	start time.Time
+}
+
+func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *place, yield bool) (passed, error) {
+	p, err := ask(ctx, m, "release", func(ctx context.Context) (p passed, err error) {
+		p.start = time.Now()
+		p.had, p.Standing, err = m.passer.Pass(ctx, from.Holder, next.waiter(), yield)
+		return p, err
+	})
+	return releasing(m, p, err)
+}
+
+// release frees the lock of a claim, or makes sure that it is not held.
+func (m *Mutex) release(ctx context.Context, c backing.Claim) (bool, error) {
+	released, err := ask(ctx, m, "release", m.freeing(c))
+	return releasing(m, released, err)
+}
+
+func (m *Mutex) freeing(c backing.Claim) effect.Effect[bool] {
+	return func(ctx context.Context) (bool, error) { return m.store.Release(ctx, c.Key, c.Holder) }
+}

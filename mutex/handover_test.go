@@ -1,0 +1,200 @@
+package mutex_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/mutex"
+)
+
+func TestTheLockIsHandedFromWaiterToWaiterWithOneRequestEach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, d := newQueued(), &diary{}
+		const n = 100
+		var fibers []*effect.Fiber[effect.Void]
+		for range n {
+			fibers = append(fibers, locker(t, newMutex(t, s, mutex.Config{}), d.entry(t, "w", sleep(time.Second))))
+			arrived()
+		}
+		join(t, fibers...)
+		assert.Len(t, d.who, n)
+		d.requireRisingTokens(t)
+		assert.Equal(t, n-1, s.called("pass"))
+		assert.Equal(t, 1, s.called("release"))
+		assert.Equal(t, n+1, s.requests(), "and the first one's attempt")
+		s.requireFree(t)
+	})
+}
+
+func TestTenThousandWaitersCostNoMoreForEachHandover(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		s.take(t)
+		m := newMutex(t, s, mutex.Config{})
+		served := 0
+		const n = 10_000
+		fibers := make([]*effect.Fiber[effect.Void], n)
+		for i := range fibers {
+			fibers[i] = locker(t, m, func(context.Context) (effect.Void, error) {
+				served++
+				return effect.Void{}, nil
+			})
+		}
+		arrived()
+		assert.Equal(t, 1, s.requests(), "one waits for all")
+		_, err := s.real().Release(t.Context(), key, "somebody else")
+		require.NoError(t, err)
+		join(t, fibers...)
+		assert.Equal(t, n, served)
+		assert.Equal(t, 1+n, s.requests())
+	})
+}
+
+func TestWaitersOfTwoProcessesHaveTheLockInTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, d := newQueued(), &diary{}
+		b := a.anotherProcess()
+		const each = 20
+		var fibers []*effect.Fiber[effect.Void]
+		for range each {
+			fibers = append(fibers, locker(t, newMutex(t, a, mutex.Config{}), d.entry(t, "a", sleep(time.Second))))
+			arrived()
+			fibers = append(fibers, locker(t, newMutex(t, b, mutex.Config{}), d.entry(t, "b", sleep(time.Second))))
+			arrived()
+		}
+		join(t, fibers...)
+		turns := strings.Join(d.who, "")
+		assert.Equal(t, "aaaaaaaaa"+"bbbbbbbbb"+"aaaaaaaaa"+"bbbbbbbbb"+"aa"+"bb", turns, "one, and eight more in a row")
+		d.requireRisingTokens(t)
+		assert.LessOrEqual(t, a.requests()+b.requests(), 2*each+2, "one for each turn, and one to queue for each process")
+		a.requireFree(t)
+	})
+}
+
+func TestAProcessKeepsHandingOnWhileNobodyElseWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, d := newQueued(), &diary{}
+		yields := 0
+		setHook(s, &s.pass, func(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+			if yield {
+				yields++
+			}
+			return s.real().Pass(ctx, from, next, yield)
+		})
+		var fibers []*effect.Fiber[effect.Void]
+		for range 30 {
+			fibers = append(fibers, locker(t, newMutex(t, s, mutex.Config{}), d.entry(t, "w", sleep(time.Second))))
+			arrived()
+		}
+		join(t, fibers...)
+		assert.Len(t, d.who, 30)
+		assert.Equal(t, 3, yields, "each ninth time")
+	})
+}
+
+func TestAHandoverWhoseReplyIsLostIsRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, d := newQueued(), &diary{}
+		m := newMutex(t, s, mutex.Config{})
+		holder := locker(t, m, d.entry(t, "holder", sleep(time.Second)))
+		arrived()
+		next := locker(t, m, d.entry(t, "next", sleep(time.Second)))
+		arrived()
+		setHook(s, &s.pass, func(ctx context.Context, from string, to backing.Waiter, yield bool) (bool, backing.Standing, error) {
+			setHook(s, &s.pass, nil)
+			_, _, _ = s.real().Pass(ctx, from, to, yield)
+			return false, backing.Standing{}, errStore
+		})
+		join(t, holder, next)
+		assert.Equal(t, []string{"holder", "next"}, d.who)
+		s.requireFree(t)
+	})
+}
+
+func TestAHandoverThatNeverSucceedsFailsTheReleaseAndNotTheNext(t *testing.T) {
+	t.Parallel()
+	for name, applied := range map[string]bool{"applied": true, "not applied": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, d := newQueued(), &diary{}
+				m := newMutex(t, s, mutex.Config{})
+				holder := locker(t, m, d.entry(t, "holder", sleep(time.Second)))
+				arrived()
+				next := locker(t, m, d.entry(t, "next", sleep(time.Second)))
+				arrived()
+				setHook(s, &s.pass, func(ctx context.Context, from string, to backing.Waiter, yield bool) (bool, backing.Standing, error) {
+					if applied {
+						_, _, _ = s.real().Pass(ctx, from, to, yield)
+					}
+					return false, backing.Standing{}, errStore
+				})
+				_, err := holder.Join()(t.Context())
+				var failed *mutex.MutexBackingError
+				require.ErrorAs(t, err, &failed)
+				assert.Equal(t, "release", failed.Operation)
+				setHook(s, &s.pass, nil)
+				join(t, next)
+				assert.Equal(t, []string{"holder", "next"}, d.who)
+				s.requireFree(t)
+			})
+		})
+	}
+}
+
+func TestAWaiterWhoLeavesAfterAHandoverFailedGivesBackWhatItMayHave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		m := newMutex(t, s, mutex.Config{})
+		holder := locker(t, m, sleep(time.Second))
+		arrived()
+		leave, _ := leaver(t, m)
+		arrived()
+		setHook(s, &s.pass, func(ctx context.Context, from string, to backing.Waiter, yield bool) (bool, backing.Standing, error) {
+			_, _, _ = s.real().Pass(ctx, from, to, yield)
+			return false, backing.Standing{}, errStore
+		})
+		setHook(s, &s.enqueue, func(context.Context, backing.Waiter) (backing.Standing, error) {
+			return backing.Standing{}, errStore
+		})
+		_, err := holder.Join()(t.Context())
+		require.ErrorIs(t, err, errStore)
+		leave()
+		s.requireFree(t)
+	})
+}
+
+func TestAHandoverThatFindsTheLockLostIsALoss(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, d := newQueued(), &diary{}
+		m := newMutex(t, s, mutex.Config{})
+		holder := locker(t, m, d.entry(t, "holder", func(ctx context.Context) (effect.Void, error) {
+			s.drop(t)
+			return effect.Void{}, nil
+		}))
+		next := locker(t, m, d.entry(t, "next", sleep(time.Second)))
+		_, err := holder.Join()(t.Context())
+		if errors.As(err, new(*mutex.LockLostError)) {
+			requireLost(t, err, mutex.Gone)
+		}
+		join(t, next)
+		assert.ElementsMatch(t, []string{"holder", "next"}, d.who)
+		s.requireFree(t)
+	})
+}

@@ -1,0 +1,78 @@
+package mutex
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+type heldKey struct{}
+
+// The same steps on a context of the standard library end in the same state.
+func TestAHeldContextIsAContextWithACancelCause(t *testing.T) {
+	t.Parallel()
+	errLost, errParent := errors.New("lost"), errors.New("parent")
+	look := map[string]func(context.Context){
+		"nobody looked":   func(context.Context) {},
+		"Done was asked":  func(c context.Context) { c.Done() },
+		"it has a child":  func(c context.Context) { _, cancel := context.WithCancel(c); t.Cleanup(cancel) },
+		"Err was asked":   func(c context.Context) { _ = c.Err() },
+		"Value was asked": func(c context.Context) { c.Value(heldKey{}) },
+	}
+	steps := map[string]func(parent context.CancelCauseFunc, own func(error)){
+		"it goes on":               func(context.CancelCauseFunc, func(error)) {},
+		"the work is over":         func(_ context.CancelCauseFunc, own func(error)) { own(nil) },
+		"the lock is lost":         func(_ context.CancelCauseFunc, own func(error)) { own(errLost) },
+		"lost, and then over":      func(_ context.CancelCauseFunc, own func(error)) { own(errLost); own(nil) },
+		"the caller leaves":        func(parent context.CancelCauseFunc, _ func(error)) { parent(errParent) },
+		"the caller leaves first":  func(parent context.CancelCauseFunc, own func(error)) { parent(errParent); own(errLost) },
+		"lost before the caller's": func(parent context.CancelCauseFunc, own func(error)) { own(errLost); parent(errParent) },
+	}
+	for step, take := range steps {
+		for looked, before := range look {
+			t.Run(step+", "+looked, func(t *testing.T) {
+				t.Parallel()
+				start := func(begin func(context.Context) (context.Context, func(error))) context.Context {
+					deadline, cancel := context.WithTimeout(context.WithValue(t.Context(), heldKey{}, "v"), time.Hour)
+					t.Cleanup(cancel)
+					parent, end := context.WithCancelCause(deadline)
+					ctx, own := begin(parent)
+					before(ctx)
+					take(end, own)
+					return ctx
+				}
+				want := start(func(p context.Context) (context.Context, func(error)) {
+					ctx, cancel := context.WithCancelCause(p)
+					return ctx, func(err error) { cancel(err) }
+				})
+				got := start(func(p context.Context) (context.Context, func(error)) {
+					c := &heldContext{parent: p}
+					return c, c.end
+				})
+				if step == "the caller leaves first" && looked != "Done was asked" && looked != "it has a child" {
+					// Both have ended; which came first shows only to those who looked.
+					require.ErrorIs(t, got.Err(), context.Canceled)
+					return
+				}
+				assert.Equal(t, want.Err(), got.Err())
+				assert.Equal(t, context.Cause(want), context.Cause(got))
+				assert.Equal(t, "v", got.Value(heldKey{}))
+				_, ok := got.Deadline()
+				assert.True(t, ok)
+				child, cancel := context.WithCancel(got)
+				defer cancel()
+				assert.Equal(t, context.Cause(want), context.Cause(child))
+				select {
+				case <-got.Done():
+					assert.Error(t, want.Err())
+				default:
+					assert.NoError(t, want.Err())
+				}
+			})
+		}
+	}
+}

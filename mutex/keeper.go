@@ -1,0 +1,129 @@
+package mutex
+
+import (
+	"sync"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// keeper keeps the leases of one store alive that have the same TTL and
+// refresh interval: all by one timer, and those that are due at about the same
+// time with one request, if the store can do that. A goroutine runs only while a
+// request is under way.
+type keeper struct {
+	store    backing.Backing
+	batcher  backing.Batcher // nil if the store refreshes one by one
+	interval time.Duration   // between two refreshes of a lease
+	timeout  time.Duration   // of one request
+
+	mu      sync.Mutex
+	healthy roster // due for their next refresh
+	ailing  roster // due for another try, because the store failed to answer
+	doomed  roster // no longer refreshed, and due to expire
+	timer   *time.Timer
+	alarm   time.Time // when the timer fires; zero if it is not set
+}
+
+// kept tells which leases share a keeper.
+type kept struct {
+	store         backing.Backing
+	ttl, interval time.Duration
+}
+
+var keepers interned[kept, keeper]
+
+func newKeeper(store backing.Backing, s settings) *keeper {
+	k := &keeper{store: store, interval: s.refreshInterval, timeout: s.operationTimeout}
+	k.batcher, _ = backing.As[backing.Batcher](store)
+	return k
+}
+
+// maxBatch bounds how many leases one request refreshes: for as long as it
+// takes, a server does nothing else.
+const maxBatch = 250
+
+// slack is how much earlier than due a lease is refreshed, to share a request.
+func (k *keeper) slack() time.Duration { return k.interval / 50 }
+
+// keep refreshes the lease from the time due on.
+func (k *keeper) keep(l *lease, due time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.add(&k.healthy, l, due)
+}
+
+func (k *keeper) add(r *roster, l *lease, due time.Time) {
+	r.add(l, due)
+	k.wakeBy(due)
+}
+
+func (k *keeper) wakeBy(due time.Time) {
+	if !k.alarm.IsZero() && !due.Before(k.alarm) {
+		return
+	}
+	k.alarm = due
+	if k.timer == nil {
+		k.timer = time.AfterFunc(time.Until(due), k.wake)
+		return
+	}
+	k.timer.Reset(time.Until(due))
+}
+
+// wake sees to all leases that are due.
+func (k *keeper) wake() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.alarm = time.Time{}
+	now := time.Now()
+	for _, r := range []*roster{&k.healthy, &k.ailing} {
+		for r.first != nil && !now.Add(k.slack()).Before(r.first.due) {
+			go k.refresh(k.depart(r, now.Add(k.slack())))
+		}
+	}
+	for r := &k.doomed; r.first != nil && !now.Before(r.first.due); {
+		l := r.first
+		r.remove(l)
+		go func() { _ = l.lossBy(now) }() // the observer is not called under a mutex
+	}
+	for _, r := range []*roster{&k.healthy, &k.ailing, &k.doomed} {
+		if r.first != nil {
+			k.wakeBy(r.first.due)
+		}
+	}
+}
+
+func (k *keeper) isStopping(l *lease) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return l.stopping
+}
+
+// stop ends the refreshing of a lease, once the request under way for it has
+// ended. It may be called any number of times.
+func (k *keeper) stop(l *lease) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.stopping {
+		return
+	}
+	l.stopping = true
+	if f := l.flight; f != nil {
+		f.unwanted()
+		return
+	}
+	if l.in != nil {
+		l.in.remove(l)
+		k.add(&k.doomed, l, l.until())
+		l.fiber.Stopped()
+	}
+}
+
+// forget is for a lease that has ended.
+func (k *keeper) forget(l *lease) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.in != nil {
+		l.in.remove(l)
+	}
+}

@@ -1,0 +1,170 @@
+package mutex_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+func TestAWaiterHasTheLockWhenTheLeaseOfACrashedHolderEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		grant, err := s.real().TryAcquire(t.Context(), backing.Claim{Key: key, Holder: "crashed", TTL: 20 * time.Second})
+		require.NoError(t, err)
+		require.True(t, option.IsSome(grant))
+		began := time.Now()
+		join(t, locker(t, newMutex(t, s, mutex.Config{}), sleep(0)))
+		assert.Equal(t, 20*time.Second, time.Since(began))
+		assert.Equal(t, 2, s.called("enqueue"), "it did not poll")
+	})
+}
+
+func TestABoundedPolicyEndsAlsoWhileTheStoreQueues(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		s.take(t)
+		began := time.Now()
+		m := newMutex(t, s, mutex.Config{AcquireRetryPolicy: schedule.Spaced(100 * time.Millisecond).UpTo(time.Second)})
+		_, err := mutex.WithLock(m, effect.Succeed(1))(t.Context())
+		var refused *mutex.LockNotAcquiredError
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, time.Second, time.Since(began))
+		assert.Equal(t, 1, s.called("enqueue"), "the policy says when to give up, not when to ask")
+		assert.Equal(t, 1, s.called("release"), "it leaves the queue")
+	})
+}
+
+func TestAGrantThatComesTooLateIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, d := newQueued(), &diary{}
+		b := a.anotherProcess()
+		holder := locker(t, newMutex(t, a, mutex.Config{}), d.entry(t, "holder", sleep(time.Second)))
+		arrived()
+		setHook(b, &b.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+			setHook(b, &b.enqueue, nil)
+			tell := w.Granted
+			w.Granted = func(h backing.Handed) { time.AfterFunc(h.Lease/2+1, func() { tell(h) }) }
+			return b.real().Enqueue(ctx, w)
+		})
+		next := locker(t, newMutex(t, b, mutex.Config{}), d.entry(t, "next", sleep(20*time.Second)))
+		join(t, holder, next)
+		assert.Equal(t, 2, b.called("enqueue"))
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		assert.Len(t, d.tokens, 2)
+	})
+}
+
+func TestAShortLeaseThatWasHandedOverIsRefreshedEarly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newQueued()
+		b := a.anotherProcess()
+		holder := locker(t, newMutex(t, a, mutex.Config{}), sleep(time.Second))
+		arrived()
+		const short = 3 * time.Second
+		setHook(b, &b.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+			tell := w.Granted
+			w.Granted = func(h backing.Handed) {
+				ok, err := b.real().Refresh(context.Background(), backing.Claim{Key: key, Holder: w.Holder, TTL: short})
+				assert.True(t, ok)
+				assert.NoError(t, err)
+				h.Lease = short
+				tell(h)
+			}
+			return b.real().Enqueue(ctx, w)
+		})
+		next := locker(t, newMutex(t, b, mutex.Config{}), sleep(5*time.Minute))
+		join(t, holder, next)
+		assert.Equal(t, 1+29, b.called("refresh"), "after 1 s, and then every 10 s")
+	})
+}
+
+func TestAStoreThatQueuesNobodyIsPolledAndTheObserverTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		s.take(t)
+		errDeaf := errors.New("deaf")
+		began := time.Now()
+		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+			if time.Since(began) > 10*time.Second {
+				return s.real().Enqueue(ctx, w)
+			}
+			grant, err := s.real().TryAcquire(ctx, w.Claim)
+			return backing.Standing{Grant: grant, NotQueued: errDeaf}, err
+		})
+		var polling []mutex.Event
+		m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
+			if e.Kind == mutex.Polling {
+				polling = append(polling, e)
+			}
+		}})
+		waiter := locker(t, m, sleep(0))
+		time.Sleep(time.Minute)
+		assert.Equal(t, 101+2, s.called("enqueue"), "every 100 ms for 10 s, and then in the queue, where it shows after 30 s that it lives")
+		require.Len(t, polling, 1)
+		assert.Equal(t, errDeaf, polling[0].Err)
+		_, err := s.real().Release(t.Context(), key, "somebody else")
+		require.NoError(t, err)
+		join(t, waiter)
+	})
+}
+
+func TestAWaiterAsksAgainWhenTheStoreSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		s.take(t)
+		retry := make(chan func(), 2)
+		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+			retry <- w.Retry
+			return s.real().Enqueue(ctx, w)
+		})
+		waiter := locker(t, newMutex(t, s, mutex.Config{}), sleep(0))
+		arrived()
+		s.loseData()
+		(<-retry)()
+		arrived()
+		assert.Equal(t, 2, s.called("enqueue"))
+		join(t, waiter)
+	})
+}
+
+// Of two claims with the same holder id, a message about the first is no proof
+// of the second.
+func TestAWaiterWhoseHolderIDIsGivenChecksWhatItIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, d := newQueued(), &diary{}
+		s.take(t)
+		tell := make(chan func(backing.Handed), 3)
+		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+			tell <- w.Granted
+			return s.real().Enqueue(ctx, w)
+		})
+		waiter := locker(t, newMutex(t, s, mutex.Config{HolderID: "job"}), d.entry(t, "job", sleep(0)))
+		arrived()
+		(<-tell)(backing.Handed{Grant: backing.Grant{Token: 1}, Start: time.Now(), Lease: time.Hour})
+		arrived()
+		assert.Empty(t, d.who)
+		assert.Equal(t, 2, s.called("enqueue"))
+		_, err := s.real().Release(t.Context(), key, "somebody else")
+		require.NoError(t, err)
+		join(t, waiter)
+	})
+}
