@@ -22,8 +22,9 @@ type Passer interface {
 	//
 	// If yield is true, and claimants wait in the [Queue] of the store, the first
 	// of them must have the key instead, and next waits behind the last. The answer
-	// is then true and a Standing without a grant. A store without a queue must
-	// take no notice of yield.
+	// is then true and a Standing without a grant. If next cannot be queued, because
+	// nothing can be told to it or the store has no queue, those who poll come
+	// first: the key must be released, with the same answer, and next polls.
 	Pass(ctx context.Context, from string, next Waiter, yield bool) (bool, Standing, error)
 }
 

@@ -68,6 +68,7 @@ type settings struct {
 	operationTimeout time.Duration // of one request
 	acquireRetry     schedule.Schedule
 	patient          bool // acquireRetry never ends
+	retryInterval    time.Duration
 	failureRetry     schedule.Schedule
 	holderID         string
 	observer         Observer
@@ -97,6 +98,7 @@ func (c Config) resolve() (settings, error) {
 	if retryInterval < 0 {
 		return s, &ConfigError{"AcquireRetryInterval", c.AcquireRetryInterval, fmt.Sprintf("a positive duration, or 0 for %v", defaultRetryInterval)}
 	}
+	s.retryInterval = retryInterval
 	if s.patient = s.acquireRetry.IsZero(); s.patient {
 		s.acquireRetry = schedule.Spaced(retryInterval)
 	}

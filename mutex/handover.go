@@ -25,7 +25,7 @@ func (m *Mutex) letGo(ctx context.Context, c backing.Claim) (had bool, err error
 	passed, err := m.pass(ctx, c, next, yield)
 	grant, handed := option.Unwrap(passed.Grant)
 	if !handed {
-		next.passedBy(passed.Standing, err)
+		next.passedBy(passed, err)
 		return passed.had, err
 	}
 	if !next.handedOn(backing.Handed{Grant: grant, Start: passed.start, Lease: next.claim.TTL}, yield) {

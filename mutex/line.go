@@ -18,12 +18,19 @@ type line struct {
 	first, last *place
 	holder      string    // of this process, "" if it does not have the lock, as far as is known
 	streak      int       // how often it was handed on in a row
+	since       time.Time // the streak goes on
 	asked       time.Time // when the store was last asked
 	polling     bool      // because the store refused to queue the first in line
+	unseen      bool      // who waits in other processes: the store does not know
+	rest        time.Time // until when they come first
 }
 
 // maxStreak is how often a process hands the lock on before it offers it to
 // those who wait in other processes.
+//
+// Where they poll, the lock must stay free for a while to be found so. That is
+// too dear to be done that often: it is done after maxStreak intervals of polling
+// at the soonest.
 const maxStreak = 8
 
 // place is one waiter's place in a line.
@@ -84,6 +91,9 @@ func (p *place) mayAsk(now time.Time, policySaysSo bool) bool {
 	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if now.Before(l.rest) {
+		return false
+	}
 	due := p.ask || policySaysSo && p.askBy.IsZero() || !p.askBy.IsZero() && !now.Before(p.askBy)
 	if !due || p.ahead != nil || p.passing || l.holder != "" && l.holder != p.claim.Holder {
 		return false
@@ -114,7 +124,7 @@ func (p *place) refused(s backing.Standing, now time.Time) (polling bool) {
 	defer l.mu.Unlock()
 	p.known, p.askBy = s.AskAgain > 0, time.Time{}
 	if p.known {
-		p.askBy = now.Add(s.AskAgain)
+		p.askBy, l.unseen = now.Add(s.AskAgain), false
 	}
 	before := l.polling
 	l.polling = s.NotQueued != nil
@@ -132,6 +142,8 @@ func (p *place) alarm() (at time.Time, polls bool) {
 		return time.Time{}, false
 	case p.ahead != nil:
 		return time.Time{}, p.m.queue == nil
+	case time.Now().Before(l.rest):
+		return l.rest, false
 	}
 	return p.askBy, p.askBy.IsZero()
 }
@@ -179,7 +191,8 @@ func (l *line) successor(holder string) (next *place, yield bool) {
 		return nil, false
 	}
 	l.first.passing = true
-	return l.first, l.streak >= maxStreak
+	yield = l.streak >= maxStreak && (!l.unseen || time.Since(l.since) >= maxStreak*l.first.m.retryInterval)
+	return l.first, yield
 }
 
 // handedOn gives the waiter the lock that a holder of this process had, unless
@@ -189,21 +202,25 @@ func (p *place) handedOn(h backing.Handed, yielded bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.streak++; yielded {
-		l.streak = 0 // nobody else wanted it
+		l.streak, l.since = 0, time.Now() // nobody else wanted it
 	}
 	l.holder = p.claim.Holder
 	return p.give(h)
 }
 
 // passedBy ends an attempt to hand the waiter the lock: it went to those of
-// other processes, behind whom the waiter now stands, or nowhere, or nobody knows.
-func (p *place) passedBy(s backing.Standing, err error) {
+// other processes, behind whom the waiter now stands, or was let go for them to
+// find, or nobody knows.
+func (p *place) passedBy(s passed, err error) {
 	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.passing = false
 	p.known = p.known || err != nil || s.AskAgain > 0
 	if s.AskAgain == 0 {
+		if s.had {
+			l.unseen, l.rest = true, time.Now().Add(p.m.retryInterval*5/4)
+		}
 		p.rouse()
 		return
 	}
@@ -222,7 +239,7 @@ func (p *place) granted(h backing.Handed) {
 		return
 	}
 	if !p.left {
-		l.holder, l.streak = p.claim.Holder, 0
+		l.holder, l.streak, l.since = p.claim.Holder, 0, time.Now()
 		p.give(h)
 	}
 }
@@ -291,7 +308,7 @@ func (p *place) getUp() {
 func (l *line) occupy(holder string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.holder, l.streak = holder, 0
+	l.holder, l.streak, l.since = holder, 0, time.Now()
 }
 
 // vacate notes that holder no longer has the lock, and has the first in line

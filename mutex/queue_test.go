@@ -3,6 +3,7 @@ package mutex_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,5 +167,58 @@ func TestAWaiterWhoseHolderIDIsGivenChecksWhatItIsTold(t *testing.T) {
 		_, err := s.real().Release(t.Context(), key, "somebody else")
 		require.NoError(t, err)
 		join(t, waiter)
+	})
+}
+
+// In a store that cannot tell, a process that always has a waiter of its own
+// leaves the lock free from time to time, for long enough that a poll finds it.
+func TestAProcessThatPollsHasItsTurnBesideABusyOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		busy := newQueued()
+		patient := busy.anotherProcess()
+		for _, s := range []*queued{busy, patient} {
+			setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+				grant, err := s.real().TryAcquire(ctx, w.Claim)
+				return backing.Standing{Grant: grant}, err
+			})
+			setHook(s, &s.pass, func(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+				if !yield {
+					return s.real().Pass(ctx, from, next, false)
+				}
+				had, err := s.real().Release(ctx, key, from)
+				return had, backing.Standing{}, err
+			})
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var sections atomic.Int64
+		for range 3 {
+			m := newMutex(t, busy, mutex.Config{})
+			_, err := effect.Fork(func(ctx context.Context) (none effect.Void, err error) {
+				for err == nil {
+					_, err = mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
+						sections.Add(1)
+						return effect.Sleep(10 * time.Millisecond)(ctx)
+					})(ctx)
+				}
+				return none, err
+			})(ctx)
+			require.NoError(t, err)
+		}
+		m := newMutex(t, patient, mutex.Config{})
+		var longest time.Duration
+		for range 20 {
+			time.Sleep(3 * time.Millisecond)
+			began := time.Now()
+			_, err := mutex.WithLock(m, sleep(0))(t.Context())
+			require.NoError(t, err)
+			longest = max(longest, time.Since(began))
+		}
+		assert.Less(t, longest, 1100*time.Millisecond, "8 intervals, the last section, a rest of one and a quarter")
+		time.Sleep(10 * time.Second)
+		before := sections.Load()
+		time.Sleep(10 * time.Second)
+		assert.Greater(t, sections.Load()-before, int64(800), "of a thousand: to rest costs little")
+		stop()
 	})
 }

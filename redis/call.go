@@ -56,7 +56,7 @@ func (l *lane) send(ctx context.Context, c *command, leaves func() (late func(st
 	}
 	close(c.gone) // no further attempt is to begin
 	if c.state.CompareAndSwap(waits, withdrawn) {
-		return "", fmt.Errorf("redis: not sent before the context ended: %w", ctx.Err())
+		return "", unsent(ctx)
 	}
 	timer := time.NewTimer(graceAfter(ctx))
 	defer timer.Stop()
@@ -113,6 +113,10 @@ func (c *command) taken() (string, error) {
 		c.free()
 	}
 	return value, blame(ctx, err)
+}
+
+func unsent(ctx context.Context) error {
+	return fmt.Errorf("redis: not sent before the context ended: %w", ctx.Err())
 }
 
 func noReply(ctx context.Context) error {

@@ -165,8 +165,8 @@ func (l *lane) board(all []*command) []*command {
 		if !c.state.CompareAndSwap(waits, flies) {
 			continue
 		}
-		if err := c.ctx.Err(); err != nil {
-			c.land("", err)
+		if c.ctx.Err() != nil {
+			c.land("", unsent(c.ctx))
 			continue
 		}
 		all = append(all, c)

@@ -18,7 +18,11 @@
 --
 -- Returns "g<token>" if the next holder has the lock, "q<remaining lease in ms>
 -- <server's time in microseconds>" if another has it and the next one is in the
--- queue, "n" if it is not, or "" if the lock was not the holder's to give.
+-- queue, "n" if it is in no queue and the lock is another's or free, or "" if the
+-- lock was not the holder's to give.
+--
+-- If the next holder cannot be told, others may be in the same case, and poll: to
+-- yield is then to free the lock.
 --
 -- A client whose reply was lost asks again. That the lock is the next holder's
 -- tells of a first time; so does the memory of a release, if it was yielded.
@@ -36,13 +40,10 @@ if owner ~= from then
   if not yields or redis.call('EXISTS', yielded) == 0 then
     return ''
   end
-  if not told then
-    return 'n'
-  end
-  return redis.call('ZSCORE', queue, member) and standing(lock, redis.call('TIME')) or ''
+  return told and redis.call('ZSCORE', queue, member) and standing(lock, redis.call('TIME')) or 'n'
 end
 
-if yields and redis.call('ZCARD', queue) > 0 then
+if yields and (not told or redis.call('ZCARD', queue) > 0) then
   local now = redis.call('TIME')
   if redis.call('PTTL', lock) > 0 then
     redis.call('RENAME', lock, yielded) -- first: it is allowed when memory has run out
@@ -59,8 +60,10 @@ if yields and redis.call('ZCARD', queue) > 0 then
   local first, token = grantNext(lock, fence, queue, afterlife, to, lease)
   if first == to then
     return 'g' .. token
+  elseif not told then
+    return 'n'
   elseif first then
-    return told and standing(lock, now) or 'n'
+    return standing(lock, now)
   end
 end
 

@@ -108,19 +108,18 @@ func (c *command) claim(k keys, claim backing.Claim, member string, told bool, m
 	}
 }
 
-// Pass implements [backing.Passer] with one round trip. To yield needs a
-// subscription to news of the lock, which Pass does not wait for: without one
-// those who wait in the queue get the lock all the same, and the claimant is not
-// queued. A Backing [WithoutPush] never yields.
+// Pass implements [backing.Passer] with one round trip. To be queued when it
+// yields, the claimant needs a subscription to news of the lock, which Pass does
+// not wait for: without one, and [WithoutPush], the lock goes to those who wait in
+// the queue, or is free for those who poll.
 func (b *Backing) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
 	if err := ctx.Err(); err != nil {
 		return false, backing.Standing{}, err
 	}
 	who := claimant{next.Key, next.Holder}
 	k := keysOf(b.prefix, next.Key, next.Holder)
-	yield = yield && !b.deaf
 	told, member := false, b.member(who)
-	if yield && b.hub.ready(k.lock) {
+	if yield && !b.deaf && b.hub.ready(k.lock) {
 		channel, err := b.hub.listen(ctx, k.lock)
 		if told = err == nil; told {
 			member = memberOf(next.Claim, channel)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha1" //nolint:gosec // it names a script, as Redis wants it
 	_ "embed"
 	"encoding/hex"
+	"strings"
 )
 
 // The Lua sources: parts first, then one for each operation.
@@ -41,10 +42,7 @@ var (
 type script struct{ source, name any }
 
 func newScript(parts ...string) *script {
-	source := ""
-	for _, part := range parts {
-		source += part
-	}
+	source := strings.Join(parts, "")
 	sum := sha1.Sum([]byte(source)) //nolint:gosec // see the import
 	return &script{source: source, name: hex.EncodeToString(sum[:])}
 }

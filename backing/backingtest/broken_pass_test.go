@@ -88,7 +88,10 @@ var brokenPasses = []brokenBacking{
 		ok, s, _ := m.Pass(context.WithoutCancel(ctx), from, next, yield)
 		return ok, s, ctx.Err()
 	})},
-	{"a store without a queue does not pass a key to yield", []rule{yieldUnheard}, func(m *memory.Backing) backing.Backing {
+	{"a store without a queue passes a key though it should yield", []rule{yieldUnheard}, func(m *memory.Backing) backing.Backing {
+		return queueless{m, m.Pass}
+	}},
+	{"a store without a queue does not let go of a key to yield", []rule{yieldUnheard}, func(m *memory.Backing) backing.Backing {
 		return queueless{m, func(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
 			if yield {
 				return false, backing.Standing{}, ctx.Err()

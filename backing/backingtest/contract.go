@@ -76,7 +76,7 @@ var contract = [...]string{
 	passAgain:    "A second Pass of the same key to the same claimant must answer as the first one did as long as that claimant has the key: a client whose reply was lost asks again.",
 	passElse:     "If neither has the key, Pass must answer false and change nothing.",
 	passYields:   "If yield is true, and claimants wait in the [Queue] of the store, the first of them must have the key instead, and next waits behind the last. The answer is then true and a Standing without a grant.",
-	yieldUnheard: "A store without a queue must take no notice of yield.",
+	yieldUnheard: "If next cannot be queued, because nothing can be told to it or the store has no queue, those who poll come first: the key must be released, with the same answer, and next polls.",
 
 	releaseHands:   "In a store with a queue, a key that Release frees must go to the first claimant in its queue that can be told, under a new grant.",
 	releaseLeaves:  "Release must take a claimant that does not have the key out of the queue.",

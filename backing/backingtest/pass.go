@@ -70,16 +70,19 @@ func exercisePass(run runner) {
 		p.isFree(passElse, k)
 	})
 
-	run("to yield gives the key to the next holder if nobody waits", func(p *probe) {
+	run("to yield gives the key to the next holder if nobody waits, or leaves it to those who poll", func(p *probe) {
 		k := p.key("k")
-		r := passMoves
-		if p.queue == nil {
-			r = yieldUnheard
-		}
 		before := p.acquires(freeIsGiven, k, "a", long)
 		p.passes(passMoves, "a", p.claimant(k, "b", long), false, before)
-		p.passes(r, "b", p.claimant(k, "c", long), true, before)
-		p.isHeldBy(r, k, "c")
+		ok, s := p.pass("b", p.claimant(k, "c", long), true)
+		switch {
+		case !ok || p.queue == nil && option.IsSome(s.Grant):
+			p.breaks(yieldUnheard, "Pass by the holder answered %t, %s", ok, standing(s))
+		case option.IsSome(s.Grant):
+			p.isHeldBy(passMoves, k, "c")
+		default:
+			p.isFree(yieldUnheard, k)
+		}
 	})
 
 	run("does nothing after the context has ended", func(p *probe) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,37 @@ func TestEightProcessesCountWithoutLosingAnIncrement(t *testing.T) {
 	troubled := len(h.reports) - f.acknowledged
 	assert.LessOrEqual(t, troubled, f.acknowledged/100, "attempts failed, though nobody but the killed was disturbed")
 	assert.Greater(t, f.handovers, f.acknowledged/20, "each process kept the lock to itself")
+}
+
+func TestEightProcessesCountWithoutPush(t *testing.T) {
+	server := redistest.Start(t)
+	h := trial{processes: 8, increments: 1000, kills: 4, killedInside: 1, every: time.Second, lock: server.Addr(), poll: true}.run(t, server)
+	assertExclusion(t, h)
+}
+
+func TestEightProcessesCountThoughOneNotificationInThreeIsLost(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	lost := loseOneInThree(t, proxy)
+	h := trial{processes: 8, increments: 100, kills: 3, every: 4 * time.Second, lock: proxy.Addr()}.run(t, server)
+	assertExclusion(t, h)
+	assert.NotZero(t, lost.Load(), "nothing was lost")
+}
+
+// loseOneInThree counts what it loses.
+func loseOneInThree(t *testing.T, proxy *redistest.Proxy) *atomic.Int64 {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random, lost := rand.New(rand.NewPCG(seed, 0)), &atomic.Int64{}
+	proxy.DropNotifications(func() bool { // one call at a time
+		lose := random.IntN(3) == 0
+		if lose {
+			lost.Add(1)
+		}
+		return lose
+	})
+	return lost
 }
 
 func TestEightProcessesCountThroughABadNetworkWithoutLosingAnIncrement(t *testing.T) {

@@ -24,6 +24,7 @@ type figuresOfTurns struct {
 	goroutines   float64
 	longest      time.Duration // wait
 	share        time.Duration // how long a wait is if all are equal
+	idle         time.Duration // the longest time between two turns
 	twice, early int           // turns that overlapped the one before, or had a lower token
 }
 
@@ -45,6 +46,18 @@ func TestTheLockIsHandedRoundFairlyAndAtTheSamePriceWhateverTheCrowd(t *testing.
 	})
 }
 
+// A notification that is lost costs the lease of whoever was to have it, 2 s, and
+// that somebody looks, which each does every 2 s.
+func TestTheLockIsNeverIdleForLongThoughNotificationsAreLost(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	lost := loseOneInThree(t, proxy)
+	f := handRoundThrough(t, server, proxy.Addr(), 8, 4)
+	assert.NotZero(t, lost.Load(), "nothing was lost")
+	assert.LessOrEqual(t, f.idle, 4500*time.Millisecond)
+	t.Logf("%d notifications lost, the lock was idle for up to %v", lost.Load(), f.idle)
+}
+
 func (f figuresOfTurns) assertFair(t *testing.T) {
 	t.Helper()
 	assert.GreaterOrEqual(t, f.processes, 0.95)
@@ -55,10 +68,15 @@ func (f figuresOfTurns) assertFair(t *testing.T) {
 func handRound(t *testing.T, processes, goroutines int) figuresOfTurns {
 	t.Helper()
 	server := redistest.Start(t)
+	return handRoundThrough(t, server, server.Addr(), processes, goroutines)
+}
+
+func handRoundThrough(t *testing.T, server *redistest.Server, lock string, processes, goroutines int) figuresOfTurns {
+	t.Helper()
 	client := server.Client(t)
 	var crowd []*inLine
 	for i := range processes {
-		crowd = append(crowd, sendToQueue(t, duty{Process: i, Goroutines: goroutines, Lock: server.Addr()}))
+		crowd = append(crowd, sendToQueue(t, duty{Process: i, Goroutines: goroutines, Lock: lock}))
 	}
 	for _, p := range crowd {
 		p.started(t)
@@ -93,6 +111,9 @@ func figuresOf(turns []turn, from, to time.Time, processes, goroutines int) (f f
 		}
 		if i > 0 && now.Token <= turns[i-1].Token {
 			f.early++
+		}
+		if i > 0 {
+			f.idle = max(f.idle, time.Duration(now.Began-turns[i-1].Done))
 		}
 		f.longest = max(f.longest, time.Duration(min(now.Began, last)-max(now.Asked, first)))
 		if now.Began >= first && now.Began < last {

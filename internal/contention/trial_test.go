@@ -29,6 +29,7 @@ type trial struct {
 	every        time.Duration // the time between two kills, if there are any
 	lock         string        // the address of the lock's store
 	flaw         string
+	poll         bool // without push
 }
 
 // run returns the history of the trial. A trial that does not come to its end
@@ -39,7 +40,7 @@ func (tr trial) run(t *testing.T, server *redistest.Server) history {
 	require.NoError(t, data.FlushAll(ctx).Err())
 
 	c := newCrew(t)
-	a := assignment{Data: server.Addr(), Lock: tr.lock, Flaw: tr.flaw}
+	a := assignment{Data: server.Addr(), Lock: tr.lock, Flaw: tr.flaw, Poll: tr.poll}
 	for range tr.processes {
 		c.hire(a)
 	}

@@ -42,6 +42,7 @@ type assignment struct {
 	Data    string // the address of the counter and the journal
 	Lock    string // the address of the lock's store: the same, or a proxy's
 	Flaw    string // the way in which the lock is broken, "" for the real one
+	Poll    bool   // without push
 }
 
 // work is a worker process, from beginning to end; it returns its exit code.
@@ -54,7 +55,11 @@ func work(encoded string) int {
 		return 2
 	}
 	locks := goredis.NewClient(&goredis.Options{Addr: a.Lock})
-	m, err := mutex.New(flawed(a.Flaw, redis.New(locks), locks), "counter", mutex.Config{
+	var options []redis.Option
+	if a.Poll {
+		options = append(options, redis.WithoutPush())
+	}
+	m, err := mutex.New(flawed(a.Flaw, redis.New(locks, options...), locks), "counter", mutex.Config{
 		TTL:                  lease,
 		AcquireRetryInterval: 5 * time.Millisecond,
 	})
