@@ -10,6 +10,10 @@ import (
 
 // flight is a request under way for some leases.
 type flight struct {
+	// start is when the flight departed, and so a little before its request is sent.
+	// What departs together is due together next time: then it takes one step
+	// each to note that, in whatever order the answers come.
+	start  time.Time
 	leases []*lease
 	wanted int // how many of them still want its answer
 	cancel context.CancelFunc
@@ -18,9 +22,9 @@ type flight struct {
 	over   bool        // likewise
 }
 
-// depart takes the first leases of a roster that are due by then onto a flight.
-func (k *keeper) depart(r *roster, by time.Time) *flight {
-	f := &flight{}
+// depart takes the first leases of a roster that are about due onto a flight.
+func (k *keeper) depart(r *roster, now time.Time) *flight {
+	f, by := &flight{start: now}, now.Add(k.slack())
 	f.ctx, f.cancel = context.WithTimeout(context.Background(), k.timeout)
 	most := 1
 	if k.batcher != nil {
@@ -39,8 +43,7 @@ func (k *keeper) depart(r *roster, by time.Time) *flight {
 // refresh flies.
 func (k *keeper) refresh(f *flight) {
 	defer f.cancel()
-	start := time.Now()
-	f.leases = slices.DeleteFunc(f.leases, func(l *lease) bool { return k.expired(l, f, start) })
+	f.leases = slices.DeleteFunc(f.leases, func(l *lease) bool { return k.expired(l, f, f.start) })
 	if len(f.leases) == 0 {
 		return
 	}
@@ -48,7 +51,7 @@ func (k *keeper) refresh(f *flight) {
 	answers := k.send(f)
 	k.watched(f)
 	for i, answer := range answers {
-		k.arrive(f.leases[i], f, answer, start)
+		k.arrive(f.leases[i], f, answer)
 	}
 }
 
@@ -124,15 +127,15 @@ func (k *keeper) send(f *flight) []backing.Refreshed {
 	return k.batcher.RefreshAll(f.ctx, claims)
 }
 
-// arrive does what follows from the answer to a refresh that was sent at start.
-func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, start time.Time) {
-	next, due := &k.healthy, start.Add(k.interval)
+// arrive does what follows from the answer to a refresh.
+func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed) {
+	next, due := &k.healthy, f.start.Add(k.interval)
 	switch {
 	case k.expired(l, f, time.Now()): // however well the answer sounds, it is too late
 		return
 	case answer.Err != nil && k.isStopping(l):
 	case answer.Err != nil:
-		next, due = &k.ailing, l.failed(answer.Err, f, start)
+		next, due = &k.ailing, l.failed(answer.Err, f)
 	case !answer.Held:
 		go func() { // the others do not wait for the reason
 			lost := l.lose(l.whoHasIt())
@@ -142,7 +145,7 @@ func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, start tim
 		}()
 		return
 	default:
-		l.extend(start)
+		l.extend(f.start)
 		if k.expired(l, f, time.Now()) {
 			return
 		}

@@ -25,13 +25,23 @@ func (m *Mutex) letGo(ctx context.Context, c backing.Claim) (had bool, err error
 	passed, err := m.pass(ctx, c, next, yield)
 	grant, handed := option.Unwrap(passed.Grant)
 	if !handed {
-		next.passedBy(passed, err)
+		if orphan := next.passedBy(passed, err); orphan {
+			m.forsake(ctx, next.claim)
+		}
 		return passed.had, err
 	}
 	if !next.handedOn(backing.Handed{Grant: grant, Start: passed.start, Lease: next.claim.TTL}, yield) {
 		_, _ = m.letGo(ctx, next.claim) // it left meanwhile: the lock goes on in its name
 	}
 	return true, nil
+}
+
+// forsake tells the store that the claimant has left, which it may have in its
+// queue or as the holder. It tries once; the observer is told if it fails.
+func (m *Mutex) forsake(ctx context.Context, c backing.Claim) {
+	brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.operationTimeout)
+	defer cancel()
+	_, _ = once(brief, m, "release", m.freeing(c))
 }
 
 // passed is the answer to a Pass that was sent at start.

@@ -78,7 +78,7 @@ func (k *keeper) wake() {
 	now := time.Now()
 	for _, r := range []*roster{&k.healthy, &k.ailing} {
 		for r.first != nil && !now.Add(k.slack()).Before(r.first.due) {
-			go k.refresh(k.depart(r, now.Add(k.slack())))
+			go k.refresh(k.depart(r, now))
 		}
 	}
 	for r := &k.doomed; r.first != nil && !now.Before(r.first.due); {

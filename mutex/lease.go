@@ -77,10 +77,10 @@ func (l *lease) event(kind EventKind, elapsed time.Duration, err error) Event {
 
 // failed notes that a refresh failed, and returns when to try again. The
 // store's failures do not end a lease: its deadline does.
-func (l *lease) failed(err error, f *flight, start time.Time) time.Time {
+func (l *lease) failed(err error, f *flight) time.Time {
 	now := time.Now()
 	if f.ctx.Err() != nil {
-		err = &effect.TimeoutError{Duration: now.Sub(start), Err: err}
+		err = &effect.TimeoutError{Duration: now.Sub(f.start), Err: err}
 	}
 	err = &MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err}
 	l.m.observer(Event{Kind: BackingFailed, Key: l.m.key, Err: err})

@@ -47,8 +47,10 @@ type place struct {
 	askBy   time.Time       // likewise; zero: when the policy says so
 	passing bool            // a holder is handing the lock to this waiter
 	known   bool            // the store may have the claimant in its queue, or as the holder
+	doubt   bool            // a request that was not answered may yet be applied
 	grant   *backing.Handed // what this waiter was given
 	left    bool
+	served  bool // when it left
 }
 
 // join takes the last place.
@@ -66,12 +68,12 @@ func (l *line) join(m *Mutex, c backing.Claim) *place {
 }
 
 // leave gives up the place; the next in line may come first by that. It reports
-// whether the store must be told.
-func (p *place) leave() (known bool) {
+// whether the store must be told, if the waiter was not served.
+func (p *place) leave(served bool) (known bool) {
 	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.left = true
+	p.left, p.served = true, served
 	if p.behind != nil {
 		p.behind.ahead = p.ahead
 	} else {
@@ -118,13 +120,17 @@ func (p *place) waiter() backing.Waiter {
 
 // refused notes what the store said to the waiter. It reports whether the
 // waiters must poll from now on, where they did not have to before.
-func (p *place) refused(s backing.Standing, now time.Time) (polling bool) {
+func (p *place) refused(s answer, now time.Time) (polling bool) {
 	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.known, p.askBy = s.AskAgain > 0, time.Time{}
-	if p.known {
+	p.doubt = p.doubt || s.doubtful
+	p.known, p.askBy = p.doubt || s.AskAgain > 0, time.Time{}
+	if s.AskAgain > 0 {
 		p.askBy, l.unseen = now.Add(s.AskAgain), false
+	}
+	if l.holder == p.claim.Holder && p.grant == nil {
+		l.holder = "" // what it was given has come to an end before it was used
 	}
 	before := l.polling
 	l.polling = s.NotQueued != nil
@@ -201,20 +207,28 @@ func (p *place) handedOn(h backing.Handed, yielded bool) bool {
 	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if p.left {
+		return p.served // it was told before the one who handed it on
+	}
 	if l.streak++; yielded {
 		l.streak, l.since = 0, time.Now() // nobody else wanted it
 	}
 	l.holder = p.claim.Holder
-	return p.give(h)
+	p.give(h)
+	return true
 }
 
 // passedBy ends an attempt to hand the waiter the lock: it went to those of
 // other processes, behind whom the waiter now stands, or was let go for them to
-// find, or nobody knows.
-func (p *place) passedBy(s passed, err error) {
+// find, or nobody knows. It reports whether the store must be told that the
+// waiter has left meanwhile.
+func (p *place) passedBy(s passed, err error) (orphan bool) {
 	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if p.left {
+		return !p.served && (err != nil || s.AskAgain > 0)
+	}
 	p.passing = false
 	p.known = p.known || err != nil || s.AskAgain > 0
 	if s.AskAgain == 0 {
@@ -222,10 +236,11 @@ func (p *place) passedBy(s passed, err error) {
 			l.unseen, l.rest = true, time.Now().Add(p.m.retryInterval*5/4)
 		}
 		p.rouse()
-		return
+		return false
 	}
 	l.holder, p.ask, p.askBy = "", false, time.Now().Add(s.AskAgain)
 	p.nudge()
+	return false
 }
 
 // granted is called by the store. A waiter whose holder id is not its alone
@@ -244,14 +259,9 @@ func (p *place) granted(h backing.Handed) {
 	}
 }
 
-func (p *place) give(h backing.Handed) bool {
-	p.passing = false
-	if p.left {
-		return false
-	}
-	p.known, p.grant = true, &h
+func (p *place) give(h backing.Handed) {
+	p.passing, p.known, p.grant = false, true, &h
 	p.nudge()
-	return true
 }
 
 // taken returns what the waiter was given since it last looked.

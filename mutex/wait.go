@@ -60,12 +60,12 @@ func (m *Mutex) once(ctx context.Context, r request) (l *lease, err error) {
 			err = m.giveBack(ctx, r, err)
 		}
 	}()
-	l, _, err = m.attempt(ctx, r, func(ctx context.Context) (s backing.Standing, err error) {
+	l, answer, err := m.attempt(ctx, r, func(ctx context.Context) (s backing.Standing, err error) {
 		s.Grant, err = m.store.TryAcquire(ctx, r.Claim)
 		return s, err
 	})
-	settled = err == nil
-	if settled && l == nil {
+	settled = err == nil && (l != nil || !answer.doubtful)
+	if err == nil && l == nil {
 		err = errNotFree
 	}
 	return l, err
@@ -78,7 +78,7 @@ func (m *Mutex) once(ctx context.Context, r request) (l *lease, err error) {
 func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 	place := m.line.join(m, r.Claim)
 	defer func() {
-		if known := place.leave(); known && l == nil {
+		if known := place.leave(l != nil); known && l == nil {
 			err = m.giveBack(ctx, r, err)
 		}
 	}()
@@ -92,12 +92,12 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 			place.askNow()
 		}
 		if now := time.Now(); place.mayAsk(now, policy != nil && !now.Before(poll)) {
-			l, standing, err := m.attempt(ctx, r, place.enqueue)
+			l, answer, err := m.attempt(ctx, r, place.enqueue)
 			if l != nil || err != nil {
 				return l, err
 			}
-			if place.refused(standing, time.Now()) {
-				m.observer(Event{Kind: Polling, Key: m.key, Err: standing.NotQueued})
+			if place.refused(answer, time.Now()) {
+				m.observer(Event{Kind: Polling, Key: m.key, Err: answer.NotQueued})
 			}
 		}
 		if policy == nil {
@@ -125,24 +125,33 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 	}
 }
 
+// answer is what the store said to an attempt.
+type answer struct {
+	backing.Standing
+	doubtful bool // it had been asked before without an answer, which may yet be applied
+}
+
 // attempt asks the store for the lock; more than once only if the store fails
 // to answer. It yields no lease if the lock is not free. If it fails, the outcome
 // is unknown, or the lock was granted to a caller who has left.
-func (m *Mutex) attempt(ctx context.Context, r request, how effect.Effect[backing.Standing]) (*lease, backing.Standing, error) {
+func (m *Mutex) attempt(ctx context.Context, r request, how effect.Effect[backing.Standing]) (*lease, answer, error) {
 	var start time.Time
+	tries := 0
 	standing, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (backing.Standing, error) {
 		start = time.Now()
+		tries++
 		return how(ctx)
 	})
+	said := answer{standing, tries > 1}
 	grant, granted := option.Unwrap(standing.Grant)
 	switch {
 	case err != nil || !granted:
-		return nil, standing, err
+		return nil, said, err
 	case ctx.Err() != nil:
-		return nil, standing, effect.Interrupted(ctx, nil)
+		return nil, said, effect.Interrupted(ctx, nil)
 	}
 	m.line.occupy(r.Holder)
-	return newLease(m, r, backing.Handed{Grant: grant, Start: start, Lease: r.TTL}, time.Now()), standing, nil
+	return newLease(m, r, backing.Handed{Grant: grant, Start: start, Lease: r.TTL}, time.Now()), said, nil
 }
 
 // handed makes a lease of what a waiter was given while it waited. It yields

@@ -119,9 +119,7 @@ func TestPipelineThatBreaksFailsOnlyWhatHadNoAnswer(t *testing.T) {
 			var lead string
 			refresh(&lead)
 			require.Eventually(t, l.isAway, 5*time.Second, time.Millisecond)
-			l.mu.Lock()
-			l.since = time.Now().Add(time.Hour) // the flight is not overdue
-			l.mu.Unlock()
+			l.neverOverdue(t)
 			for i := range got {
 				refresh(&got[i])
 				require.Eventually(t, func() bool { return l.waiting() == i+1 }, 5*time.Second, time.Millisecond)

@@ -35,6 +35,19 @@ func (l *lane) isAway() bool {
 	return l.busy && l.resting == nil && l.first == nil
 }
 
+// neverOverdue keeps the flight that is away in charge of the lane until it ends.
+func (l *lane) neverOverdue(t *testing.T) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.since = time.Now().Add(time.Hour)
+	t.Cleanup(func() { // who looks after the lane would not do so for an hour
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.watch.Reset(rest)
+	})
+}
+
 // stub is a lane whose flights a test answers.
 func stub(alone func(context.Context, *command) error) *lane {
 	return &lane{
@@ -183,10 +196,7 @@ func TestFlightIsGivenUpWhenAllItsSendersHaveLeft(t *testing.T) {
 	send(t.Context(), nil)
 	require.Eventually(t, l.isAway, 5*time.Second, time.Millisecond)
 	ctx, cancel := context.WithCancel(t.Context())
-	// The second flight may depart beside the first, but not before both wait.
-	l.mu.Lock()
-	l.since = time.Now().Add(time.Hour)
-	l.mu.Unlock()
+	l.neverOverdue(t)
 	send(ctx, context.Canceled)
 	send(ctx, context.Canceled)
 	require.Eventually(t, func() bool { return l.waiting() == 2 }, 5*time.Second, time.Millisecond)
@@ -196,6 +206,28 @@ func TestFlightIsGivenUpWhenAllItsSendersHaveLeft(t *testing.T) {
 	cancel()
 	all.Wait()
 	assert.ErrorIs(t, <-ended, context.Canceled)
+}
+
+func TestFlightThatFailsBeforeAnythingIsWrittenFailsForAll(t *testing.T) {
+	t.Parallel()
+	begin, broken := make(chan struct{}), errors.New("a hook of the client refuses pipelines")
+	l := stub(func(_ context.Context, c *command) error { <-begin; return answers(c) })
+	l.together = func(context.Context, []*command) error { return broken }
+	var all sync.WaitGroup
+	send := func(fails error) {
+		all.Go(func() {
+			_, err := l.send(t.Context(), ask("x"), nil)
+			assert.Equal(t, fails, err)
+		})
+	}
+	send(nil)
+	require.Eventually(t, l.isAway, 5*time.Second, time.Millisecond)
+	l.neverOverdue(t)
+	send(broken)
+	send(broken)
+	require.Eventually(t, func() bool { return l.waiting() == 2 }, 5*time.Second, time.Millisecond)
+	close(begin)
+	all.Wait()
 }
 
 func TestConcurrentSendersShareRoundTrips(t *testing.T) {

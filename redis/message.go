@@ -53,7 +53,8 @@ func parseMessage(payload string) (m message, ok bool) {
 func (m message) handed(sent time.Time, asked int64, ttl time.Duration) backing.Handed {
 	start := sent
 	if asked > 0 && m.clock > asked {
-		start = sent.Add(time.Duration(m.clock-asked) * time.Microsecond)
+		elapsed := time.Duration(m.clock-asked) * time.Microsecond
+		start = sent.Add(elapsed - elapsed/100) // for clocks that run at different rates, as with a lease
 	}
 	if start.After(m.received) {
 		start = m.received

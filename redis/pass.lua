@@ -33,6 +33,9 @@ local told = ARGV[6] ~= ''
 
 local owner = redis.call('GET', lock)
 if owner == to then
+  if member ~= '' then
+    redis.call('ZREM', queue, member)
+  end
   local token, failed = recognize(lock, fence, to, lease, life)
   return token and 'g' .. token or failed
 end

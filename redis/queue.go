@@ -48,7 +48,7 @@ func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standi
 	lock := b.prefix + w.Key
 	member := b.member(who)
 	if b.deaf || member == "" && !b.hub.ready(lock) {
-		grant, err := b.TryAcquire(ctx, w.Claim)
+		grant, err := b.tryAcquire(ctx, w.Claim, !b.deaf)
 		if err != nil || b.deaf || option.IsSome(grant) {
 			return backing.Standing{Grant: grant}, err
 		}

@@ -182,6 +182,20 @@ func TestLeaseThatEndsIsNoticedByWhoeverAsks(t *testing.T) {
 	assert.Empty(t, inQueue(t, c))
 }
 
+func TestNewcomerToAFreeLockStandsBehindThoseWhoWait(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks := redis.New(c)
+	acquire(t, locks, "k", "a")
+	first, newcomer := waiter("k", "b"), waiter("k", "d")
+	queues(t, locks, first)
+	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
+	queues(t, locks, newcomer)
+	first.isHanded(t)
+	assertReleases(t, true, locks, "k", "b")
+	newcomer.isHanded(t)
+}
+
 func TestAskAgainIsWhenTheLeaseEnds(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)

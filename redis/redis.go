@@ -176,6 +176,11 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 // TryAcquire implements [backing.Backing] with one round trip, and one more
 // for the version before the first.
 func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+	return b.tryAcquire(ctx, c, false)
+}
+
+// tryAcquire tries nothing, politely, if anybody waits in the queue.
+func (b *Backing) tryAcquire(ctx context.Context, c backing.Claim, politely bool) (option.Option[backing.Grant], error) {
 	none := option.None[backing.Grant]()
 	who := claimant{c.Key, c.Holder}
 	b.late.wanted(who, true)
@@ -183,10 +188,17 @@ func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Optio
 		return none, err
 	}
 	k := keysOf(b.prefix, c.Key, c.Holder)
-	cmd := newCommand(acquireScript, 3)
+	names := 3
+	if politely {
+		names = 4
+	}
+	cmd := newCommand(acquireScript, names)
 	cmd.word(k.lock)
 	cmd.word(k.fence)
 	cmd.word(k.released)
+	if politely {
+		cmd.word(k.queue)
+	}
 	cmd.word(c.Holder)
 	cmd.number(millis(c.TTL))
 	cmd.number(fenceMillis(c.TTL))

@@ -35,7 +35,7 @@ func TestLockIsAStringKeyWithTheHolderAndTheLease(t *testing.T) {
 
 func TestPrefixOfTheOwnKeysIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, prefix := range []string{"fence:", "released:", "fence:{x}"} {
+	for _, prefix := range []string{"fence:", "released:", "queue:", "fence:{x}"} {
 		assert.Panics(t, func() { redis.KeyPrefix(prefix) }, prefix)
 	}
 	assert.PanicsWithValue(t, "redis: New: client is nil", func() { redis.New(nil) })
