@@ -22,21 +22,27 @@ type flight struct {
 	over   bool        // likewise
 }
 
-// depart takes the first leases of a roster that are about due onto a flight.
+// depart takes the first leases of a roster that are about due onto a flight, nil
+// if there are none.
 func (k *keeper) depart(r *roster, now time.Time) *flight {
-	f, by := &flight{start: now}, now.Add(k.slack())
-	f.ctx, f.cancel = context.WithTimeout(context.Background(), k.timeout)
-	most := 1
+	f, by, most := &flight{start: now}, now.Add(k.slack()), 1
 	if k.batcher != nil {
 		most = maxBatch
 	}
-	for len(f.leases) < most && r.first != nil && !by.Before(r.first.due) {
-		l := r.first
-		r.remove(l)
+	for len(f.leases) < most {
+		l, due := r.next()
+		if l == nil || by.Before(due) {
+			break
+		}
+		l.strike()
 		l.flight = f
 		f.leases = append(f.leases, l)
 	}
+	if len(f.leases) == 0 {
+		return nil
+	}
 	f.wanted = len(f.leases)
+	f.ctx, f.cancel = context.WithTimeout(context.Background(), k.timeout)
 	return f
 }
 
@@ -50,8 +56,9 @@ func (k *keeper) refresh(f *flight) {
 	k.watch(f)
 	answers := k.send(f)
 	k.watched(f)
+	landed := time.Now()
 	for i, answer := range answers {
-		k.arrive(f.leases[i], f, answer)
+		k.arrive(f.leases[i], f, answer, landed)
 	}
 }
 
@@ -127,15 +134,15 @@ func (k *keeper) send(f *flight) []backing.Refreshed {
 	return k.batcher.RefreshAll(f.ctx, claims)
 }
 
-// arrive does what follows from the answer to a refresh.
-func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed) {
+// arrive does what follows from the answer to a refresh, which came at landed.
+func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, landed time.Time) {
 	next, due := &k.healthy, f.start.Add(k.interval)
 	switch {
 	case k.expired(l, f, time.Now()): // however well the answer sounds, it is too late
 		return
 	case answer.Err != nil && k.isStopping(l):
 	case answer.Err != nil:
-		next, due = &k.ailing, l.failed(answer.Err, f)
+		next, due = &k.ailing, l.failed(answer.Err, f, landed)
 	case !answer.Held:
 		go func() { // the others do not wait for the reason
 			lost := l.lose(l.whoHasIt())

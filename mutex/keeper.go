@@ -16,6 +16,7 @@ type keeper struct {
 	batcher  backing.Batcher // nil if the store refreshes one by one
 	interval time.Duration   // between two refreshes of a lease
 	timeout  time.Duration   // of one request
+	epoch    time.Time
 
 	mu      sync.Mutex
 	healthy roster // due for their next refresh
@@ -34,7 +35,7 @@ type kept struct {
 var keepers interned[kept, keeper]
 
 func newKeeper(store backing.Backing, s settings) *keeper {
-	k := &keeper{store: store, interval: s.refreshInterval, timeout: s.operationTimeout}
+	k := &keeper{store: store, interval: s.refreshInterval, timeout: s.operationTimeout, epoch: time.Now()}
 	k.batcher, _ = backing.As[backing.Batcher](store)
 	return k
 }
@@ -44,13 +45,14 @@ func newKeeper(store backing.Backing, s settings) *keeper {
 const maxBatch = 250
 
 // slack is how much earlier than due a lease is refreshed, to share a request.
-func (k *keeper) slack() time.Duration { return k.interval / 50 }
+func (k *keeper) slack() time.Duration { return max(k.interval/50, 1) }
 
 // keep refreshes the lease from the time due on.
 func (k *keeper) keep(l *lease, due time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.add(&k.healthy, l, due)
+	since := due.Sub(k.epoch)
+	k.add(&k.healthy, l, k.epoch.Add(since-since%k.slack()))
 }
 
 func (k *keeper) add(r *roster, l *lease, due time.Time) {
@@ -77,18 +79,17 @@ func (k *keeper) wake() {
 	k.alarm = time.Time{}
 	now := time.Now()
 	for _, r := range []*roster{&k.healthy, &k.ailing} {
-		for r.first != nil && !now.Add(k.slack()).Before(r.first.due) {
-			go k.refresh(k.depart(r, now))
+		for f := k.depart(r, now); f != nil; f = k.depart(r, now) {
+			go k.refresh(f)
 		}
 	}
-	for r := &k.doomed; r.first != nil && !now.Before(r.first.due); {
-		l := r.first
-		r.remove(l)
+	for l, due := k.doomed.next(); l != nil && !now.Before(due); l, due = k.doomed.next() {
+		l.strike()
 		go func() { _ = l.lossBy(now) }() // the observer is not called under a mutex
 	}
 	for _, r := range []*roster{&k.healthy, &k.ailing, &k.doomed} {
-		if r.first != nil {
-			k.wakeBy(r.first.due)
+		if l, due := r.next(); l != nil {
+			k.wakeBy(due)
 		}
 	}
 }
@@ -113,7 +114,7 @@ func (k *keeper) stop(l *lease) {
 		return
 	}
 	if l.in != nil {
-		l.in.remove(l)
+		l.strike()
 		k.add(&k.doomed, l, l.until())
 		l.fiber.Stopped()
 	}
@@ -124,6 +125,6 @@ func (k *keeper) forget(l *lease) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l.in != nil {
-		l.in.remove(l)
+		l.strike()
 	}
 }

@@ -34,8 +34,7 @@ type lease struct {
 	failures *schedule.Driver // of the refreshes that failed in a row
 
 	// Under the keeper's mutex: in its rosters or on a flight, or neither.
-	in         *roster
-	due        time.Time
+	in         *shift
 	prev, next *lease
 	flight     *flight
 	stopping   bool
@@ -77,8 +76,7 @@ func (l *lease) event(kind EventKind, elapsed time.Duration, err error) Event {
 
 // failed notes that a refresh failed, and returns when to try again. The
 // store's failures do not end a lease: its deadline does.
-func (l *lease) failed(err error, f *flight) time.Time {
-	now := time.Now()
+func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
 	if f.ctx.Err() != nil {
 		err = &effect.TimeoutError{Duration: now.Sub(f.start), Err: err}
 	}
