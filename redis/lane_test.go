@@ -95,6 +95,7 @@ func TestCommandWhoseContextEndsBeforeItIsSentIsNotSent(t *testing.T) {
 		first <- value
 	}()
 	require.Eventually(t, func() bool { return sent.Load() == 1 }, 5*time.Second, time.Millisecond)
+	l.neverOverdue(t)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

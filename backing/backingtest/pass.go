@@ -15,7 +15,7 @@ func exercisePass(run runner) {
 	run("gives the key to the next holder", func(p *probe) {
 		k := p.key("k")
 		before := p.acquires(freeIsGiven, k, "a", long)
-		p.passes(passMoves, "a", p.claimant(k, "b", long), false, before)
+		p.passes(p.claimant(k, "b", long), before)
 		p.isHeldBy(passMoves, k, "b")
 		p.refreshes(refreshElse, k, "a", long, false)
 		p.release(k, "a")
@@ -27,7 +27,7 @@ func exercisePass(run runner) {
 	run("gives the next holder a lease of its own, a shorter one", func(p *probe) {
 		k := p.key("k")
 		before := p.acquires(freeIsGiven, k, "a", long)
-		p.passes(passMoves, "a", p.claimant(k, "b", p.ttl), false, before)
+		p.passes(p.claimant(k, "b", p.ttl), before)
 		p.runsOut(p.ttl)
 		p.isFree(passGrants, k)
 	})
@@ -57,7 +57,7 @@ func exercisePass(run runner) {
 	run("a second time answers the same", func(p *probe) {
 		k, b := p.key("k"), p.claimant(p.key("k"), "b", long)
 		before := p.acquires(freeIsGiven, k, "a", long)
-		g := p.passes(passMoves, "a", b, false, before)
+		g := p.passes(b, before)
 		for range 3 {
 			ok, s := p.pass("a", b, false)
 			if again, some := option.Unwrap(s.Grant); !ok || !some || again != g {
@@ -73,7 +73,7 @@ func exercisePass(run runner) {
 	run("to yield gives the key to the next holder if nobody waits, or leaves it to those who poll", func(p *probe) {
 		k := p.key("k")
 		before := p.acquires(freeIsGiven, k, "a", long)
-		p.passes(passMoves, "a", p.claimant(k, "b", long), false, before)
+		p.passes(p.claimant(k, "b", long), before)
 		ok, s := p.pass("b", p.claimant(k, "c", long), true)
 		switch {
 		case !ok || p.queue == nil && option.IsSome(s.Grant):
@@ -145,23 +145,24 @@ func exerciseYield(run runner) {
 		b := p.claimant(k, "b", long)
 		g := p.acquires(freeIsGiven, k, "a", long)
 		p.queues(b)
-		g = p.passes(passMoves, "a", p.claimant(k, "c", long), false, g)
+		g = p.passes(p.claimant(k, "c", long), g)
 		p.isHeldBy(passMoves, k, "c")
 		p.releases(releaseFrees, k, "c", true)
 		p.isGiven(releaseHands, b, g)
 	})
 }
 
-func (p *probe) passes(r rule, from string, next *claimant, yield bool, before backing.Grant) backing.Grant {
+// passes hands the key, which a has, to next.
+func (p *probe) passes(next *claimant, before backing.Grant) backing.Grant {
 	p.Helper()
-	ok, s := p.pass(from, next, yield)
+	ok, s := p.pass("a", next, false)
 	g, some := option.Unwrap(s.Grant)
 	if !ok {
-		p.breaks(r, "Pass by %s, who has the key, answered false", quote(from))
+		p.breaks(passMoves, "Pass by a, who has the key, answered false")
 	}
 	if !some {
-		p.isHeldBy(r, next.Key, next.Holder)
-		p.breaks(passGrants, "Pass by %s, who has the key, answered true, %s", quote(from), standing(s))
+		p.isHeldBy(passMoves, next.Key, next.Holder)
+		p.breaks(passGrants, "Pass by a, who has the key, answered true, %s", standing(s))
 	}
 	p.isHigher(before, g)
 	return g

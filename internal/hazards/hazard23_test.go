@@ -1,0 +1,76 @@
+package hazards_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+	"github.com/effectlock/effectlock/mutex"
+)
+
+// A waiter asks every 2 s whatever it hears.
+func TestHazard23_AMessageThatIsLostCostsNoMoreThanTheBound(t *testing.T) {
+	t.Parallel()
+	for name, loses := range map[string]func(network *redistest.Proxy){
+		"by itself":             func(p *redistest.Proxy) { p.DropNotifications(func() bool { return true }) },
+		"with the subscription": (*redistest.Proxy).Cut,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, network, holder, waiter := told(t)
+			loses(network)
+			holder.letsGo(t)
+			waiter.enters(t, bound+little)
+			waiter.letsGo(t)
+		})
+	}
+}
+
+// One who hears again may have missed something, and asks at once.
+func TestHazard23_AReleaseDuringAReconnectionIsNotMissed(t *testing.T) {
+	t.Parallel()
+	s, network, holder, waiter := told(t)
+	network.Cut()
+	network.Reset()
+	s.awaitListeners(t, 0)
+	holder.letsGo(t)
+	require.Negative(t, s.ttl(t, key), "nobody could be told, so the lock is free")
+	network.Heal()
+	waiter.enters(t, little)
+	waiter.letsGo(t)
+}
+
+// Those behind a waiter who was not told lose no more by it than that waiter.
+func TestHazard23_ALostMessageAfterAHandoverBoundsTheNextAsWell(t *testing.T) {
+	t.Parallel()
+	s, network, holder, waiter := told(t)
+	var lost atomic.Int32
+	network.DropNotifications(func() bool { lost.Add(1); return true })
+	next := contend(t, s.process(t), key, mutex.Config{TTL: long})
+	s.awaitQueue(t, 2)
+	began := time.Now()
+	holder.letsGo(t)
+	waiter.enters(t, bound+little)
+	assert.EqualValues(t, 1, lost.Load())
+	waiter.letsGo(t)
+	next.enters(t, little)
+	next.letsGo(t)
+	assert.Less(t, time.Since(began), bound+2*little)
+}
+
+// told is a holder, and a waiter of another process who is told when it has the
+// lock through the network.
+func told(t *testing.T) (store, *redistest.Proxy, *contender, *contender) {
+	t.Helper()
+	s := newStore(t)
+	holder := contend(t, s.process(t), key, mutex.Config{TTL: long})
+	holder.enters(t, patience)
+	network, b := s.listener(t)
+	waiter := contend(t, b, key, mutex.Config{TTL: long})
+	s.awaitQueue(t, 1)
+	return s, network, holder, waiter
+}
