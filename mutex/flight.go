@@ -35,6 +35,10 @@ func (k *keeper) depart(r *roster, now time.Time) *flight {
 			break
 		}
 		l.strike()
+		if l.stopping {
+			k.add(&k.doomed, l, l.until())
+			continue
+		}
 		l.flight = f
 		f.leases = append(f.leases, l)
 	}

@@ -113,9 +113,7 @@ func (k *keeper) stop(l *lease) {
 		f.unwanted()
 		return
 	}
-	if l.in != nil {
-		l.strike()
-		k.add(&k.doomed, l, l.until())
+	if l.in != nil { // where it stays: most are let go now, and forgotten
 		l.fiber.Stopped()
 	}
 }

@@ -47,15 +47,14 @@ func validity(ttl time.Duration) time.Duration {
 	return ttl - ttl/100 - min(ttl/10, time.Millisecond)
 }
 
-// newLease makes a lease of what was granted.
-func newLease(m *Mutex, r request, h backing.Handed, now time.Time) *lease {
-	return &lease{
-		m: m, claim: r.Claim, token: h.Token,
-		granted: now, waited: now.Sub(r.arrived),
-		// A lease that was handed over may be a short one, and is refreshed early.
-		refresh:  time.Duration(float64(m.refreshInterval) * (float64(h.Lease) / float64(r.TTL))),
-		deadline: h.Start.Add(validity(h.Lease)),
-	}
+// begin makes l the lease of what was granted.
+func (l *lease) begin(m *Mutex, r request, h backing.Handed, now time.Time) *lease {
+	l.m, l.claim, l.token = m, r.Claim, h.Token
+	l.granted, l.waited = now, now.Sub(r.arrived)
+	// A lease that was handed over may be a short one, and is refreshed early.
+	l.refresh = time.Duration(float64(m.refreshInterval) * (float64(h.Lease) / float64(r.TTL)))
+	l.deadline = h.Start.Add(validity(h.Lease))
+	return l
 }
 
 // keepAlive has the lease refreshed until it is lost or its fiber interrupted.

@@ -39,6 +39,7 @@ type place struct {
 	ahead, behind *place
 	m             *Mutex
 	claim         backing.Claim
+	lease         lease // that the waiter will have: one allocation for both
 
 	// Under the line's mutex:
 	woken   bool            // and should look again

@@ -60,7 +60,7 @@ func (m *Mutex) once(ctx context.Context, r request) (l *lease, err error) {
 			err = m.giveBack(ctx, r, err)
 		}
 	}()
-	l, answer, err := m.attempt(ctx, r, func(ctx context.Context) (s backing.Standing, err error) {
+	l, answer, err := m.attempt(ctx, r, &lease{}, func(ctx context.Context) (s backing.Standing, err error) {
 		s.Grant, err = m.store.TryAcquire(ctx, r.Claim)
 		return s, err
 	})
@@ -86,13 +86,13 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 	var poll time.Time // when the policy next says so
 	for {
 		if h := place.taken(); h != nil {
-			if l, err := m.handed(ctx, r, *h); l != nil || err != nil {
+			if l, err := m.handed(ctx, r, &place.lease, *h); l != nil || err != nil {
 				return l, err
 			}
 			place.askNow()
 		}
 		if now := time.Now(); place.mayAsk(now, policy != nil && !now.Before(poll)) {
-			l, answer, err := m.attempt(ctx, r, place.enqueue)
+			l, answer, err := m.attempt(ctx, r, &place.lease, place.enqueue)
 			if l != nil || err != nil {
 				return l, err
 			}
@@ -131,10 +131,10 @@ type answer struct {
 	doubtful bool // it had been asked before without an answer, which may yet be applied
 }
 
-// attempt asks the store for the lock; more than once only if the store fails
-// to answer. It yields no lease if the lock is not free. If it fails, the outcome
+// attempt asks the store for the lock, and makes l its lease; it asks more than
+// once only if the store fails to answer. It yields no lease if the lock is not free. If it fails, the outcome
 // is unknown, or the lock was granted to a caller who has left.
-func (m *Mutex) attempt(ctx context.Context, r request, how effect.Effect[backing.Standing]) (*lease, answer, error) {
+func (m *Mutex) attempt(ctx context.Context, r request, l *lease, how effect.Effect[backing.Standing]) (*lease, answer, error) {
 	var start time.Time
 	tries := 0
 	standing, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (backing.Standing, error) {
@@ -151,12 +151,12 @@ func (m *Mutex) attempt(ctx context.Context, r request, how effect.Effect[backin
 		return nil, said, effect.Interrupted(ctx, nil)
 	}
 	m.line.occupy(r.Holder)
-	return newLease(m, r, backing.Handed{Grant: grant, Start: start, Lease: r.TTL}, time.Now()), said, nil
+	return l.begin(m, r, backing.Handed{Grant: grant, Start: start, Lease: r.TTL}, time.Now()), said, nil
 }
 
-// handed makes a lease of what a waiter was given while it waited. It yields
+// handed makes l the lease of what a waiter was given while it waited. It yields
 // none if so much of the lease has passed that the store had better be asked.
-func (m *Mutex) handed(ctx context.Context, r request, h backing.Handed) (*lease, error) {
+func (m *Mutex) handed(ctx context.Context, r request, l *lease, h backing.Handed) (*lease, error) {
 	if ctx.Err() != nil {
 		return nil, effect.Interrupted(ctx, nil)
 	}
@@ -164,7 +164,7 @@ func (m *Mutex) handed(ctx context.Context, r request, h backing.Handed) (*lease
 	if now.Sub(h.Start) > h.Lease/2 {
 		return nil, nil
 	}
-	return newLease(m, r, h, now), nil
+	return l.begin(m, r, h, now), nil
 }
 
 // giveBack releases what a claimant that failed with err may have acquired,

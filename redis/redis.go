@@ -101,7 +101,7 @@ const fenceLife = time.Hour
 // close. Locks that are handed over through one Backing are heard of by it alone: a
 // process should have one for all its locks.
 //
-// Whatever the client's timeouts, an operation returns at most about 100 ms after
+// Whatever the client's timeouts, an operation returns at most about 120 ms after
 // its context ends. A command that is under way then is left to those timeouts;
 // it may still be applied, but is not sent again, unless it shares its round trip
 // with others whose contexts last longer; an acquire that is applied after its
