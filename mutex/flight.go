@@ -53,7 +53,8 @@ func (k *keeper) depart(r *roster, now time.Time) *flight {
 // refresh flies.
 func (k *keeper) refresh(f *flight) {
 	defer f.cancel()
-	f.leases = slices.DeleteFunc(f.leases, func(l *lease) bool { return k.expired(l, f, f.start) })
+	now := time.Now()
+	f.leases = slices.DeleteFunc(f.leases, func(l *lease) bool { return !now.Before(l.until()) && k.expired(l, f, now) })
 	if len(f.leases) == 0 {
 		return
 	}
@@ -72,7 +73,10 @@ func (k *keeper) watch(f *flight) {
 	now := time.Now()
 	var first time.Time
 	for _, l := range f.leases {
-		if until := l.until(); !k.expired(l, f, now) && (first.IsZero() || until.Before(first)) {
+		switch until := l.until(); {
+		case !now.Before(until):
+			_ = k.expired(l, f, now)
+		case first.IsZero() || until.Before(first):
 			first = until
 		}
 	}
@@ -142,12 +146,13 @@ func (k *keeper) send(f *flight) []backing.Refreshed {
 func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, landed time.Time) {
 	next, due := &k.healthy, f.start.Add(k.interval)
 	switch {
-	case k.expired(l, f, time.Now()): // however well the answer sounds, it is too late
+	case answer.Held && answer.Err == nil && l.extend(f.start, landed) == nil:
+	case k.expired(l, f, landed): // however well the answer sounds, it is too late
 		return
 	case answer.Err != nil && k.isStopping(l):
 	case answer.Err != nil:
 		next, due = &k.ailing, l.failed(answer.Err, f, landed)
-	case !answer.Held:
+	default:
 		go func() { // the others do not wait for the reason
 			lost := l.lose(l.whoHasIt())
 			if k.land(l, f) {
@@ -155,21 +160,17 @@ func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, landed ti
 			}
 		}()
 		return
-	default:
-		l.extend(f.start)
-		if k.expired(l, f, time.Now()) {
-			return
-		}
-	}
-	if !k.land(l, f) {
-		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !l.stopping {
+	switch {
+	case l.flight != f: // it has ended
+	case l.stopping:
+		l.flight = nil
+		k.add(&k.doomed, l, l.until())
+		l.fiber.Stopped()
+	default:
+		l.flight = nil
 		k.add(next, l, due)
-		return
 	}
-	k.add(&k.doomed, l, l.until())
-	l.fiber.Stopped()
 }

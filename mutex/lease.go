@@ -97,11 +97,12 @@ func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
 	return now.Add(min(delay, max(left/2, time.Millisecond), left))
 }
 
-// extend moves the deadline after a refresh that was sent at start. An answer
-// that comes after the deadline is too late: others may have had the lock.
-func (l *lease) extend(start time.Time) {
-	_ = l.update(func() {
-		if l.expire(time.Now()); l.lost == nil {
+// extend moves the deadline after a refresh that was sent at start and answered
+// at now. An answer that comes after the deadline is too late: others may have had
+// the lock.
+func (l *lease) extend(start, now time.Time) *LockLostError {
+	return l.update(func() {
+		if l.expire(now); l.lost == nil {
 			l.failure, l.failures = nil, nil
 			l.deadline = start.Add(validity(l.claim.TTL))
 		}

@@ -51,7 +51,7 @@ func TestALeaseIsLostByTheClockThoughItsTimerNeverFires(t *testing.T) {
 
 	l = unwatched()
 	l.deadline = time.Now()
-	l.extend(time.Now())
+	assert.NotNil(t, l.extend(time.Now(), time.Now()))
 	assert.NotNil(t, l.lossBy(start), "a refresh that was answered after the deadline is too late")
 
 	l = unwatched()

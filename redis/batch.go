@@ -42,15 +42,20 @@ func (b *Backing) batches(claims []backing.Claim) [][]int {
 	_, single := b.client.(*goredis.Client)
 	var batches [][]int
 	under := map[together]int{}
+	var last together // mostly that of all
+	n, ok := 0, false
 	for i, c := range claims {
 		t := together{ttl: c.TTL}
 		if !single {
 			t.tag = hashTag(b.prefix + c.Key)
 		}
-		n, ok := under[t]
+		if t != last || !ok {
+			n, ok = under[t]
+			last = t
+		}
 		if !ok || len(batches[n]) == maxBatch {
-			n = len(batches)
-			under[t], batches = n, append(batches, nil)
+			n, ok = len(batches), true
+			under[t], batches = n, append(batches, make([]int, 0, min(maxBatch, len(claims)-i)))
 		}
 		batches[n] = append(batches[n], i)
 	}
@@ -91,9 +96,9 @@ func (b *Backing) refreshTogether(ctx context.Context, claims []backing.Claim, w
 	}
 	first := claims[which[0]]
 	for _, i := range which {
-		k := keysOf(b.prefix, claims[i].Key, claims[i].Holder)
-		add(k.lock)
-		add(k.fence)
+		lock, fence := lockAndFence(b.prefix, claims[i].Key)
+		add(lock)
+		add(fence)
 	}
 	cmd.number(millis(first.TTL))
 	cmd.number(fenceMillis(first.TTL))

@@ -23,3 +23,13 @@ func keysOf(prefix, key, holder string) keys {
 	q := f + len(queue) + lock + len("{}")
 	return keys{lock: all[len(fence)+1 : f-1], fence: all[:f], queue: all[f:q], released: all[q:]}
 }
+
+// lockAndFence is keysOf for a refresh, which needs no more.
+func lockAndFence(prefix, key string) (lockKey, fenceKey string) {
+	if strings.Contains(prefix, "}") || strings.Contains(key, "}") {
+		lockKey = prefix + key
+		return lockKey, fence + sameSlot(lockKey)
+	}
+	fenceKey = fence + "{" + prefix + key + "}"
+	return fenceKey[len(fence)+1 : len(fenceKey)-1], fenceKey
+}

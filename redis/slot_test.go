@@ -43,6 +43,8 @@ func TestKeysOfALockShareItsSlotAndNoOthers(t *testing.T) {
 		assert.Equal(t, lock == other && holder == another, k.released == l.released)
 		for cut := range lock {
 			assert.Equal(t, k, keysOf(lock[:cut], lock[cut:], holder), "the prefix is part of the lock")
+			name, fence := lockAndFence(lock[:cut], lock[cut:])
+			assert.Equal(t, [2]string{k.lock, k.fence}, [2]string{name, fence})
 		}
 	})
 }
