@@ -2,10 +2,12 @@ package mutex
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
 )
 
 // flight is a request under way for some leases.
@@ -59,7 +61,7 @@ func (k *keeper) refresh(f *flight) {
 		return
 	}
 	k.watch(f)
-	answers := k.send(f)
+	answers := k.answers(f)
 	k.watched(f)
 	landed := time.Now()
 	for i, answer := range answers {
@@ -130,6 +132,25 @@ func (f *flight) unwanted() {
 	}
 }
 
+// answers is one for each lease, whatever the store does: a panic of its is a
+// failure, for nobody is there to take it.
+func (k *keeper) answers(f *flight) []backing.Refreshed {
+	exit := effect.RunExit(f.ctx, func(context.Context) ([]backing.Refreshed, error) { return k.send(f), nil })
+	answers, _ := exit.Value()
+	if exit.Err() == nil && len(answers) == len(f.leases) {
+		return answers
+	}
+	err := exit.Err()
+	if err == nil {
+		err = fmt.Errorf("RefreshAll gave %d answers for %d claims", len(answers), len(f.leases))
+	}
+	answers = make([]backing.Refreshed, len(f.leases))
+	for i := range answers {
+		answers[i].Err = err
+	}
+	return answers
+}
+
 func (k *keeper) send(f *flight) []backing.Refreshed {
 	if len(f.leases) == 1 {
 		held, err := k.store.Refresh(f.ctx, f.leases[0].claim)
@@ -154,6 +175,8 @@ func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, landed ti
 		next, due = &k.ailing, l.failed(answer.Err, f, landed)
 	default:
 		go func() { // the others do not wait for the reason
+			deadline := time.AfterFunc(time.Until(l.until()), func() { _ = k.expired(l, f, time.Now()) })
+			defer deadline.Stop()
 			lost := l.lose(l.whoHasIt())
 			if k.land(l, f) {
 				l.fiber.End(nil, lost)

@@ -2,6 +2,7 @@ package mutex
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/IBM/fp-go/v2/option"
@@ -22,16 +23,22 @@ func (m *Mutex) letGo(ctx context.Context, c backing.Claim) (had bool, err error
 	if next == nil {
 		return m.release(ctx, c)
 	}
-	passed, err := m.pass(ctx, c, next, yield)
-	grant, handed := option.Unwrap(passed.Grant)
-	if !handed {
-		if orphan := next.passedBy(passed, err); orphan {
+	said, err := passed{}, errNoAnswer
+	defer func() { // also after a panic, or the line would stand still
+		if option.IsNone(said.Grant) && next.passedBy(said, err) {
 			m.forsake(ctx, next.claim)
 		}
-		return passed.had, err
+	}()
+	said, err = m.pass(ctx, c, next, yield)
+	grant, handed := option.Unwrap(said.Grant)
+	if !handed {
+		return said.had, err
 	}
-	if !next.handedOn(backing.Handed{Grant: grant, Start: passed.start, Lease: next.claim.TTL}, yield) {
-		_, _ = m.letGo(ctx, next.claim) // it left meanwhile: the lock goes on in its name
+	if !next.handedOn(backing.Handed{Grant: grant, Start: said.start, Lease: next.claim.TTL}, yield) {
+		// It left meanwhile: the lock goes on in its name.
+		if _, err := m.letGo(ctx, next.claim); err != nil {
+			m.observer(Event{Kind: ReleaseFailed, Key: m.key, Holder: next.claim.Holder, Token: grant.Token, Err: err})
+		}
 	}
 	return true, nil
 }
@@ -43,6 +50,9 @@ func (m *Mutex) forsake(ctx context.Context, c backing.Claim) {
 	defer cancel()
 	_, _ = once(brief, m, "release", m.freeing(c))
 }
+
+// errNoAnswer stands for what a panic says.
+var errNoAnswer = errors.New("no answer")
 
 // passed is the answer to a Pass that was sent at start.
 type passed struct {

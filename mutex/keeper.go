@@ -51,6 +51,11 @@ func (k *keeper) slack() time.Duration { return max(k.interval/50, 1) }
 func (k *keeper) keep(l *lease, due time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if l.stopping { // its scope has closed already
+		k.add(&k.doomed, l, l.until())
+		l.fiber.Stopped()
+		return
+	}
 	since := due.Sub(k.epoch)
 	k.add(&k.healthy, l, k.epoch.Add(since-since%k.slack()))
 }

@@ -19,7 +19,7 @@ type lease struct {
 	token   uint64
 	granted time.Time
 	waited  time.Duration // for the grant
-	refresh time.Duration // the first one, after the grant
+	refresh time.Time     // when the first one is due
 	fiber   effect.Hosted[effect.Never]
 	handle  KeepAlive
 
@@ -52,7 +52,7 @@ func (l *lease) begin(m *Mutex, r request, h backing.Handed, now time.Time) *lea
 	l.m, l.claim, l.token = m, r.Claim, h.Token
 	l.granted, l.waited = now, now.Sub(r.arrived)
 	// A lease that was handed over may be a short one, and is refreshed early.
-	l.refresh = time.Duration(float64(m.refreshInterval) * (float64(h.Lease) / float64(r.TTL)))
+	l.refresh = h.Start.Add(time.Duration(float64(m.refreshInterval) * (float64(h.Lease) / float64(r.TTL))))
 	l.deadline = h.Start.Add(validity(h.Lease))
 	return l
 }
@@ -62,7 +62,11 @@ func (l *lease) keepAlive(s *effect.Scope) error {
 	if err := l.fiber.Start(s, l); err != nil {
 		return err
 	}
-	l.m.keeper.keep(l, l.granted.Add(l.refresh))
+	due := l.refresh
+	if until := l.until(); until.Before(due) {
+		due = until
+	}
+	l.m.keeper.keep(l, due)
 	return nil
 }
 

@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/backing/memory"
+	"github.com/effectlock/effectlock/effect"
 )
 
 func TestALeaseIsReliedOnForALittleLessThanItsTTL(t *testing.T) {
@@ -128,4 +130,35 @@ func TestALineIsForgottenWithTheLastMutexOfItsLock(t *testing.T) {
 	runtime.KeepAlive(a)
 	runtime.KeepAlive(b)
 	assert.Eventually(t, func() bool { runtime.GC(); return !isOpen() }, 10*time.Second, time.Millisecond)
+}
+
+// The scope closes before the goroutine that acquired has told the keeper.
+func TestALeaseWhoseFiberWasStoppedBeforeItWasKeptIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	m, err := New(memory.New(), "k", Config{})
+	require.NoError(t, err)
+	l := leaseOf(m, time.Now())
+	_, err = effect.Scoped(func(s *effect.Scope) effect.Effect[effect.Void] {
+		return func(context.Context) (effect.Void, error) {
+			require.NoError(t, l.fiber.Start(s, l))
+			time.AfterFunc(time.Millisecond, func() { m.keeper.keep(l, time.Now().Add(time.Hour)) })
+			return effect.Void{}, nil
+		}
+	})(t.Context())
+	require.NoError(t, err)
+	exit, ended := option.Unwrap(l.fiber.Fiber().Poll())
+	assert.True(t, ended && exit.IsInterruption())
+}
+
+func TestAPlaceThatWasLeftKeepsNobodyElses(t *testing.T) {
+	t.Parallel()
+	l := &line{}
+	first, second, third := l.join(nil, backing.Claim{}), l.join(nil, backing.Claim{}), l.join(nil, backing.Claim{})
+	second.leave(false)
+	first.leave(true)
+	for _, p := range []*place{first, second} {
+		assert.Nil(t, p.ahead)
+		assert.Nil(t, p.behind)
+	}
+	assert.Same(t, third, l.first)
 }

@@ -85,6 +85,7 @@ func (p *place) leave(served bool) (known bool) {
 	} else if l.first = p.behind; l.first != nil && l.holder == "" {
 		l.first.rouse()
 	}
+	p.ahead, p.behind = nil, nil // who keeps this place does not keep those that come later
 	return p.known
 }
 
@@ -341,7 +342,11 @@ func (l *line) freed() {
 }
 
 func (l *line) rouseFirst() {
-	if l.holder == "" && l.first != nil && l.first.askBy.IsZero() {
+	switch {
+	case l.holder != "" || l.first == nil:
+	case l.first.askBy.IsZero():
 		l.first.rouse()
+	default:
+		l.first.nudge() // it sleeps without an alarm while the process has the lock
 	}
 }

@@ -58,11 +58,8 @@ func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standi
 	}
 	channel, deaf := b.hub.listen(ctx, lock)
 	deaf = classify(deaf)
-	switch {
-	case deaf != nil && ctx.Err() != nil:
+	if deaf != nil && ctx.Err() != nil {
 		return backing.Standing{}, blame(ctx, deaf)
-	case deaf != nil && member == "":
-		return backing.Standing{NotQueued: deaf}, nil
 	}
 	standing, err := b.enqueue(ctx, w, memberOf(w.Claim, channel), deaf == nil)
 	if err == nil && standing.NotQueued != nil {
