@@ -9,8 +9,8 @@
 -- ARGV[2]  lease, in whole milliseconds
 -- ARGV[3]  life of the fence, in whole milliseconds
 --
--- Returns the fencing token as a string, or "" if another holder has the lock or
--- comes before.
+-- Returns the fencing token as a string, or "" if another holder has the lock, or
+-- "w" if somebody waits, whoever has it.
 --
 -- The lock is written first: if there is no memory, nothing has changed. If the
 -- fence cannot be written the lock is freed again, so that an error never leaves
@@ -19,7 +19,7 @@
 -- A refusal is not nil: go-redis repeats commands over a broken connection, and
 -- in a pipeline a nil of the first time would outlive the failure of the second.
 if KEYS[4] and redis.call('EXISTS', KEYS[4]) == 1 then
-  return ''
+  return 'w'
 end
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   local token, failed = renew(KEYS[2], ARGV[1], ARGV[3])

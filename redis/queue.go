@@ -47,19 +47,24 @@ func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standi
 	who := claimant{w.Key, w.Holder}
 	lock := b.prefix + w.Key
 	member := b.member(who)
+	refused := false
 	if b.deaf || member == "" && !b.hub.ready(lock) {
-		grant, err := b.tryAcquire(ctx, w.Claim, !b.deaf)
+		grant, waiting, err := b.tryAcquire(ctx, w.Claim, !b.deaf)
 		if err != nil || b.deaf || option.IsSome(grant) {
 			return backing.Standing{Grant: grant}, err
 		}
+		refused = !waiting
 	}
 	if err := ctx.Err(); err != nil {
 		return backing.Standing{}, err
 	}
 	channel, deaf := b.hub.listen(ctx, lock)
 	deaf = classify(deaf)
-	if deaf != nil && ctx.Err() != nil {
+	switch {
+	case deaf != nil && ctx.Err() != nil:
 		return backing.Standing{}, blame(ctx, deaf)
+	case deaf != nil && refused:
+		return backing.Standing{NotQueued: deaf}, nil
 	}
 	standing, err := b.enqueue(ctx, w, memberOf(w.Claim, channel), deaf == nil)
 	if err == nil && standing.NotQueued != nil {

@@ -176,16 +176,17 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 // TryAcquire implements [backing.Backing] with one round trip, and one more
 // for the version before the first.
 func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-	return b.tryAcquire(ctx, c, false)
+	grant, _, err := b.tryAcquire(ctx, c, false)
+	return grant, err
 }
 
-// tryAcquire tries nothing, politely, if anybody waits in the queue.
-func (b *Backing) tryAcquire(ctx context.Context, c backing.Claim, politely bool) (option.Option[backing.Grant], error) {
+// tryAcquire tries nothing, politely, if anybody waits in the queue, and says so.
+func (b *Backing) tryAcquire(ctx context.Context, c backing.Claim, politely bool) (_ option.Option[backing.Grant], waiting bool, _ error) {
 	none := option.None[backing.Grant]()
 	who := claimant{c.Key, c.Holder}
 	b.late.wanted(who, true)
 	if err := b.checkVersion(ctx); err != nil {
-		return none, err
+		return none, false, err
 	}
 	k := keysOf(b.prefix, c.Key, c.Holder)
 	names := 3
@@ -203,14 +204,14 @@ func (b *Backing) tryAcquire(ctx context.Context, c backing.Claim, politely bool
 	cmd.number(millis(c.TTL))
 	cmd.number(fenceMillis(c.TTL))
 	token, err := b.lane(k.lock).send(ctx, cmd, func() func(string, error) { return b.left(who, "") })
-	if err != nil || token == "" {
-		return none, err
+	if err != nil || token == "" || token == "w" {
+		return none, token == "w", err
 	}
 	grant, err := granted(token, k)
 	if err != nil {
-		return none, err
+		return none, false, err
 	}
-	return option.Some(grant), nil
+	return option.Some(grant), false, nil
 }
 
 // Refresh implements [backing.Backing] with one round trip.
