@@ -83,6 +83,13 @@ func (l *lane) put(c *command) {
 	}
 }
 
+// isBusy tells that what is put in the lane now has to wait.
+func (l *lane) isBusy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.busy && l.resting == nil
+}
+
 func (l *lane) wake() {
 	l.resting <- struct{}{}
 	l.resting = nil

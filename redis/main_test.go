@@ -82,6 +82,15 @@ func assertRefreshes(t *testing.T, want bool, b backing.Backing, key, holder str
 	assert.Equal(t, want, got)
 }
 
+// stays asks for a while whether something remains as it is. Other than testify's
+// Never it asks on the goroutine of the test, which ends no earlier than the question.
+func stays(t *testing.T, d time.Duration, as func() bool) {
+	t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		require.True(t, as())
+	}
+}
+
 // operations are the five, each on the same key by the same holder.
 func operations(b backing.Backing) map[string]func(context.Context) error {
 	c := claim("k", "h")

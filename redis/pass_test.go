@@ -172,5 +172,5 @@ func TestEnqueueThatLandsAfterItsReleaseIsUndone(t *testing.T) {
 		members := inQueue(t, c)
 		return len(members) == 1 && strings.HasSuffix(members[0], " y")
 	}, 5*time.Second, time.Millisecond)
-	assert.Never(t, func() bool { return len(inQueue(t, c)) != 1 }, 50*time.Millisecond, 5*time.Millisecond)
+	stays(t, 50*time.Millisecond, func() bool { return len(inQueue(t, c)) == 1 })
 }
