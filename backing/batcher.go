@@ -4,8 +4,8 @@ import "context"
 
 // Batcher is the ability to refresh many leases in one request or a few.
 type Batcher interface {
-	// RefreshAll must do for each claim what Refresh does, and give the answers
-	// in the order of the claims. One claim that fails must not keep the others
+	// RefreshAll must do for each claim what Refresh does, and give one answer for
+	// each in the order of the claims. One claim that fails must not keep the others
 	// from being refreshed. The claims are of different keys.
 	RefreshAll(ctx context.Context, claims []Claim) []Refreshed
 }

@@ -27,8 +27,8 @@ func once[A any](ctx context.Context, m *Mutex, operation string, request effect
 // to answer, as the policy says.
 func ask[A any](ctx context.Context, m *Mutex, operation string, request effect.Effect[A]) (A, error) {
 	a, err := once(ctx, m, operation, request)
-	if err == nil || !curable(err) {
-		return a, err
+	if err == nil {
+		return a, nil
 	}
 	first := true
 	return effect.RetryWhile[A](m.failureRetry, curable)(func(ctx context.Context) (A, error) {

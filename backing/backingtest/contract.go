@@ -91,7 +91,7 @@ var contract = [...]string{
 	leaseIsBounded: "It may be shorter than the claim's TTL, and must not be longer: a claimant that was granted the key but died should not keep the others waiting.",
 	firstRefresh:   "The first Refresh makes it TTL.",
 
-	refreshAllEach:  "RefreshAll must do for each claim what Refresh does, and give the answers in the order of the claims.",
+	refreshAllEach:  "RefreshAll must do for each claim what Refresh does, and give one answer for each in the order of the claims.",
 	refreshAllApart: "One claim that fails must not keep the others from being refreshed.",
 }
 
