@@ -46,8 +46,9 @@ type Config struct {
 	// HolderID identifies the holder in the store. Default: a random id for
 	// each acquisition, which is nearly always right. All acquisitions under
 	// one id are the same holder: the lock does not keep them from each other,
-	// and the release of one releases all. It serves a job that resumes, after
-	// a crash, the lease that it still has.
+	// and the release of one releases all; so does an acquisition that failed, on
+	// Redis for up to a minute after its connection broke. It serves a job that
+	// resumes, after a crash, the lease that it still has.
 	HolderID string
 
 	// Observer is told what happens. Default: nobody. See LogObserver.

@@ -82,7 +82,7 @@ func (p *place) leave(served bool) (known bool) {
 	}
 	if p.ahead != nil {
 		p.ahead.behind = p.behind
-	} else if l.first = p.behind; l.first != nil && l.holder == "" {
+	} else if l.first = p.behind; l.first != nil && !l.isTaken(l.first) {
 		l.first.rouse()
 	}
 	p.ahead, p.behind = nil, nil // who keeps this place does not keep those that come later
@@ -99,12 +99,16 @@ func (p *place) mayAsk(now time.Time, policySaysSo bool) bool {
 		return false
 	}
 	due := p.ask || policySaysSo && p.askBy.IsZero() || !p.askBy.IsZero() && !now.Before(p.askBy)
-	if !due || p.ahead != nil || p.passing || l.holder != "" && l.holder != p.claim.Holder {
+	if !due || p.ahead != nil || p.passing || l.isTaken(p) {
 		return false
 	}
 	p.ask, p.known, l.asked = false, true, now
 	return true
 }
+
+// isTaken reports whether another holder of this process has the lock. One with the
+// waiter's own id is the same holder to the store, and keeps it from nothing.
+func (l *line) isTaken(p *place) bool { return l.holder != "" && l.holder != p.claim.Holder }
 
 // enqueue asks the store for the lock, and to tell this waiter when it has it.
 func (p *place) enqueue(ctx context.Context) (s backing.Standing, err error) {
@@ -146,7 +150,7 @@ func (p *place) alarm() (at time.Time, polls bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case p.passing || l.holder != "":
+	case p.passing || l.isTaken(p):
 		return time.Time{}, false
 	case p.ahead != nil:
 		return time.Time{}, p.m.queue == nil

@@ -222,3 +222,24 @@ func TestAProcessThatPollsHasItsTurnBesideABusyOne(t *testing.T) {
 		stop()
 	})
 }
+
+// Two who share an id come while the first of them is still asking.
+func TestAHolderIDIsNotKeptFromItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+			time.Sleep(10 * time.Millisecond)
+			return s.real().Enqueue(ctx, w)
+		})
+		m := newMutex(t, s, mutex.Config{HolderID: "job"})
+		inside := time.Now()
+		first := locker(t, m, sleep(time.Hour))
+		second := locker(t, m, func(context.Context) (effect.Void, error) {
+			assert.Less(t, time.Since(inside), time.Second)
+			return effect.Void{}, nil
+		})
+		join(t, second)
+		_, _ = first.Interrupt()(t.Context())
+	})
+}

@@ -64,9 +64,11 @@ func (b *Backing) batches(claims []backing.Claim) [][]int {
 
 // refreshBatch refreshes those of the claims that which lists, and notes the answers in all.
 func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, which []int, all []backing.Refreshed) {
-	if len(which) == 1 {
-		at := &all[which[0]]
-		at.Held, at.Err = b.Refresh(ctx, claims[which[0]])
+	if len(which) == 1 || claims[which[0]].TTL <= 0 {
+		for _, i := range which {
+			at := &all[i]
+			at.Held, at.Err = b.Refresh(ctx, claims[i])
+		}
 		return
 	}
 	held, err := b.refreshTogether(ctx, claims, which)
@@ -79,7 +81,7 @@ func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, whic
 		case held[n] == 'e': // alone, it tells why
 			single.Go(func() { at.Held, at.Err = b.Refresh(ctx, claims[i]) })
 		default:
-			at.Held = held[n] == '1'
+			at.Held, at.Err = yes(held[n:n+1], nil)
 		}
 	}
 	single.Wait()

@@ -19,7 +19,7 @@ const (
 //
 // go-redis looks at the context before a command and between its own attempts,
 // but a read that has begun ends with a reply or with the client's ReadTimeout:
-// 3 s by default, and cancellation does not shorten it whatever the options. So
+// 5 s by default, and cancellation does not shorten it whatever the options. So
 // every command runs on a goroutine that its sender can leave behind; it ends by
 // those timeouts, and no new attempt begins once the context has ended. After a
 // cancellation the reply often is on its way already, and tells the sender what
@@ -135,7 +135,12 @@ func call[A any](ctx context.Context, command func(context.Context) (A, error)) 
 	}
 	replies := make(chan reply, 1)
 	go func() {
-		value, err := command(ctx)
+		var value A
+		err := func() (err error) {
+			defer recovered(&err)
+			value, err = command(ctx)
+			return err
+		}()
 		replies <- reply{value, classify(err)}
 	}()
 	select {

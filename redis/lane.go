@@ -2,6 +2,8 @@ package redis
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -210,13 +212,23 @@ func (l *lane) carry(all []*command) {
 	}
 }
 
-func (l *lane) convey(all []*command) error {
+func (l *lane) convey(all []*command) (err error) {
+	defer recovered(&err)
 	if len(all) == 1 {
 		return l.alone(journey{all[0]}, all[0])
 	}
 	ctx, f := newFlight(all)
 	defer f.cancel()
 	return l.together(ctx, all)
+}
+
+// recovered makes an error of a panic of the client, or of one of its hooks. go-redis
+// panics at some replies that no Redis gives, and on a goroutine of ours no caller
+// could recover.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("redis: the client panicked: %v\n\n%s", r, debug.Stack())
+	}
 }
 
 // land gives the command its answer, and itself back to its sender.

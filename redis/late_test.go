@@ -120,3 +120,54 @@ func TestTheLongestLeaseOverflowsNothing(t *testing.T) {
 	require.NoError(t, err)
 	assert.Greater(t, left, (200 * 365 * 24 * time.Hour).Milliseconds())
 }
+
+// Nobody answers the acquire, whose sender has gone, nor the release that should undo
+// it. When the server goes on, it applies what it was sent.
+func TestARequestThatNobodyAnswersIsUndoneWhenItLands(t *testing.T) {
+	t.Parallel()
+	for name, timeouts := range map[string]bool{"the sender leaves": false, "the socket gives up first": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, client := start(t)
+			warm(t, redis.New(client))
+			brief := goredis.NewClient(&goredis.Options{
+				Addr: s.Addr(), MaxRetries: -1, ReadTimeout: 300 * time.Millisecond, ContextTimeoutEnabled: timeouts,
+			})
+			t.Cleanup(func() { _ = brief.Close() })
+			b := redis.New(brief)
+			assertReleases(t, false, b, "k", "h") // is connected
+
+			s.Freeze()
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			_, err := b.TryAcquire(ctx, backing.Claim{Key: "k", Holder: "h", TTL: time.Minute})
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			_, err = b.Release(ctx, "k", "h")
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			time.Sleep(400 * time.Millisecond) // the client gives up its connections
+			s.Thaw()
+			require.Eventually(t, func() bool { return ran(t, client, "evalsha") > 3 }, 5*time.Second, time.Millisecond, "it lands")
+			assert.Eventually(t, func() bool { return client.Exists(t.Context(), "dmutex:k").Val() == 0 }, 20*time.Second, time.Millisecond)
+			stays(t, 50*time.Millisecond, func() bool { return client.Exists(t.Context(), "dmutex:k").Val() == 0 })
+		})
+	}
+}
+
+func TestARefreshForNoTimeIsRefused(t *testing.T) {
+	t.Parallel()
+	_, client := start(t)
+	b := redis.New(client)
+	acquire(t, b, "k", "h")
+	acquire(t, b, "l", "h")
+	for _, ttl := range []time.Duration{0, -time.Second} {
+		_, err := b.Refresh(t.Context(), backing.Claim{Key: "k", Holder: "h", TTL: ttl})
+		require.ErrorContains(t, err, "Claim.TTL is "+ttl.String())
+		for _, answer := range b.RefreshAll(t.Context(), []backing.Claim{{Key: "k", Holder: "h", TTL: ttl}, {Key: "l", Holder: "h", TTL: ttl}}) {
+			require.ErrorContains(t, answer.Err, "Claim.TTL is "+ttl.String())
+		}
+	}
+	assertHolder(t, b, "k", "h")
+	assertHolder(t, b, "l", "h")
+}

@@ -86,6 +86,7 @@ func (b *Backing) enqueue(ctx context.Context, w backing.Waiter, member string, 
 	cmd.claim(k, w.Claim, member, told)
 	sent := time.Now()
 	reply, err := b.lane(k.lock).send(ctx, cmd, func() func(string, error) { return b.left(who, member) })
+	b.unanswered(who, member, err)
 	return b.standing(who, k, sent, reply, err, true)
 }
 
@@ -138,6 +139,7 @@ func (b *Backing) Pass(ctx context.Context, from string, next backing.Waiter, yi
 	cmd.args = append(cmd.args, yields[yield])
 	sent := time.Now()
 	reply, err := b.lane(k.lock).send(ctx, cmd, func() func(string, error) { return b.left(who, member) })
+	b.unanswered(who, member, err)
 	if err == nil && reply == "" {
 		if noted {
 			b.answered(who, sent, 0)

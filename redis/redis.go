@@ -204,6 +204,7 @@ func (b *Backing) tryAcquire(ctx context.Context, c backing.Claim, politely bool
 	cmd.number(millis(c.TTL))
 	cmd.number(fenceMillis(c.TTL))
 	token, err := b.lane(k.lock).send(ctx, cmd, func() func(string, error) { return b.left(who, "") })
+	b.unanswered(who, "", err)
 	if err != nil || token == "" || token == "w" {
 		return none, token == "w", err
 	}
@@ -216,6 +217,9 @@ func (b *Backing) tryAcquire(ctx context.Context, c backing.Claim, politely bool
 
 // Refresh implements [backing.Backing] with one round trip.
 func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
+	if c.TTL <= 0 { // would delete the lock
+		return false, fmt.Errorf("redis: Claim.TTL is %v; it must be more than 0", c.TTL)
+	}
 	k := keysOf(b.prefix, c.Key, c.Holder)
 	cmd := newCommand(refreshScript, 2)
 	cmd.word(k.lock)
@@ -223,8 +227,7 @@ func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	cmd.word(c.Holder)
 	cmd.number(millis(c.TTL))
 	cmd.number(fenceMillis(c.TTL))
-	held, err := b.lane(k.lock).send(ctx, cmd, nil)
-	return held == "1", err
+	return yes(b.lane(k.lock).send(ctx, cmd, nil))
 }
 
 // Release implements [backing.Backing] with one round trip. It works on a
@@ -256,8 +259,7 @@ func (b *Backing) release(ctx context.Context, who claimant, member string) (boo
 	cmd.word(who.holder)
 	cmd.word(member)
 	cmd.args = append(cmd.args, afterlife)
-	released, err := b.lane(k.lock).send(ctx, cmd, nil)
-	return released == "1", err
+	return yes(b.lane(k.lock).send(ctx, cmd, nil))
 }
 
 // IsLocked implements [backing.Backing] with one round trip. It reads the key
@@ -283,6 +285,14 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 
 // lane is where the commands for a lock go.
 func (b *Backing) lane(lock string) *lane { return b.lanes.of(lock, b.checked.Load()) }
+
+// yes reads the reply of a script that answers 1 or 0.
+func yes(reply string, err error) (bool, error) {
+	if err == nil && reply != "0" && reply != "1" {
+		err = fmt.Errorf("redis: a script answered %q, not 0 or 1", reply)
+	}
+	return reply == "1" && err == nil, err
+}
 
 // granted reads a fencing token.
 func granted(token string, k keys) (backing.Grant, error) {

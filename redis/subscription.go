@@ -108,8 +108,7 @@ func (s *subscription) expect(ch *channel) (connected, over bool) {
 // read hears what the server says until the connection ends.
 func (s *subscription) read() {
 	for {
-		// Without a timeout: one that ends amid a message loses its beginning.
-		word, err := s.pubsub.ReceiveTimeout(noRedial, 0)
+		word, err := s.hear()
 		var refused goredis.Error
 		if err != nil && !errors.As(err, &refused) {
 			s.end(err)
@@ -128,6 +127,13 @@ func (s *subscription) read() {
 	if s.node.sub == s {
 		s.node.sub = nil
 	}
+}
+
+// hear waits for the next word, without a timeout: one that ends amid a message
+// loses its beginning.
+func (s *subscription) hear() (word any, err error) {
+	defer recovered(&err)
+	return s.pubsub.ReceiveTimeout(noRedial, 0)
 }
 
 // take takes the reply to a request, or the news that a channel's slot has moved.

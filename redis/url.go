@@ -83,17 +83,33 @@ func parse(raw string) (*goredis.Options, error) {
 		return nil, &URLError{URL: raw[strings.LastIndex(raw, "@")+1:], Cause: errors.New("no :// after a scheme")}
 	}
 	o, err := goredis.ParseURL(raw)
-	if err == nil {
+	if err == nil && !isCutShort(raw) {
 		return o, nil
 	}
-	bare := scheme + "://" + rest[strings.LastIndex(rest, "@")+1:]
-	_, err = goredis.ParseURL(bare)
-	if err == nil {
+	bare := rest[strings.LastIndex(rest, "@")+1:]
+	switch scheme {
+	case "redis", "rediss", "unix":
+		bare = scheme + "://" + bare
+		_, err = goredis.ParseURL(bare)
+	default: // what stands there may be a part of a password
+		err = errors.New("the scheme is none of redis, rediss and unix")
+	}
+	if err == nil || isCutShort(bare) {
 		err = errors.New("user and password must be percent-encoded")
 	}
 	if syntax, ok := errors.AsType[*url.Error](err); ok { // it quotes the URL with its query
 		err = syntax.Err
 	}
-	bare, _, _ = strings.Cut(bare, "?")
+	if end := strings.IndexAny(bare, "?#"); end >= 0 {
+		bare = bare[:end]
+	}
 	return nil, &URLError{URL: bare, Cause: err}
+}
+
+// isCutShort reports whether a URL that can be parsed most likely ends too early,
+// at the slash or the hash mark of a password: that would connect to the wrong
+// server, and show the rest of the password as a path.
+func isCutShort(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && (u.Fragment != "" || strings.Contains(u.Path, "@"))
 }

@@ -75,7 +75,10 @@ func TestBadURLIsATypedErrorWithoutThePassword(t *testing.T) {
 	for url, says := range map[string]string{
 		"":                                   `redis: bad URL "": no :// after a scheme; want redis://`,
 		"localhost:6379":                     `redis: bad URL "localhost:6379": no :// after a scheme; want redis://`,
-		"http://u:secret@localhost":          `redis: bad URL "http://localhost": redis: invalid URL scheme: http; want redis://`,
+		"http://u:secret@localhost":          `redis: bad URL "localhost": the scheme is none of redis, rediss and unix; want redis://`,
+		"u:secret://@localhost":              `redis: bad URL "localhost": the scheme is none of redis, rediss and unix; want redis://`,
+		"redis://u:#secret@localhost":        `redis: bad URL "redis://localhost": user and password must be percent-encoded; want redis://`,
+		"unix://u:12/secret@/socket":         `redis: bad URL "unix:///socket": user and password must be percent-encoded; want redis://`,
 		"redis://u:secret@localhost:port":    `redis: bad URL "redis://localhost:port": invalid port ":port" after host; want redis://`,
 		"redis://u:secret@localhost/db":      `redis: bad URL "redis://localhost/db": redis: invalid database number: "db"; want redis://`,
 		"redis://u:secret@localhost?tls=yes": `redis: bad URL "redis://localhost": redis: unexpected option: tls; want redis://`,
