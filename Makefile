@@ -19,15 +19,26 @@ COVER_FLOOR := 95
 # How often `make race` runs each test.
 COUNT ?= 20
 
+# How long `make soak` runs.
+SOAK ?= 10m
+
 .PHONY: help
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# These start a dozen processes each and measure: one at a time.
+ALONE := /internal/(contention|hazards|histories|soak|timing)$$$$
+
 # -count=1: a cached result says nothing about the server that is here today.
 .PHONY: test
 test: tools ## run every test under -race, on real servers too, and check coverage; installs what is missing
-	@export EFFECTLOCK_REDIS_SERVER="$${EFFECTLOCK_REDIS_SERVER:-$$(command -v redis-server)}"; \
-	$(call each,go test -race -count=1 -timeout=5m -coverprofile=cover.out ./...)
+	@export EFFECTLOCK_REDIS_SERVER="$${EFFECTLOCK_REDIS_SERVER:-$$(command -v redis-server)}"; status=0; \
+	test="go test -race -count=1 -timeout=5m"; \
+	for module in $(MODULES); do \
+		echo "== $$module: $$test"; \
+		(cd "$$module" && $$test -coverprofile=cover.out $$(go list ./... | grep -v -E '$(ALONE)')) || status=1; done; \
+	echo "== one at a time: $$test"; \
+	$$test -p 1 $$(go list ./... | grep -E '$(ALONE)') || status=1; exit $$status
 	@$(MAKE) --no-print-directory cover
 
 .PHONY: cover
@@ -49,6 +60,11 @@ cover: ## check the coverage that the last `make test` wrote to cover.out
 .PHONY: race
 race: ## look for flakes: every test COUNT (20) times under -race
 	@$(call each,go test -race -count=$(COUNT) -timeout=30m ./...)
+
+.PHONY: soak
+soak: tools ## eight processes, a thousand locks, a fault each second, for SOAK (10m)
+	@EFFECTLOCK_REDIS_SERVER="$${EFFECTLOCK_REDIS_SERVER:-$$(command -v redis-server)}" EFFECTLOCK_SOAK=$(SOAK) \
+		go test -race -count=1 -timeout=0 -v -run Soak ./internal/soak
 
 .PHONY: lint
 lint: ## gofmt, go mod tidy, go vet and golangci-lint

@@ -50,10 +50,15 @@ type Grant struct {
 //   - Keys and holders of any bytes must be accepted, at least up to 1,024 bytes.
 //   - If the context has ended before the call, nothing must be sent to the
 //     store, and the error must satisfy errors.Is with the context's error.
-//   - An operation must return soon after its context ends. Its outcome is then
-//     unknown; the caller settles it with Release.
+//   - An operation must return soon after its context ends, and if it has no
+//     answer by then, the error must satisfy errors.Is with the context's error.
+//     Its outcome is then unknown; the caller settles it with Release.
+//   - What an operation asked for before that Release must come to nothing soon
+//     after it, also if the request reaches the store later than the Release.
 //   - An error means that the store could not answer. It must never stand for
 //     "somebody else has the lock". Wrap what cannot heal with [Permanent].
+//   - None and false are answers: without one of the store, an operation must
+//     return an error.
 //   - An operation may repeat itself inside after a fault of the connection, but
 //     needs not: retrying is the mutex's work, and its policy the user's.
 type Backing interface {

@@ -12,13 +12,15 @@ import (
 type Passer interface {
 	// Pass must, in one atomic step, take the key from the holder from and give
 	// it to next.Holder, if from has it. That is a new grant, with a lease of
-	// next.TTL from now. The answer is true and a Standing with the grant.
+	// next.TTL from now. The answer is true and a Standing with the grant. By that
+	// from has released the key.
 	//
 	// A second Pass of the same key to the same claimant must answer as the first
 	// one did as long as that claimant has the key: a client whose reply was lost
 	// asks again.
 	//
-	// If neither has the key, Pass must answer false and change nothing.
+	// If from has neither the key nor passed it to that claimant, Pass must answer
+	// false and change nothing, though the claimant may have the key from another.
 	//
 	// If yield is true, and claimants wait in the [Queue] of the store, the first
 	// of them must have the key instead, and next waits behind the last. The answer

@@ -198,3 +198,32 @@ func TestAHandoverThatFindsTheLockLostIsALoss(t *testing.T) {
 		s.requireFree(t)
 	})
 }
+
+// The store loses the lock of the first, and gives it to a second, who hands it on to
+// the one whom the first would hand it to as well.
+func TestWhoHadLostTheLockIsToldThoughItWouldHandItToTheOneWhoHasIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		m := newMutex(t, s, mutex.Config{TTL: time.Hour})
+		first := locker(t, m, sleep(2*time.Second))
+		arrived()
+		s.loseData()
+		other := s.anotherProcess()
+		second, err := effect.Fork(mutex.WithLock(newMutex(t, other, mutex.Config{TTL: time.Hour}), sleep(time.Second)))(t.Context())
+		require.NoError(t, err)
+		arrived()
+		waiter := locker(t, m, sleep(time.Hour))
+		arrived()
+		setHook(s, &s.pass, func(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+			_, err := s.real().TryAcquire(ctx, next.Claim) // the message is still on its way
+			require.NoError(t, err)
+			return s.real().Pass(ctx, from, next, yield)
+		})
+		join(t, second)
+		_, err = first.Join()(t.Context())
+		var lost *mutex.LockLostError
+		require.ErrorAs(t, err, &lost)
+		_, _ = waiter.Interrupt()(t.Context())
+	})
+}

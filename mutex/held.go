@@ -57,9 +57,15 @@ func (c *heldContext) untouched() bool {
 	return c.real == nil && !c.over
 }
 
-func (c *heldContext) Done() <-chan struct{} { return c.resolve().Done() }
+// Done and Err look at the clock as well: if the machine stood still, the deadline may
+// have passed, and the timer that should end the context not have run yet.
+func (c *heldContext) Done() <-chan struct{} {
+	_ = c.lock.lease.lossBy(time.Now())
+	return c.resolve().Done()
+}
 
 func (c *heldContext) Err() error {
+	_ = c.lock.lease.lossBy(time.Now())
 	if c.untouched() && c.parent.Err() == nil {
 		return nil
 	}

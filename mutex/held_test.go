@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing/memory"
 )
 
 type heldKey struct{}
@@ -50,7 +52,7 @@ func TestAHeldContextIsAContextWithACancelCause(t *testing.T) {
 					return ctx, func(err error) { cancel(err) }
 				})
 				got := start(func(p context.Context) (context.Context, func(error)) {
-					c := &heldContext{parent: p}
+					c := &heldContext{parent: p, lock: &KeepAlive{lease: &lease{ended: true}}}
 					return c, c.end
 				})
 				if step == "the caller leaves first" && looked != "Done was asked" && looked != "it has a child" {
@@ -74,5 +76,29 @@ func TestAHeldContextIsAContextWithACancelCause(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The timer has not run yet, as on a machine that stood still.
+func TestAHeldContextThatIsLookedAtAfterTheDeadlineHasEnded(t *testing.T) {
+	t.Parallel()
+	for name, look := range map[string]func(context.Context){
+		"Err":  func(ctx context.Context) { assert.ErrorIs(t, ctx.Err(), context.Canceled) },
+		"Done": func(ctx context.Context) { <-ctx.Done() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := New(memory.New(), "k", Config{})
+			require.NoError(t, err)
+			l := leaseOf(m, time.Now())
+			l.work.parent, l.work.lock = t.Context(), &KeepAlive{lease: l}
+			l.cancelOnLoss()
+			require.NoError(t, l.work.Err())
+			l.deadline = time.Now()
+			look(&l.work)
+			var lost *LockLostError
+			require.ErrorAs(t, context.Cause(&l.work), &lost)
+			assert.Equal(t, Expired, lost.Reason)
+		})
 	}
 }

@@ -67,7 +67,7 @@ func TestAWorkIsCancelledThoughTheLockWasLostBeforeItBegan(t *testing.T) {
 	require.NoError(t, err)
 	l := leaseOf(m, time.Now())
 	require.Error(t, l.lose(Taken, nil))
-	l.work.parent = t.Context()
+	l.work.parent, l.work.lock = t.Context(), &KeepAlive{lease: l}
 	l.cancelOnLoss()
 	assert.Equal(t, l.lost, context.Cause(&l.work))
 }

@@ -44,6 +44,7 @@ var scriptFailure = regexp.MustCompile(`^ERR Error running script .*@user_script
 var permanent = []string{
 	"WRONGTYPE ",
 	"NOAUTH ",
+	"ERR Protocol error: unauthenticated", // the same, for commands of more than ten words
 	"WRONGPASS ",
 	"NOPERM ",
 	"ERR unknown command",

@@ -112,7 +112,7 @@ func (b *Backing) left(who claimant, member string) func(reply string, err error
 		case mayBeApplied(err) && b.late.fellSilent(who):
 			b.undoLater(who, member, firstUndo)
 		case b.late.landed(who) && err == nil && reply != "" && reply != unqueued:
-			go b.undo(who, member)
+			go func() { _ = b.undo(who, member) }()
 		}
 	}
 }

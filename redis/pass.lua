@@ -4,7 +4,7 @@
 -- KEYS[2]  fence  string: "<last token> <who got it>"; outlives the lease
 -- KEYS[3]  released  string: the next holder has released an earlier grant
 -- KEYS[4]  queue  sorted set: those who wait
--- KEYS[5]  yielded  string: the holder has released this grant
+-- KEYS[5]  passed   string: the holder has released this grant
 -- ARGV[1]  next holder's id
 -- ARGV[2]  lease, in whole milliseconds
 -- ARGV[3]  life of the fence, in whole milliseconds
@@ -24,15 +24,24 @@
 -- If the next holder cannot be told, others may be in the same case, and poll: to
 -- yield is then to free the lock.
 --
--- A client whose reply was lost asks again. That the lock is the next holder's
--- tells of a first time; so does the memory of a release, if it was yielded.
-local lock, fence, released, queue, yielded = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- A client whose reply was lost asks again. The memory of a release tells of the
+-- first time. That the lock is the next holder's does not: it may have it from
+-- another, who took the lock when the server had lost it.
+local lock, fence, released, queue, passed = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local lease, life, afterlife, member = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local to, from, yields = ARGV[1], ARGV[7], ARGV[8] == '1'
 local told = ARGV[6] ~= ''
 
+local function forget()
+  if redis.call('PTTL', lock) > 0 then
+    redis.call('RENAME', lock, passed)
+  else
+    redis.call('DEL', lock)
+  end
+end
+
 local owner = redis.call('GET', lock)
-if owner == to then
+if owner == to and (from == to or redis.call('EXISTS', passed) == 1) then
   if member ~= '' then
     redis.call('ZREM', queue, member)
   end
@@ -40,7 +49,7 @@ if owner == to then
   return token and 'g' .. token or failed
 end
 if owner ~= from then
-  if not yields or redis.call('EXISTS', yielded) == 0 then
+  if owner == to or not yields or redis.call('EXISTS', passed) == 0 then
     return ''
   end
   return told and redis.call('ZSCORE', queue, member) and standing(lock, redis.call('TIME')) or 'n'
@@ -48,11 +57,7 @@ end
 
 if yields and (not told or redis.call('ZCARD', queue) > 0) then
   local now = redis.call('TIME')
-  if redis.call('PTTL', lock) > 0 then
-    redis.call('RENAME', lock, yielded) -- first: it is allowed when memory has run out
-  else
-    redis.call('DEL', lock)
-  end
+  forget() -- first: it is allowed when memory has run out
   if told then
     redis.call('ZADD', queue, 'NX', string.format('%d%06d', now[1], now[2]), member)
     redis.call('PEXPIRE', queue, ARGV[6])
@@ -82,6 +87,7 @@ end
 if member ~= '' then
   redis.call('ZREM', queue, member)
 end
-redis.call('SET', lock, to, 'PX', lease)
+forget()
 redis.call('DEL', released)
+redis.call('SET', lock, to, 'PX', lease)
 return 'g' .. token

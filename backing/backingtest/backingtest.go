@@ -8,6 +8,16 @@
 //
 // A failure quotes the sentence of the contract that broke, says what the
 // store answered, and lists the calls that led there.
+//
+// What a lost answer, a dead connection or a restart would show, [RunFaults] checks,
+// with whatever means the test has to bring them about:
+//
+//	func TestContractUnderFaults(t *testing.T) {
+//		backingtest.RunFaults(t, func(t *testing.T) (backing.Backing, backingtest.Faults) {
+//			server := startServer(t)
+//			return mystore.New(server.Addr()), backingtest.Faults{Wipe: server.Wipe, Restart: server.Restart}
+//		})
+//	}
 package backingtest
 
 import (
@@ -41,26 +51,32 @@ import (
 // have run out because the machine was slow, a case is run again, up to three
 // times.
 //
-// Run does not check what only a restart, a lost connection or a clock that is
-// off would show.
+// Run does not check what only a restart or a lost connection would show, which
+// [RunFaults] does, nor a clock that is off.
 func Run(t *testing.T, newBacking func(t *testing.T) backing.Backing, opts ...Option) {
 	t.Helper()
 	k, err := newKit(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.run(t, "contract", k.exercise, func(t *testing.T) *probe { return newProbe(t, newBacking(t), k) })
+}
+
+// run runs cases, each in a subtest and with a probe of its own.
+func (k kit) run(t *testing.T, name string, exercise func(runner), open func(*testing.T) *probe) {
+	t.Helper()
 	// Parallel subtests of t itself would only start when the caller returns.
-	t.Run("contract", func(t *testing.T) {
-		k.exercise(func(name string, body func(*probe)) {
+	t.Run(name, func(t *testing.T) {
+		exercise(func(name string, body func(*probe)) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				k.enter(t, func(t *testing.T) { body(newProbe(t, newBacking(t), k)) })
+				k.enter(t, func(t *testing.T) { body(open(t)) })
 			})
 		})
 	})
 }
 
-// An Option changes how [Run] works.
+// An Option changes how [Run] and [RunFaults] work.
 type Option func(*kit)
 
 // TTL sets the lease that the kit lets run out, 300 ms by default. A store

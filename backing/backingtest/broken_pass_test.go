@@ -51,12 +51,13 @@ var brokenPasses = []brokenBacking{
 		return m.Pass(ctx, from, next, yield)
 	})},
 	{"a second Pass is a new grant", []rule{passAgain}, passed(func(m *memory.Backing, ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
-		if holderOf(m, next.Key) == next.Holder {
+		before := holderOf(m, next.Key)
+		ok, s, err := m.Pass(ctx, from, next, yield)
+		if ok && before == next.Holder {
 			_, _ = m.Release(ctx, next.Key, next.Holder)
-			o, err := m.TryAcquire(ctx, next.Claim)
-			return true, backing.Standing{Grant: o}, err
+			s.Grant, err = m.TryAcquire(ctx, next.Claim)
 		}
-		return m.Pass(ctx, from, next, yield)
+		return ok, s, err
 	})},
 	{"Pass takes the key from anybody", []rule{passElse}, passed(func(m *memory.Backing, ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
 		if h := holderOf(m, next.Key); h != "" {
@@ -70,6 +71,13 @@ var brokenPasses = []brokenBacking{
 			_, err = m.TryAcquire(ctx, next.Claim)
 		}
 		return ok, s, err
+	})},
+	{"Pass takes it for a repeat that the claimant has the key", []rule{passElse}, passed(func(m *memory.Backing, ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+		if holderOf(m, next.Key) == next.Holder {
+			o, err := m.TryAcquire(ctx, next.Claim)
+			return err == nil, backing.Standing{Grant: o}, err
+		}
+		return m.Pass(ctx, from, next, yield)
 	})},
 	{"Pass never yields", []rule{passYields}, passed(func(m *memory.Backing, ctx context.Context, from string, next backing.Waiter, _ bool) (bool, backing.Standing, error) {
 		return m.Pass(ctx, from, next, false)

@@ -9,7 +9,10 @@ const (
 	wholeStrings
 	anyBytes
 	endedContext
+	endsSoon
+	settles
 	errorMeans
+	noAnswer
 	ttlRuns
 	freeIsGiven
 	neverWaits
@@ -56,7 +59,10 @@ var contract = [...]string{
 	wholeStrings:     "Holders must be compared as whole strings, byte for byte, and keys as well.",
 	anyBytes:         "Keys and holders of any bytes must be accepted, at least up to 1,024 bytes.",
 	endedContext:     "If the context has ended before the call, nothing must be sent to the store, and the error must satisfy errors.Is with the context's error.",
+	endsSoon:         "An operation must return soon after its context ends, and if it has no answer by then, the error must satisfy errors.Is with the context's error.",
+	settles:          "What an operation asked for before that Release must come to nothing soon after it, also if the request reaches the store later than the Release.",
 	errorMeans:       `An error means that the store could not answer. It must never stand for "somebody else has the lock".`,
+	noAnswer:         "None and false are answers: without one of the store, an operation must return an error.",
 	ttlRuns:          "TTL is how long the lease must run, counted by the store from the moment that it applies the operation.",
 	freeIsGiven:      "TryAcquire must give the key to c.Holder if it is free, and must answer None if another holder has it, whatever the TTLs of the two.",
 	neverWaits:       "TryAcquire must not wait for the key to become free.",
@@ -74,7 +80,7 @@ var contract = [...]string{
 	passMoves:    "Pass must, in one atomic step, take the key from the holder from and give it to next.Holder, if from has it.",
 	passGrants:   "That is a new grant, with a lease of next.TTL from now. The answer is true and a Standing with the grant.",
 	passAgain:    "A second Pass of the same key to the same claimant must answer as the first one did as long as that claimant has the key: a client whose reply was lost asks again.",
-	passElse:     "If neither has the key, Pass must answer false and change nothing.",
+	passElse:     "If from has neither the key nor passed it to that claimant, Pass must answer false and change nothing, though the claimant may have the key from another.",
 	passYields:   "If yield is true, and claimants wait in the [Queue] of the store, the first of them must have the key instead, and next waits behind the last. The answer is then true and a Standing without a grant.",
 	yieldUnheard: "If next cannot be queued, because nothing can be told to it or the store has no queue, those who poll come first: the key must be released, with the same answer, and next polls.",
 

@@ -13,13 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What no answer of a store shows to a client that is connected and does not
-// restart it, and what the claimant must do, or a decorator.
+// What no answer of a store shows, and what the claimant must do, or a decorator.
 var unseen = []string{
 	`The words "must" and "may" in this package are the contract: backingtest quotes them.`,
 	"Expiry must be judged by the store's own clock, never by the caller's wall clock.",
 	"Clients whose clocks are hours off must not matter.",
-	"An operation must return soon after its context ends.",
 	"A claimant must ask again whenever AskAgain has passed: by that the store sees that it lives, and it finds out what it was not told.",
 	"One that leaves must call Release.",
 	"It may be called for a claimant that has left, and must return at once: the backing calls it on a goroutine that others wait for.",

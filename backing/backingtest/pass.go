@@ -52,6 +52,9 @@ func exercisePass(run runner) {
 		p.isFree(passElse, k)
 		p.passesNot("c", b)
 		p.isFree(passElse, k)
+		p.acquires(freeIsGiven, k, "b", long)
+		p.passesNot("c", b)
+		p.isHeldBy(passElse, k, "b")
 	})
 
 	run("a second time answers the same", func(p *probe) {

@@ -44,6 +44,8 @@ type probe struct {
 	passer  backing.Passer // nil if not offered, and so on
 	queue   backing.Queue
 	batcher backing.Batcher
+
+	faults *Faults // nil if nothing is to go wrong
 }
 
 func newProbe(r reporter, store backing.Backing, k kit) *probe {
@@ -103,21 +105,28 @@ func (p *probe) note(format string, args ...any) {
 	p.calls = append(p.calls, call{format, args})
 }
 
-// ask gives an operation its context, and fails the case if it fails.
+// ask gives an operation its context, and fails the case if it fails. Where there
+// are faults it asks again, as the mutex does: a connection that broke may show
+// only when it is used.
 func (p *probe) ask(operation func(context.Context) error) {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := operation(ctx); err != nil {
+	err := operation(ctx)
+	for p.faults != nil && err != nil && ctx.Err() == nil {
+		time.Sleep(p.ttl / 30)
+		err = operation(ctx)
+	}
+	if err != nil {
 		p.breaks(errorMeans, "got the error: %v", err)
 	}
 }
 
 func (p *probe) try(key, holder string, ttl time.Duration) (g backing.Grant, ok bool) {
 	p.Helper()
-	start := time.Now()
 	p.ask(func(ctx context.Context) error {
 		p.Helper()
+		start := time.Now()
 		o, err := p.store.TryAcquire(ctx, backing.Claim{Key: key, Holder: holder, TTL: ttl})
 		g, ok = option.Unwrap(o)
 		p.note("TryAcquire(%s, %s, %v) = %s, %v", quote(key), quote(holder), ttl, maybe{g, ok}, err)

@@ -123,6 +123,12 @@ func (r *record) has(key, holder string) bool {
 	return r.seen[fmt.Sprintf("%q %q", key, holder)]
 }
 
+func (r *record) remove(key, holder string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.seen, fmt.Sprintf("%q %q", key, holder))
+}
+
 var errStore = errors.New("the store is tired")
 
 const aMoment = time.Millisecond

@@ -25,14 +25,14 @@ func (b *Backing) pass(from string, next backing.Waiter, yield bool) (bool, back
 
 	held, ok := b.lease(next.Key, now)
 	switch {
-	case ok && held.holder == next.Holder: // a repeat
+	case ok && held.holder == next.Holder && (from == next.Holder || b.hasReleased(next.Key, from, now)): // a repeat
 		return true, granted(b.extend(next.Claim, held, now)), news{}
 	case ok && held.holder == from && yield && held.queue != nil:
-		// A repeat will find a third holder, and nothing else that shows that from had the key.
 		b.released[grant{next.Key, from}] = held.expires
 		standing, told := b.giveFirstBefore(next, held, now)
 		return true, standing, told
 	case ok && held.holder == from:
+		b.released[grant{next.Key, from}] = held.expires
 		return true, granted(b.give(next.Claim, held.queue, now)), news{}
 	case yield && held.queue.has(next.Holder) && b.hasReleased(next.Key, from, now): // a repeat too
 		return true, b.wait(next, held, now), news{}

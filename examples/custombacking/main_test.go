@@ -16,6 +16,14 @@ func TestContract(t *testing.T) {
 	backingtest.Run(t, func(*testing.T) backing.Backing { return &Records{} }, backingtest.Virtual())
 }
 
+func TestContractUnderFaults(t *testing.T) {
+	t.Parallel()
+	backingtest.RunFaults(t, func(*testing.T) (backing.Backing, backingtest.Faults) {
+		records := &Records{}
+		return records, backingtest.Faults{Wipe: records.byKey.Clear}
+	}, backingtest.Virtual())
+}
+
 func Example() {
 	main()
 	// Output:

@@ -1,7 +1,24 @@
-// Package hazards holds a test for each way in which waiting for a lock, handing
-// it over and renewing it is known to go wrong. The tests are named by number, so
-// that `go test ./... -run Hazard24` shows what happens when a holder crashes:
+// Package hazards holds a test for each way in which a distributed lock is known to
+// go wrong. The tests are named by number, so that `go test ./... -run Hazard24`
+// shows what happens when a holder crashes:
 //
+//	01  the reply to an acquire is lost
+//	02  the reply to a refresh or a release is lost
+//	03  the caller leaves while its acquire is in flight
+//	04  the store grants the lock to a caller who has left
+//	05  the caller has left before the call
+//	06  the caller leaves while it holds the lock
+//	07  the work panics
+//	08  the holder alone is cut off
+//	09  a refresh is answered after the deadline
+//	10  the store fails for less than what is left of the lease
+//	11  the store loses the lock
+//	12  another came and went while the holder was away
+//	13  a lock is released that another has by now
+//	14  the holder's process is stopped
+//	15  a clock is hours off
+//	16  the user's own commands exhaust the connection pool
+//	17  busy loops starve the keep-alive
 //	18  a lock is released while its refresh is in flight
 //	19  100,000 locks are acquired and released at once
 //	20  a lock is released twice
@@ -14,6 +31,21 @@
 //	27  a waiter is cancelled just as it is granted the lock
 //	28  subscribing fails for ever
 //	29  the waiter at the head of the queue dies
+//	30  the server has forgotten its scripts
+//	31  the server refuses
+//	32  the key holds another type
+//	33  a replica takes over that has not heard of the lock
+//	35  the key is evicted
+//	36  a slot of a Cluster moves
+//	37  a TTL is out of range
+//	38  a refresh interval is out of range
+//	39  a key is empty
+//	40  a holder's id begins with another's
+//	41  a holder's id is used twice
+//	42  those who want a lock have different TTLs
+//	45  tokens must rise
+//
+// 34, 43 and 44 are about quorums and semaphores, of which there are none.
 //
 // The faults are real: a redis-server that is frozen, connections that are cut,
 // processes that are killed and stopped; see redistest. Where a hazard exists

@@ -97,11 +97,11 @@ func (l *ledger) release(holder string) outcome {
 
 func (l *ledger) pass(from, to string, yield bool) outcome {
 	switch {
-	case l.holder == to: // a repeat
+	case l.holder == to && (from == to || l.released[from]): // a repeat
 		l.remove(to)
 		return outcome{grant: true, yes: true}
 	case l.holder != from: // likewise, if it was yielded
-		again := yield && l.released[from]
+		again := yield && l.released[from] && l.holder != to
 		queued := again && slices.Contains(l.queue, to)
 		return outcome{yes: again, queued: queued, unqueued: again && !queued}
 	case yield && len(l.queue) > 0:
@@ -112,6 +112,7 @@ func (l *ledger) pass(from, to string, yield bool) outcome {
 		return o
 	}
 	l.remove(to)
+	l.released[from] = true
 	delete(l.released, to)
 	return l.give(to)
 }

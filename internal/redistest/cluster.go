@@ -34,6 +34,7 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 		if i > 0 {
 			check(t, client.ClusterMeet(ctx, host, port).Err())
 		}
+		s.id = s.do("CLUSTER", "MYID")
 	}
 	for _, s := range c.Servers {
 		c.await(ctx, t, s)

@@ -28,6 +28,8 @@ type Proxy struct {
 	arg     string        // only replies to commands with this argument, unless ""
 	dropped int           // how many were lost
 	lose    func() bool   // whether the next notification is lost
+	next    string        // the argument of the command that AfterNext waits for
+	after   func()        // what it is to do then
 	changed chan struct{} // closed and replaced whenever the network changes
 }
 
@@ -62,6 +64,14 @@ func (p *Proxy) Dropped() int {
 	return p.dropped
 }
 
+// AfterNext calls do once the server has answered the next command that carries
+// arg as an argument, in whatever case, and before the answer passes on: what has
+// been applied is known to nobody but the server at that moment. do may cut, freeze
+// or kill whatever it likes; to lose the answer it calls Reset. It runs on a
+// goroutine of the proxy's, so it must not fail the test by itself. A command that
+// the server refuses, such as a script that it does not know, counts as well.
+func (p *Proxy) AfterNext(arg string, do func()) { p.change(func() { p.next, p.after = arg, do }) }
+
 // Delay holds back each reply for d.
 func (p *Proxy) Delay(d time.Duration) { p.change(func() { p.delay = d }) }
 
@@ -85,7 +95,10 @@ func (p *Proxy) Reset() {
 
 // Heal ends every fault.
 func (p *Proxy) Heal() {
-	p.change(func() { p.cut, p.mute, p.delay, p.drops, p.arg, p.lose = false, false, 0, 0, "", nil })
+	p.change(func() {
+		p.cut, p.mute, p.delay, p.drops, p.arg, p.lose = false, false, 0, 0, "", nil
+		p.next, p.after = "", nil
+	})
 }
 
 func (p *Proxy) change(set func()) {
@@ -134,7 +147,8 @@ type link struct {
 
 	mu     sync.Mutex
 	server net.Conn
-	doomed bool // the next reply is to be lost
+	doomed bool   // the next reply is to be lost
+	after  func() // is to be called before the next reply passes on
 }
 
 func (l *link) run() {
@@ -176,6 +190,9 @@ func (l *link) copy(to io.Writer, from io.Reader, reply bool) {
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
+			if reply {
+				l.answered()
+			}
 			if !l.pass(reply) || !l.judge(buf[:n], reply) {
 				return
 			}
@@ -232,7 +249,10 @@ func (l *link) judge(b []byte, reply bool) bool {
 	if reply {
 		return !l.doomed
 	}
-	if p.drops != 0 && (p.arg == "" || bytes.Contains(bytes.ToLower(b), []byte("\r\n"+strings.ToLower(p.arg)+"\r\n"))) {
+	if p.after != nil && carries(b, p.next) {
+		l.after, p.after = p.after, nil
+	}
+	if p.drops != 0 && (p.arg == "" || carries(b, p.arg)) {
 		l.doomed = true
 		p.dropped++
 		if p.drops > 0 {
@@ -240,6 +260,22 @@ func (l *link) judge(b []byte, reply bool) bool {
 		}
 	}
 	return true
+}
+
+// carries tells whether one of the commands in b has that argument.
+func carries(b []byte, arg string) bool {
+	return bytes.Contains(bytes.ToLower(b), []byte("\r\n"+strings.ToLower(arg)+"\r\n"))
+}
+
+// answered does what AfterNext asked for.
+func (l *link) answered() {
+	l.mu.Lock()
+	do := l.after
+	l.after = nil
+	l.mu.Unlock()
+	if do != nil {
+		do()
+	}
 }
 
 // sift takes out the notifications that are to be lost.

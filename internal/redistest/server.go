@@ -10,6 +10,7 @@ package redistest
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -51,6 +52,9 @@ type Server struct {
 	dir    string
 	port   int
 	args   []string
+	config []string // the configuration file, if there is one
+	ready  string   // what it logs when it accepts connections, if that is not a server's usual word
+	id     string   // in its Cluster
 
 	pid   int
 	cmd   *exec.Cmd     // nil while no server runs
@@ -64,6 +68,12 @@ type Server struct {
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, binary: binary(t), dir: t.TempDir(), args: args}
+	return s.start()
+}
+
+func (s *Server) start() *Server {
+	t := s.t
+	t.Helper()
 	t.Cleanup(s.Kill)
 	// Another process may take the port between the look and the bind.
 	for range 5 {
@@ -138,12 +148,13 @@ func (s *Server) run() bool {
 	s.t.Helper()
 	log := filepath.Join(s.dir, "log")
 	_ = os.Remove(log)
-	args := append([]string{
-		"-c", watchdog, "redistest", s.binary,
+	args := append([]string{"-c", watchdog, "redistest", s.binary}, s.config...)
+	args = append(args,
 		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1",
 		"--dir", s.dir, "--logfile", log, "--daemonize", "no",
 		"--save", "", "--appendonly", "no",
-	}, s.args...)
+	)
+	args = append(args, s.args...)
 	s.cmd = exec.Command("/bin/sh", args...)
 	leash, err := s.cmd.StdinPipe()
 	check(s.t, err)
@@ -177,7 +188,7 @@ func (s *Server) run() bool {
 			}
 			s.t.Fatalf("redistest: redis-server %q ended at once:\n%s%s", s.args, said.String(), s.Log())
 		case <-tick.C:
-			if strings.Contains(s.Log(), "Ready to accept connections") {
+			if strings.Contains(s.Log(), cmp.Or(s.ready, "Ready to accept connections")) {
 				return true
 			}
 		}

@@ -1,0 +1,132 @@
+package backingtest
+
+import (
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// Cases in which the store loses its data.
+func exerciseWipe(run runner) {
+	run("Refresh does not create the key again", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long)
+		p.refreshes(refreshExtends, k, "a", long, true)
+		p.wipes()
+		for range 2 {
+			p.refreshes(refreshElse, k, "a", long, false)
+			p.isFree(refreshElse, k)
+		}
+		p.acquires(freeIsGiven, k, "b", long)
+		p.refreshes(refreshElse, k, "a", long, false)
+		p.isHeldBy(refreshElse, k, "b")
+	})
+
+	run.offering("backing.Batcher", hasBatcher)("RefreshAll does not create the keys again", func(p *probe) {
+		claims, want := p.mixedClaims(10)
+		p.refreshesAll(refreshAllEach, claims, want)
+		p.wipes()
+		p.refreshesAll(refreshAllEach, claims, make([]bool, len(claims)))
+		for _, c := range claims {
+			p.isFree(refreshAllEach, c.Key)
+		}
+	})
+
+	run("tokens rise over it", func(p *probe) {
+		k := p.key("k")
+		before := p.acquires(freeIsGiven, k, "a", long)
+		for _, holder := range []string{"b", "a"} {
+			p.wipes()
+			g := p.acquires(freeIsGiven, k, holder, long)
+			p.isHigher(before, g)
+			before = g
+		}
+	})
+
+	queue := run.offering("backing.Queue", hasQueue)
+	queue("one who waits is not told of a grant, and finds the key free when it asks again", func(p *probe) {
+		k := p.key("k")
+		b := p.claimant(k, "b", long)
+		before := p.acquires(freeIsGiven, k, "a", long)
+		p.queues(b)
+		p.wipes()
+		time.Sleep(p.ttl / 10) // in which it is told nothing, or findsOut sees that it was not true
+		p.refreshes(refreshElse, k, "a", long, false)
+		p.isHigher(before, p.findsOut(b))
+	})
+}
+
+// Cases in which the store is started anew, with its data.
+func exerciseRestart(run runner) {
+	run("leases go on to run", func(p *probe) {
+		k := p.key("k")
+		g := p.acquires(freeIsGiven, k, "a", long)
+		p.restarts()
+		p.isHeldBy(ttlRuns, k, "a")
+		p.isRefused(freeIsGiven, k, "b", long)
+		p.refreshes(refreshExtends, k, "a", long, true)
+		p.keepsToken(k, "a", g)
+	})
+
+	run("leases end in time", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", p.ttl)
+		p.restarts()
+		p.runsOut(p.ttl)
+		p.isFree(ttlRuns, k)
+	})
+
+	run("Release asked again has released", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long)
+		p.releases(releaseFrees, k, "a", true)
+		p.restarts()
+		p.releases(releaseTwice, k, "a", true)
+		p.isFree(releaseTwice, k)
+	})
+
+	run("tokens rise over it", func(p *probe) {
+		k := p.key("k")
+		before := backing.Grant{}
+		for _, holder := range []string{"a", "a", "b", "a"} {
+			g := p.acquires(freeIsGiven, k, holder, long)
+			p.isHigher(before, g)
+			before = g
+			p.releases(releaseFrees, k, holder, true)
+			p.restarts()
+		}
+	})
+
+	queue := run.offering("backing.Queue", hasQueue)
+	queue("one who waits has the key after all", func(p *probe) {
+		k := p.key("k")
+		b := p.claimant(k, "b", long)
+		before := p.acquires(freeIsGiven, k, "a", long)
+		p.queues(b)
+		p.restarts()
+		p.releases(releaseFrees, k, "a", true)
+		p.isHigher(before, p.findsOut(b))
+	})
+}
+
+// findsOut has c ask, as one does that may not have been told, until it has the key
+// that nobody else wants any more.
+func (p *probe) findsOut(c *claimant) backing.Grant {
+	p.Helper()
+	for start := time.Now(); ; p.listens(c, min(soon, max(c.askAgain, p.ttl/30))) {
+		if h, ok := c.last(); ok {
+			p.isSound(c, h)
+			p.isHeldBy(toldOnce, c.Key, c.Holder)
+			return h.Grant
+		}
+		if g, ok := option.Unwrap(p.enqueue(c).Grant); ok {
+			p.isHeldBy(enqueueTakes, c.Key, c.Holder)
+			return g
+		}
+		if took := time.Since(start); took > patience {
+			p.breaks(enqueueTakes, "%s has asked for %v, and nobody else has the key", quote(c.Holder), took)
+		}
+	}
+}

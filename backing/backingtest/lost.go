@@ -1,0 +1,162 @@
+package backingtest
+
+import (
+	"context"
+	"slices"
+
+	"github.com/IBM/fp-go/v2/option"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// Cases in which the store does what it is asked, and nobody hears of it.
+func exerciseLost(run runner) {
+	run("TryAcquire asked again finds its own grant", func(p *probe) {
+		k := p.key("k")
+		denied := p.loses("TryAcquire", func(ctx context.Context) (bool, error) {
+			o, err := p.store.TryAcquire(ctx, backing.Claim{Key: k, Holder: "a", TTL: long})
+			return option.IsSome(o), err
+		})
+		p.keepsToken(k, "a", p.acquires(sameHolder, k, "a", long))
+		p.isRefused(freeIsGiven, k, "b", long)
+		p.answers(denied, "TryAcquire")
+		p.releases(releaseFrees, k, "a", true)
+		p.isFree(releaseFrees, k)
+	})
+
+	run("Refresh asked again succeeds", func(p *probe) {
+		k := p.key("k")
+		g := p.acquires(freeIsGiven, k, "a", long)
+		denied := p.loses("Refresh", func(ctx context.Context) (bool, error) {
+			return p.store.Refresh(ctx, backing.Claim{Key: k, Holder: "a", TTL: long})
+		})
+		p.refreshes(refreshExtends, k, "a", long, true)
+		p.keepsToken(k, "a", g)
+		p.answers(denied, "Refresh")
+	})
+
+	run("Release asked again has released", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long)
+		denied := p.loses("Release", func(ctx context.Context) (bool, error) { return p.store.Release(ctx, k, "a") })
+		p.releases(releaseTwice, k, "a", true)
+		p.acquires(releaseFrees, k, "b", long)
+		p.releases(releaseTwice, k, "a", true)
+		p.isHeldBy(releaseInBetween, k, "b")
+		p.answers(denied, "Release")
+	})
+
+	run.offering("backing.Batcher", hasBatcher)("RefreshAll asked again succeeds", func(p *probe) {
+		claims, want := p.mixedClaims(10)
+		denied := p.loses("RefreshAll", func(ctx context.Context) (bool, error) {
+			held := make([]bool, len(claims))
+			for i, a := range p.batcher.RefreshAll(ctx, claims) {
+				if a.Err != nil {
+					return false, a.Err
+				}
+				held[i] = a.Held
+			}
+			return slices.Equal(held, want), nil
+		})
+		p.refreshesAll(refreshAllEach, claims, want)
+		p.answers(denied, "RefreshAll")
+	})
+
+	run.offering("backing.Passer", hasPasser)("Pass asked again answers as the first time", func(p *probe) {
+		k := p.key("k")
+		before := p.acquires(freeIsGiven, k, "a", long)
+		b := p.claimant(k, "b", long)
+		denied := p.loses("Pass", func(ctx context.Context) (bool, error) {
+			ok, _, err := p.passer.Pass(ctx, "a", b.waiter(), false)
+			return ok, err
+		})
+		ok, s := p.pass("a", b, false)
+		g, some := option.Unwrap(s.Grant)
+		if !ok || !some {
+			p.breaks(passAgain, "Pass answered %t, %s", ok, standing(s))
+		}
+		p.isHigher(before, g)
+		p.keepsToken(k, "b", g)
+		p.answers(denied, "Pass")
+		p.refreshes(refreshElse, k, "a", long, false)
+	})
+
+	exerciseLostPlaces(run.offering("backing.Queue", hasQueue))
+}
+
+func exerciseLostPlaces(run runner) {
+	run("Enqueue asked again finds its own grant", func(p *probe) {
+		k := p.key("k")
+		b := p.claimant(k, "b", long)
+		p.losesEnqueue(b)
+		p.keepsToken(k, "b", p.enqueueGives(b))
+	})
+
+	run("Enqueue asked again keeps its place", func(p *probe) {
+		k := p.key("k")
+		b, c, d := p.claimant(k, "b", long), p.claimant(k, "c", long), p.claimant(k, "d", long)
+		g := p.acquires(freeIsGiven, k, "a", long)
+		p.queues(b)
+		p.losesEnqueue(c)
+		p.queues(d, c)
+		p.releases(releaseFrees, k, "a", true)
+		g = p.isGiven(releaseHands, b, g)
+		p.releases(releaseFrees, k, "b", true)
+		g = p.isGiven(enqueueWaits, c, g)
+		p.releases(releaseFrees, k, "c", true)
+		p.isGiven(enqueueWaits, d, g)
+	})
+
+	run("Enqueue asked again, after the key was given to its claimant, finds the grant", func(p *probe) {
+		k := p.key("k")
+		b, c := p.claimant(k, "b", long), p.claimant(k, "c", long)
+		g := p.acquires(freeIsGiven, k, "a", long)
+		p.queues(b)
+		p.losesEnqueue(c)
+		p.releases(releaseFrees, k, "a", true)
+		p.releases(releaseFrees, k, "b", true)
+		p.isHigher(g, p.findsOut(c))
+		if n := c.times(); n > 1 {
+			p.breaks(toldOnce, "%s was told %d times of one grant", quote(c.Holder), n)
+		}
+	})
+}
+
+// loses takes a step whose answer is lost, and reports whether it was answered
+// with a no: the backing may have repeated the step inside, but then to a yes.
+func (p *probe) loses(name string, step func(context.Context) (bool, error)) (denied bool) {
+	p.Helper()
+	p.faults.LoseReply()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ok, err := step(ctx)
+	p.note("%s, its answer lost = %t, %v", name, ok, err)
+	return err == nil && !ok
+}
+
+// losesEnqueue is for one of whom both a place and a grant would be an answer.
+func (p *probe) losesEnqueue(c *claimant) {
+	p.Helper()
+	p.loses("Enqueue by "+c.Holder, func(ctx context.Context) (bool, error) {
+		_, err := p.queue.Enqueue(ctx, c.waiter())
+		return true, err
+	})
+}
+
+// answers checks that nobody was denied. It comes after the store was asked again,
+// which shows whether that was the store's answer or that of its client.
+func (p *probe) answers(denied bool, name string) {
+	p.Helper()
+	if denied {
+		p.breaks(noAnswer, "%s, whose answer was lost, denied what the store had done", name)
+	}
+}
+
+// keepsToken checks that holder has g, and finds that again when it asks.
+func (p *probe) keepsToken(key, holder string, g backing.Grant) {
+	p.Helper()
+	p.isHeldBy(sameHolder, key, holder)
+	if again := p.acquires(sameHolder, key, holder, long); again != g {
+		p.breaks(sameHolder, "the token was %d and is %d now", g.Token, again.Token)
+	}
+}

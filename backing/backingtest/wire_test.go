@@ -1,0 +1,173 @@
+package backingtest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/backing/memory"
+)
+
+// A wire is the client of a store that is far away: what it sends gets lost
+// on the way there, or on the way back.
+type wire struct {
+	open func() full // makes an empty store
+	// What a client may do wrong.
+	deaf   bool  // it does not look at the context of an operation that is under way
+	failed error // what it says when a context ends, if not the context's error
+	late   bool  // what it has sent arrives although the context has ended
+	undo   bool  // it undoes that if the claimant has released meanwhile
+
+	mu       sync.Mutex
+	store    full
+	lose     bool
+	cut      chan struct{} // closed by Heal; nil if the wire is whole
+	released record
+}
+
+// A full store has all abilities.
+type full interface {
+	backing.Backing
+	backing.Passer
+	backing.Queue
+	backing.Batcher
+}
+
+func wired(open func() full) (*wire, Faults) {
+	w := &wire{open: open, store: open()}
+	return w, Faults{
+		LoseReply: func() { w.set(func() { w.lose = true }) },
+		Cut:       func() { w.set(func() { w.cut = make(chan struct{}) }) },
+		Heal: func() {
+			w.set(func() {
+				if w.cut != nil {
+					close(w.cut)
+				}
+				w.cut = nil
+			})
+		},
+		Wipe:    func() { w.set(func() { w.store = w.open() }) },
+		Restart: func() {},
+	}
+}
+
+func sound() full { return memory.New() }
+
+func (w *wire) set(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
+}
+
+// there is where a request arrives, and what keeps it from arriving.
+func (w *wire) there() (store full, cut chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.store, w.cut
+}
+
+func (w *wire) loses() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer func() { w.lose = false }()
+	return w.lose
+}
+
+var errConnection = errors.New("the connection broke")
+
+// who wants what a request asks for; nobody, for most.
+type who struct{ key, holder string }
+
+func send[A any](ctx context.Context, w *wire, by who, request func(context.Context, full) (A, error)) (answer A, err error) {
+	if err := ctx.Err(); err != nil {
+		return answer, err
+	}
+	if by != (who{}) {
+		w.released.remove(by.key, by.holder)
+	}
+	if _, cut := w.there(); cut != nil {
+		ended := ctx.Done()
+		if w.deaf {
+			ended = nil
+		}
+		select {
+		case <-cut:
+		case <-ended:
+			if w.late && by != (who{}) {
+				go w.lands(cut, by, func(ctx context.Context, store full) { _, _ = request(ctx, store) })
+			}
+			if w.failed != nil {
+				return answer, w.failed
+			}
+			return answer, ctx.Err()
+		}
+	}
+	store, _ := w.there()
+	answer, err = request(context.WithoutCancel(ctx), store)
+	if w.loses() {
+		var none A
+		return none, errConnection
+	}
+	return answer, err
+}
+
+// lands is a request that was sent before its sender left.
+func (w *wire) lands(cut chan struct{}, by who, request func(context.Context, full)) {
+	<-cut
+	time.Sleep(aMoment)
+	store, _ := w.there()
+	request(context.Background(), store)
+	if w.undo && w.released.has(by.key, by.holder) {
+		_, _ = store.Release(context.Background(), by.key, by.holder)
+	}
+}
+
+func (w *wire) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, error) {
+	return send(ctx, w, who{c.Key, c.Holder}, func(ctx context.Context, s full) (grantOption, error) { return s.TryAcquire(ctx, c) })
+}
+
+func (w *wire) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
+	return send(ctx, w, who{}, func(ctx context.Context, s full) (bool, error) { return s.Refresh(ctx, c) })
+}
+
+func (w *wire) Release(ctx context.Context, key, holder string) (bool, error) {
+	w.released.add(key, holder)
+	return send(ctx, w, who{}, func(ctx context.Context, s full) (bool, error) { return s.Release(ctx, key, holder) })
+}
+
+func (w *wire) IsLocked(ctx context.Context, key string) (bool, error) {
+	return send(ctx, w, who{}, func(ctx context.Context, s full) (bool, error) { return s.IsLocked(ctx, key) })
+}
+
+func (w *wire) GetHolder(ctx context.Context, key string) (holderOption, error) {
+	return send(ctx, w, who{}, func(ctx context.Context, s full) (holderOption, error) { return s.GetHolder(ctx, key) })
+}
+
+func (w *wire) Enqueue(ctx context.Context, c backing.Waiter) (backing.Standing, error) {
+	return send(ctx, w, who{c.Key, c.Holder}, func(ctx context.Context, s full) (backing.Standing, error) { return s.Enqueue(ctx, c) })
+}
+
+func (w *wire) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+	type answer struct {
+		ok bool
+		backing.Standing
+	}
+	a, err := send(ctx, w, who{next.Key, next.Holder}, func(ctx context.Context, s full) (answer, error) {
+		ok, standing, err := s.Pass(ctx, from, next, yield)
+		return answer{ok, standing}, err
+	})
+	return a.ok, a.Standing, err
+}
+
+func (w *wire) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
+	all, err := send(ctx, w, who{}, func(ctx context.Context, s full) ([]backing.Refreshed, error) { return s.RefreshAll(ctx, claims), nil })
+	if err != nil {
+		all = make([]backing.Refreshed, len(claims))
+		for i := range all {
+			all[i].Err = err
+		}
+	}
+	return all
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// library is one lock library, used as its README shows.
+type library struct {
+	name string
+	// about says what the README leaves open, and what stands in for what the
+	// library does not do.
+	about string
+	// subscribes says whether its waiters are told by the server. Who polls has
+	// nothing to lose when that is forbidden.
+	subscribes bool
+	// named says whether its user can choose the holder's id.
+	named bool
+	open  func(setting) (client, error)
+}
+
+type setting struct {
+	addr string
+	ttl  time.Duration
+	id   string // of the holder; "": the library's choice
+}
+
+// client is a library connected to a server. It is safe for concurrent use.
+type client interface {
+	// with waits for the lock of key and runs work while it has it. The context of
+	// work ends when whoever renews the lease learns that it is lost. The lock is
+	// let go in a deferred call, also where a README does without the defer. The
+	// error is what the library said, of the acquire or of the release.
+	with(ctx context.Context, key string, work func(ctx context.Context, token uint64)) error
+	// stored is the name of the string in Redis that exists while key is locked.
+	stored(key string) string
+	close()
+}
+
+// ours comes first, the least that somebody would write without a library last.
+var libraries = []library{
+	{"effectlock", "its defaults: `WithLock`", true, true, openEffectlock},
+	{"redsync", "its defaults: 32 tries; `defer Unlock()`; a goroutine of ours calls `ExtendContext` every third of the lease and cancels the work at the first refusal or error", false, true, openRedsync},
+	{"redislock", "`LinearBackoff(100 ms)`; `defer Release(ctx)`; a goroutine of ours calls `Refresh` as with redsync", false, true, openRedislock},
+	{"rueidislock", "`KeyMajority: 1`, `NoLoopTracking: true`, as its README has it; `defer cancel()`; it renews every half of the lease by itself", true, false, openRueidislock},
+	{"raw", "go-redis, `SET NX PX` every 5 ms, compare-and-delete under `context.WithoutCancel`; never renewed", false, true, openRaw},
+}
+
+func libraryNamed(name string) (library, bool) {
+	for _, l := range libraries {
+		if l.name == name {
+			return l, true
+		}
+	}
+	return library{}, false
+}
+
+// goRedis connects go-redis as it is out of the box.
+func goRedis(addr string) *goredis.Client { return goredis.NewClient(&goredis.Options{Addr: addr}) }
+
+// renewed runs work while it calls renew every interval. At the first error it
+// ends the context of work: what is not known to be held counts as lost. It has
+// stopped renewing when it returns, or panics as work did.
+func renewed(ctx context.Context, interval time.Duration, renew func(context.Context) error, work func(context.Context)) {
+	ctx, lose := context.WithCancelCause(ctx)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				if err := renew(ctx); err != nil {
+					lose(err)
+					return
+				}
+			}
+		}
+	}()
+	defer func() {
+		close(stop)
+		lose(nil)
+		<-stopped
+	}()
+	work(ctx)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+)
+
+const (
+	lease    = 2 * time.Second
+	long     = 10 * time.Second // a lease that must not end by itself
+	patience = 15 * time.Second // after that, something is called never
+	settle   = 300 * time.Millisecond
+	key      = "k"
+)
+
+// stage is where one library goes through one scenario: a redis-server of its
+// own, and the network in front of it.
+type stage struct {
+	library
+	context.Context
+	server *redistest.Server
+	proxy  *redistest.Proxy
+	direct *goredis.Client
+	owner  testing.TB // ends what was started here
+}
+
+// play returns what the scenario showed, or why it could not be played.
+func play(ctx context.Context, owner testing.TB, l library, sc scenario) (cell string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			cell = fmt.Sprintf("**failed**: %v", p)
+		}
+	}()
+	s := &stage{library: l, Context: ctx, server: redistest.Start(owner), owner: owner}
+	s.proxy = redistest.NewProxy(owner, s.server.Addr())
+	s.direct = s.server.Client(owner)
+	return sc.play(s)
+}
+
+// near connects past the network, far through it. Scripts are known to the
+// server, and connections made, when they return.
+func (s *stage) near(ttl time.Duration) client { return s.connect(s.server.Addr(), ttl) }
+func (s *stage) far(ttl time.Duration) client  { return s.connect(s.proxy.Addr(), ttl) }
+
+func (s *stage) connect(addr string, ttl time.Duration) client {
+	c, err := s.open(setting{addr: addr, ttl: ttl})
+	check(err)
+	s.owner.Cleanup(c.close)
+	check(c.with(s, "warm", func(context.Context, uint64) {}))
+	return c
+}
+
+// exists reports whether the server has the key of a lock.
+func (s *stage) exists(c client) bool {
+	n, err := s.direct.Exists(s, c.stored(key)).Result()
+	check(err)
+	return n == 1
+}
+
+// freeAfter is how long the lock is kept from now on, at most patience.
+func (s *stage) freeAfter(c client) time.Duration {
+	began := time.Now()
+	for time.Since(began) < patience {
+		if n, err := s.direct.Exists(s, c.stored(key)).Result(); err == nil && n == 0 {
+			break
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// run stands in for the test that package redistest serves. The server
+// and the proxy of the tests were chosen over ones of this program's own, so that
+// the faults are the same that the library's own tests use.
+type run struct {
+	testing.TB // nil: what redistest does not call would panic
+	after      []func()
+}
+
+func (r *run) Helper()                           {}
+func (r *run) Name() string                      { return "hazards" }
+func (r *run) Cleanup(f func())                  { r.after = append(r.after, f) }
+func (r *run) Errorf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+func (r *run) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+func (r *run) Skip(args ...any)                  { panic(fmt.Sprint(args...)) }
+
+func (r *run) TempDir() string {
+	dir, err := os.MkdirTemp("", "effectlock-hazards-")
+	check(err)
+	r.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func (r *run) end() {
+	for len(r.after) > 0 {
+		last := len(r.after) - 1
+		f := r.after[last]
+		r.after = r.after[:last]
+		f()
+	}
+}

@@ -1,0 +1,70 @@
+package hazards_test
+
+import (
+	"bufio"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// eavesdropper hears all commands that a server is sent.
+type eavesdropper struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (s store) listenIn(t *testing.T) *eavesdropper {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Addr())
+	require.NoError(t, err)
+	_, err = conn.Write([]byte("MONITOR\r\n"))
+	require.NoError(t, err)
+	lines := bufio.NewReader(conn)
+	_, err = lines.ReadString('\n') // from here on it tells
+	require.NoError(t, err)
+	e := &eavesdropper{}
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			e.mu.Lock()
+			e.lines = append(e.lines, line)
+			e.mu.Unlock()
+		}
+	})
+	t.Cleanup(func() {
+		_ = conn.Close()
+		listening.Wait()
+	})
+	return e
+}
+
+// byClients are the commands that no script has sent, without the time and the
+// address that MONITOR puts before each.
+func (e *eavesdropper) byClients() (said []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, line := range e.lines {
+		about, command, ok := strings.Cut(line, "] ")
+		if ok && !strings.HasSuffix(about, " lua") {
+			said = append(said, command)
+		}
+	}
+	return said
+}
+
+// count is how many of them have both words.
+func (e *eavesdropper) count(one, other string) (n int) {
+	for _, said := range e.byClients() {
+		if strings.Contains(said, one) && strings.Contains(said, other) {
+			n++
+		}
+	}
+	return n
+}

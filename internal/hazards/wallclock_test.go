@@ -1,0 +1,71 @@
+package hazards_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+)
+
+// wallClock is the wall clock of a server, apart from the machine's and ours.
+type wallClock struct{ file *os.File }
+
+// newSkewedStore is a server whose wall clock is ahead by so much. Clocks of
+// clients cannot be set apart like that, for Go asks the kernel and no library; but
+// no two clocks are compared except the server's and the client's, and it does not
+// matter which of them is wrong.
+//
+// The C compiler is the one that -race needs anyway. The test must not be parallel,
+// as it changes the environment.
+func newSkewedStore(t *testing.T, ahead time.Duration) (store, wallClock) {
+	t.Helper()
+	server, asked := os.LookupEnv(redistest.Binary)
+	if !asked {
+		return newStore(t), wallClock{} // which skips the test
+	}
+	server, err := exec.LookPath(server)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	library := filepath.Join(dir, "clock.so")
+	compiler := "cc"
+	if cc := os.Getenv("CC"); cc != "" {
+		compiler = cc
+	}
+	said, err := exec.Command(compiler, "-shared", "-fPIC", "-O1", "-o", library, filepath.Join("testdata", "clock.c")).CombinedOutput()
+	require.NoError(t, err, "%s", said)
+
+	file, err := os.Create(filepath.Join(dir, "ahead"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = file.Close() })
+	clock := wallClock{file}
+	clock.set(t, ahead)
+	wrapper := filepath.Join(dir, "redis-server")
+	script := fmt.Sprintf("#!/bin/sh\nWALL_CLOCK='%s' LD_PRELOAD='%s' exec '%s' \"$@\"\n", file.Name(), library, server)
+	require.NoError(t, os.WriteFile(wrapper, []byte(script), 0o700)) //nolint:gosec // it is a program
+	t.Setenv(redistest.Binary, wrapper)
+	s := newStore(t)
+	require.InDelta(t, time.Now().Add(ahead).UnixMilli(), s.now(t).UnixMilli(), float64(patience.Milliseconds()), "the server has the machine's clock")
+	return s, clock
+}
+
+// set has the clock be ahead by whole seconds, from now on.
+func (w wallClock) set(t *testing.T, ahead time.Duration) {
+	t.Helper()
+	_, err := w.file.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(int64(ahead/time.Second))), 0) //nolint:gosec // two's complement
+	require.NoError(t, err)
+}
+
+// now is the time by the server's clock.
+func (s store) now(t *testing.T) time.Time {
+	t.Helper()
+	now, err := s.direct.Time(t.Context()).Result()
+	require.NoError(t, err)
+	return now
+}

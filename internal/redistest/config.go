@@ -1,0 +1,67 @@
+package redistest
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Configure changes a setting of the running server, such as "maxmemory", "1". A
+// setting that can be given at the start alone is an argument of Start.
+func (s *Server) Configure(name, value string) {
+	s.t.Helper()
+	s.do("CONFIG", "SET", name, value)
+}
+
+// Allow makes a user, or changes the rules for one, as ACL SETUSER reads them.
+// Connections that have logged in as that user are broken, so that they have to do
+// it again.
+func (s *Server) Allow(user string, rules ...string) {
+	s.t.Helper()
+	command := []any{"ACL", "SETUSER", user}
+	for _, rule := range rules {
+		command = append(command, rule)
+	}
+	s.do(command...)
+	s.do("CLIENT", "KILL", "USER", user, "SKIPME", "yes")
+}
+
+// Flush empties the server, and forgets no script.
+func (s *Server) Flush() { s.t.Helper(); s.do("FLUSHALL") }
+
+// do sends a command as the default user, who must need no password.
+func (s *Server) do(command ...any) string {
+	s.t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr()})
+	defer c.Close()
+	// Not the test's context, which has ended when a cleanup runs.
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	reply, err := c.Do(ctx, command...).Result()
+	check(s.t, err)
+	text, _ := reply.(string)
+	return text
+}
+
+// info is a field of INFO, "" if there is none of that name.
+func (s *Server) info(field string) string {
+	s.t.Helper()
+	for line := range strings.Lines(s.do("INFO")) {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// await looks again and again until ok, and fails the test if that takes too long.
+func (s *Server) await(what string, ok func() bool) {
+	s.t.Helper()
+	for give := time.Now().Add(startLimit); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(give) {
+			s.t.Fatalf("redistest: %s: never came true: %s\n%s", s.Addr(), what, s.Log())
+		}
+	}
+}

@@ -1,0 +1,36 @@
+package redistest_test
+
+import (
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+)
+
+func TestReplicaHasWhatThePrimaryHasUntilThatKeepsItToItself(t *testing.T) {
+	t.Parallel()
+	primary := redistest.Start(t)
+	ctx, p := t.Context(), primary.Client(t)
+	require.NoError(t, p.Set(ctx, "before", 1, 0).Err())
+	replica := redistest.StartReplica(t, primary)
+	r := replica.Client(t)
+	assert.Equal(t, "1", r.Get(ctx, "before").Val())
+	require.NoError(t, p.Set(ctx, "after", 2, 0).Err())
+	replica.CatchUp(primary)
+	assert.Equal(t, "2", r.Get(ctx, "after").Val())
+	assert.ErrorContains(t, r.Set(ctx, "a", "b", 0).Err(), "READONLY")
+
+	primary.StopReplicating()
+	require.NoError(t, p.Set(ctx, "late", 3, 0).Err())
+	replica.Promote()
+	assert.ErrorIs(t, r.Get(ctx, "late").Err(), redis.Nil)
+	assert.Equal(t, "2", r.Get(ctx, "after").Val())
+	require.NoError(t, r.Set(ctx, "a", "b", 0).Err())
+
+	primary.Demote("127.0.0.1:1")
+	assert.ErrorContains(t, p.Set(ctx, "a", "b", 0).Err(), "READONLY")
+	assert.Equal(t, "3", p.Get(ctx, "late").Val(), "it keeps what it has")
+}

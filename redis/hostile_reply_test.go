@@ -1,0 +1,211 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/redis"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+// nonsense are replies that no script of ours gives, to whatever it is asked.
+var nonsense = map[string]string{
+	"a word":                    "+hello\r\n",
+	"an empty array":            "*0\r\n",
+	"an array of a token":       "*1\r\n$3\r\n123\r\n",
+	"arrays in arrays":          strings.Repeat("*1\r\n", 100) + ":1\r\n",
+	"a map":                     "%1\r\n+g\r\n:1\r\n",
+	"a set":                     "~1\r\n:1\r\n",
+	"nothing, old":              "$-1\r\n",
+	"nothing, older":            "*-1\r\n",
+	"nothing, new":              "_\r\n",
+	"a negative number":         ":-1\r\n",
+	"a negative length":         "$-7\r\n",
+	"a float":                   ",1.5\r\n",
+	"not a number":              ",nan\r\n",
+	"no finite number":          ",-inf\r\n",
+	"a number without an end":   ":1",
+	"a number out of range":     ":99999999999999999999999\r\n",
+	"a token out of range":      "$22\r\ng99999999999999999999x\r\n",
+	"a token below zero":        "$3\r\ng-1\r\n",
+	"a grant without a token":   "+g\r\n",
+	"a place without a time":    "+q\r\n",
+	"half a string":             "$10\r\nhalf",
+	"a string without an end":   "$3\r\nabcde",
+	"a string too long to read": "$99999999999999999999\r\n",
+	"another protocol":          "HTTP/1.1 400 Bad Request\r\n\r\n",
+	"zeros":                     "\x00\x00\x00\x00",
+	"only ends":                 "\r\n\r\n\r\n",
+	"an error":                  "-ERR of the hostile kind\r\n",
+	"an error without words":    "-\r\n",
+	"a long error":              "!21\r\nSYNTAX invalid syntax\r\n",
+	"a push of nothing":         ">0\r\n",
+	"a push and no reply":       ">2\r\n+message\r\n+g1\r\n",
+	"an attribute and no reply": "|1\r\n+a\r\n:1\r\n",
+	"no reply at all":           "",
+}
+
+// A grant is what was granted in so many words. All else is a failure of the
+// store, and soon.
+func TestNonsenseIsAFailureOfTheStoreAndNeverAGrant(t *testing.T) {
+	t.Parallel()
+	for name, reply := range nonsense {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHostile(t)
+			h.answer(reply, false)
+			m, err := mutex.New(redis.New(h.client(t, 3)), "k", mutex.Config{BackingFailureRetryPolicy: schedule.Once()})
+			require.NoError(t, err)
+			work := func(context.Context) (int, error) { assert.Fail(t, "has the lock"); return 0, nil }
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			for how, lock := range map[string]effect.Effect[int]{
+				"wait": mutex.WithLock(m, work),
+				"try": func(ctx context.Context) (int, error) {
+					_, err := mutex.WithLockIfAvailable(m, work)(ctx)
+					return 0, err
+				},
+			} {
+				_, err = lock(ctx)
+				var failed *mutex.MutexBackingError
+				require.ErrorAs(t, err, &failed, how)
+				assert.Equal(t, "tryAcquire", failed.Operation, how)
+			}
+			assert.NoError(t, ctx.Err())
+		})
+	}
+}
+
+// oversized finds replies that announce more than they bring. go-redis makes room
+// for whatever length is announced.
+var oversized = regexp.MustCompile(`[$=!*~%>|]\+?\d{6,}`)
+
+// Whatever a server answers to whatever operation: it returns in time, and says
+// nothing that the server has not said.
+func FuzzReplies(f *testing.F) {
+	for _, reply := range nonsense {
+		f.Add(reply, false)
+	}
+	for _, reply := range []string{
+		"$3\r\n123\r\n", "$4\r\ng123\r\n", "+w\r\n", "+n\r\n", ":1\r\n", ":0\r\n", "+11\r\n", "+1e\r\n", "#t\r\n", "(123\r\n", "=7\r\ntxt:123\r\n", "$0\r\n\r\n",
+		"$17\r\nq50 1234567890123\r\n", "$2\r\nq5\r\n", "+q-1 -1\r\n", "+q9223372036854775807 9223372036854775807\r\n", ">2\r\n+push\r\n+x\r\n:1\r\n",
+		"|1\r\n+a\r\n+b\r\n+123\r\n", "-NOSCRIPT No matching script.\r\n", "-MOVED 1 127.0.0.1:1\r\n", "-LOADING x\r\n", "-NOAUTH x\r\n", ":1\r\n:1\r\n:1\r\n",
+	} {
+		f.Add(reply, false)
+		f.Add(reply, true)
+	}
+	h := newHostile(f)
+	b := redis.New(h.client(f, 3))
+	f.Fuzz(func(t *testing.T, reply string, keeps bool) {
+		if oversized.MatchString(reply) {
+			return
+		}
+		h.answer(reply, keeps)
+		bounded := func(what string, do func(ctx context.Context) error) bool {
+			ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			err := do(ctx)
+			assert.Less(t, time.Since(began), 10*time.Second, what)
+			return err == nil
+		}
+		said := func(word string) { assert.Contains(t, reply, word) }
+		token := func(grant option.Option[backing.Grant]) {
+			if g, ok := option.Unwrap(grant); ok {
+				said(strconv.FormatUint(g.Token, 10))
+			}
+		}
+		w := waiter("k", "h").Waiter
+		w.Granted = func(backing.Handed) { assert.Fail(t, "was told") }
+		bounded("TryAcquire", func(ctx context.Context) error {
+			grant, err := b.TryAcquire(ctx, claim("k", "h"))
+			token(grant)
+			assert.False(t, err != nil && option.IsSome(grant))
+			return err
+		})
+		for what, do := range map[string]func(ctx context.Context) (bool, error){
+			"Refresh": func(ctx context.Context) (bool, error) { return b.Refresh(ctx, claim("k", "h")) },
+			"Release": func(ctx context.Context) (bool, error) { return b.Release(ctx, "k", "h") },
+			"RefreshAll": func(ctx context.Context) (bool, error) {
+				all := b.RefreshAll(ctx, []backing.Claim{claim("k", "h"), claim("l", "h")})
+				return all[0].Held || all[1].Held, errors.Join(all[0].Err, all[1].Err)
+			},
+		} {
+			bounded(what, func(ctx context.Context) error {
+				yes, err := do(ctx)
+				if yes {
+					said("1")
+				}
+				return err
+			})
+		}
+		bounded("GetHolder", func(ctx context.Context) error {
+			holder, err := b.GetHolder(ctx, "k")
+			if id, ok := option.Unwrap(holder); ok && id != "true" && id != "false" {
+				said(id)
+			}
+			return err
+		})
+		queued := func(s backing.Standing, err error) error {
+			token(s.Grant)
+			if option.IsSome(s.Grant) {
+				said("g")
+			}
+			if s.AskAgain != 0 {
+				said("q")
+				assert.Positive(t, s.AskAgain)
+				assert.LessOrEqual(t, s.AskAgain, 2*time.Second)
+			}
+			return err
+		}
+		bounded("Enqueue", func(ctx context.Context) error {
+			s, err := b.Enqueue(ctx, w)
+			if option.IsSome(s.Grant) && !strings.Contains(reply, "g") { // a try came first
+				token(s.Grant)
+				return err
+			}
+			return queued(s, err)
+		})
+		bounded("Pass", func(ctx context.Context) error {
+			had, s, err := b.Pass(ctx, "g", w, true)
+			assert.False(t, had && err != nil)
+			return queued(s, err)
+		})
+	})
+}
+
+// go-redis panics at these.
+func TestNewsThatTheClientCannotReadEndTheSubscriptionAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, news := range []string{"*0\r\n", "*1\r\n:1\r\n", "*1\r\n$7\r\nmessage\r\n", "*3\r\n$9\r\nsubscribe\r\n+x\r\n+y\r\n"} {
+		t.Run(news, func(t *testing.T) {
+			t.Parallel()
+			h := newHostile(t)
+			h.answer("+w\r\n", true) // somebody else waits
+			h.publish(news)
+			b := redis.New(h.client(t, 2))
+			w := backing.Waiter{
+				Claim:   backing.Claim{Key: "k", Holder: "h", TTL: time.Minute},
+				Granted: func(backing.Handed) { assert.Fail(t, "granted") },
+				Retry:   func() {},
+			}
+			require.Eventually(t, func() bool {
+				standing, err := b.Enqueue(t.Context(), w)
+				assert.True(t, option.IsNone(standing.Grant), "%v", err)
+				return h.heard.Load() > 2 // each time anew
+			}, 10*time.Second, 10*time.Millisecond)
+		})
+	}
+}

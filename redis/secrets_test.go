@@ -1,0 +1,197 @@
+package redis_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/internal/redistest"
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/redis"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+func errorsAs[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// listener writes down all that an observer is told, in each way in which that
+// may come into a log.
+type listener struct {
+	mu   sync.Mutex
+	said strings.Builder
+	kind map[mutex.EventKind]int
+}
+
+func (l *listener) observe(e mutex.Event) {
+	var log bytes.Buffer
+	mutex.LogObserver(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))(e)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kind == nil {
+		l.kind = map[mutex.EventKind]int{}
+	}
+	l.kind[e.Kind]++
+	fmt.Fprintf(&l.said, "%v %+v\n%s%s", e, e, log.String(), everyWord(e.Err))
+}
+
+func (l *listener) seen(kind mutex.EventKind) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kind[kind]
+}
+
+// everyWord is an error, and each that it wraps, as they are printed.
+func everyWord(err error) string {
+	if err == nil {
+		return ""
+	}
+	said := fmt.Sprintf("%v %+v %#v %q\n", err, err, err, err)
+	switch wraps := err.(type) { //nolint:errorlint // this is the way down
+	case interface{ Unwrap() error }:
+		said += everyWord(wraps.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, inner := range wraps.Unwrap() {
+			said += everyWord(inner)
+		}
+	}
+	return said
+}
+
+// No password is in any error or event, whatever is wrong with it, nor the
+// user's name, and each failure names the operation and comes soon.
+func TestCredentialsAreInNoErrorAndNoEvent(t *testing.T) {
+	t.Parallel()
+	const user, password, other = "alice-secret", "right-secret", "wrong-secret"
+	acl := redistest.Start(t)
+	require.NoError(t, acl.Client(t).Do(t.Context(), "ACL", "SETUSER", user, "on", ">"+password, "~*", "&*", "+@all").Err())
+	require.NoError(t, acl.Client(t).Do(t.Context(), "ACL", "SETUSER", "mute-secret", "on", ">"+password, "~other:*", "+@all").Err())
+	require.NoError(t, acl.Client(t).Do(t.Context(), "ACL", "SETUSER", "off-secret", "off", ">"+password, "~*", "&*", "+@all").Err())
+	require.NoError(t, acl.Client(t).Do(t.Context(), "ACL", "SETUSER", "default", "off").Err())
+	one := redistest.Start(t, "--requirepass", password)
+	gone := redistest.Start(t, "--requirepass", password)
+	gone.Kill()
+	for name, c := range map[string]struct {
+		s              *redistest.Server
+		user, password string
+		right          bool
+		permanent      bool
+	}{
+		"the user and its password":          {acl, user, password, true, false},
+		"the user and a wrong password":      {acl, user, other, false, true},
+		"a user who may not":                 {acl, "mute-secret", password, false, true},
+		"a user who may no more":             {acl, "off-secret", password, false, true},
+		"nobody":                             {acl, "", "", false, true},
+		"the password alone":                 {one, "", password, true, false},
+		"a wrong password alone":             {one, "", other, false, true},
+		"a user of a server without users":   {one, user, password, false, true},
+		"no password":                        {one, "", "", false, true},
+		"a server that is not there":         {gone, user, password, false, false},
+		"an empty password is no credential": {one, "default", "", false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var heard listener
+			client := goredis.NewClient(&goredis.Options{Addr: c.s.Addr(), Username: c.user, Password: c.password, DialerRetries: 1, MaxRetries: -1})
+			defer client.Close()
+			m, err := mutex.New(redis.New(client), "k:"+name, mutex.Config{BackingFailureRetryPolicy: schedule.Once(), Observer: heard.observe})
+			require.NoError(t, err)
+			began := time.Now()
+			said := ""
+			for operation, do := range map[string]effect.Effect[any]{
+				"tryAcquire": erased(mutex.WithLock(m, effect.Succeed(1))),
+				"isLocked":   erased(m.IsLocked),
+				"getHolder":  erased(m.Holder),
+			} {
+				_, err := do(t.Context())
+				if c.right {
+					assert.NoError(t, err, operation)
+					continue
+				}
+				var failed *mutex.MutexBackingError
+				require.ErrorAs(t, err, &failed, operation)
+				assert.Equal(t, operation, failed.Operation)
+				assert.Equal(t, c.permanent, backing.IsPermanent(err), "%v", err)
+				said += everyWord(err)
+			}
+			url := "redis://" + c.user + ":" + c.password + "@" + c.s.Addr()
+			err = during(t.Context(), url, func(*redis.Backing) {})
+			if !c.right && name != "a user who may not" { // who may send a PING
+				require.ErrorContains(t, err, "redis: PING "+c.s.Addr()+": ")
+			} else {
+				require.NoError(t, err)
+			}
+			assert.Less(t, time.Since(began), 30*time.Second)
+			said += everyWord(err) + heard.said.String()
+			assert.NotContains(t, said, "secret")
+			if !c.right {
+				assert.Positive(t, heard.seen(mutex.BackingFailed))
+			}
+		})
+	}
+}
+
+// A user with the rules that the documentation names can do all that mutexes do:
+// wait and be told in turn, in several processes, with leases that are refreshed
+// alone and together.
+func TestDocumentedUserLocksInTurnWithManyProcesses(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	admin := s.Client(t)
+	set := []any{"ACL", "SETUSER", "worker", "reset", "on", ">pw"}
+	for _, rule := range documentedRules(t) {
+		set = append(set, rule)
+	}
+	require.NoError(t, admin.Do(t.Context(), set...).Err())
+	const processes, each, turns = 3, 4, 5
+	const ttl = 6 * time.Second
+	var heard listener
+	var all []effect.Effect[int]
+	for range processes {
+		c := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Username: "worker", Password: "pw"})
+		t.Cleanup(func() { _ = c.Close() })
+		b := redis.New(c)
+		keep := func(key string) *mutex.Mutex {
+			m, err := mutex.New(b, key, mutex.Config{TTL: ttl, RefreshInterval: 50 * time.Millisecond, Observer: heard.observe})
+			require.NoError(t, err)
+			return m
+		}
+		shared := keep("shared")
+		for n := range each {
+			// Its own lock is refreshed with those of the others, while it takes turns.
+			own := keep(fmt.Sprintf("own %d of %p", n, b))
+			all = append(all, mutex.WithLock(own, func(ctx context.Context) (done int, err error) {
+				for done < turns && err == nil {
+					_, err = mutex.WithLock(shared, effect.Sleep(10*time.Millisecond))(ctx)
+					done++
+				}
+				return done, err
+			}))
+		}
+	}
+	done, err := effect.Timeout[[]int](2 * time.Minute)(effect.All(len(all), all...))(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, done, processes*each)
+	assert.Equal(t, processes*each*(turns+1), heard.seen(mutex.Released))
+	assert.Zero(t, heard.seen(mutex.Lost))
+	for _, refusal := range []string{"NOPERM", "user executing the script", "ACL failure"} {
+		assert.NotContains(t, heard.said.String(), refusal)
+	}
+	assert.Positive(t, ran(t, admin, "subscribe"))
+	assert.Positive(t, ran(t, admin, "publish"))
+	assert.Positive(t, ran(t, admin, "pexpire"), "a refresh")
+	assertAllExpire(t, admin)
+}
