@@ -31,8 +31,7 @@ func FuzzURL(f *testing.F) {
 		require.ErrorAs(t, err, &bad)
 		require.Error(t, bad.Cause)
 		assert.ErrorIs(t, err, bad.Cause)
-		_, behind, _ := strings.Cut(bad.URL, "://") // where the user and the password stand
-		assert.NotContains(t, behind, "@")
+		assert.NotContains(t, bad.URL, "@", "the user and the password end with it")
 		assert.Less(t, len(err.Error()), 12*len(raw)+1000)
 	})
 }
@@ -59,6 +58,8 @@ func FuzzPasswordInURL(f *testing.F) {
 				assert.NotContains(t, err.Error(), secret)
 			case credentials == encoded:
 				assert.Equal(t, char+secret+char, o.Password)
+				fallthrough
+			default:
 				assert.NotContains(t, o.Addr, secret)
 			}
 		}
