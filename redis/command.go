@@ -139,9 +139,19 @@ func (c *command) outcome(failed error) (string, error) {
 	}
 	if err != nil {
 		value = ""
+		if !isReply(err) && c.written != c.answered {
+			err = &silence{err}
+		}
 	}
 	return value, err
 }
+
+// silence is the error of a command that was written and has no answer: it may have
+// been applied, or may yet be. Of the error alone that could not be told: when its
+// context has ended, go-redis reports that, and not what became of its attempts.
+type silence struct{ error }
+
+func (s *silence) Unwrap() error { return s.error }
 
 // isReply tells the errors that a server has answered with.
 func isReply(err error) bool {

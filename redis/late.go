@@ -3,8 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"sync"
 	"time"
 
@@ -147,8 +145,8 @@ func (b *Backing) undo(who claimant, member string) error {
 }
 
 // mayBeApplied reports whether a request that failed with err may still reach the
-// server: its connection broke, or fell silent for too long.
+// server.
 func mayBeApplied(err error) bool {
-	failed, ok := errors.AsType[*net.OpError](err)
-	return ok && failed.Op != "dial" || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	_, ok := errors.AsType[*silence](err)
+	return ok
 }

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -42,9 +43,9 @@ func heal(_ store, p *redistest.Proxy) { p.Heal() }
 const cleaning = effect.FinalizerTimeout + soon
 
 const (
-	// outlasts is by how much an outage outlasts the client, which gives up a
-	// connection that is silent for 5 s.
-	outlasts = 3 * time.Second
+	// outlasts is by how much an outage outlasts the caller: the client gives up a
+	// connection that is silent for 5 s, also that of the last release.
+	outlasts = 6 * time.Second
 	// undoing is how long it takes until what nobody was told of is undone: a try each
 	// 0.5 s, 1 s, 2 s, … after the client gave up, and 5 s for each.
 	undoing = 20 * time.Second
@@ -110,7 +111,11 @@ func TestHazard03_ACallerWhoLeavesIsNotKeptByAnOutageThatGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newTrainedStore(t)
-			network, b := s.distant(t)
+			network := redistest.NewProxy(t, s.Addr())
+			// The release needs a connection of its own, and gets none.
+			c := goredis.NewClient(&goredis.Options{Addr: network.Addr(), MaxIdleConns: 1})
+			t.Cleanup(func() { _ = c.Close() })
+			b := redis.New(c)
 			connect(t, b)
 			asked := s.scripts(t)
 			outages[name].begin(s, network)
