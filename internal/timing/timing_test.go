@@ -46,6 +46,7 @@ func TestWorkIsOverBeforeAnotherCanHaveTheLock(t *testing.T) {
 	faults := setting(t, "EFFECTLOCK_TIMING_FAULTS", 200)
 	seed := setting(t, "EFFECTLOCK_TIMING_SEED", rand.Uint64())
 	t.Logf("EFFECTLOCK_TIMING_SEED=%d", seed)
+	redistest.Start(t) // or the test is skipped, and not only its parts
 
 	began := time.Now()
 	var mu sync.Mutex
