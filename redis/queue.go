@@ -17,8 +17,10 @@ const (
 	// lock while it waits: its process may have stopped, and the others should not
 	// wait for that for long.
 	handedLease = 2 * time.Second
-	// askAgain is how often a claimant in the queue shows that it lives, at least.
-	askAgain = 2 * time.Second
+	// askAgain is how much of that lease may pass before a claimant in the queue asks
+	// again, if the holder's lease does not end before. One that has missed the message
+	// then finds that it has the lock; later, it could find that it had it.
+	askAgain = 0.75
 	// slack is how long after the end of a lease the server has surely noticed it.
 	slack = 2 * time.Millisecond
 	// queueLife is how long a queue is kept that nobody asks for any more.
@@ -39,7 +41,7 @@ var errDeaf = errors.New("redis: not subscribed to news of the lock")
 //
 // Granted is called on the goroutine that reads all messages; its lease is the
 // TTL, but at most 2 s. AskAgain is the end of the holder's lease, but at most
-// 2 s. NotQueued is why the server did not confirm a subscription: the user may
+// three quarters of that, so 1.5 s. NotQueued is why the server did not confirm a subscription: the user may
 // not subscribe, the connection is refused, it took more than a second. The
 // claimant should poll then; each Enqueue tries anew, but not more often than
 // every 100 ms to 2 s.
@@ -87,7 +89,7 @@ func (b *Backing) enqueue(ctx context.Context, w backing.Waiter, member string, 
 	sent := time.Now()
 	reply, err := b.lane(k.lock).send(ctx, cmd, func() func(string, error) { return b.left(who, member) })
 	b.unanswered(who, member, err)
-	return b.standing(who, k, sent, reply, err, true)
+	return b.standing(w.Claim, k, sent, reply, err, true)
 }
 
 // claim adds what the scripts know of a claimant that may be queued.
@@ -146,20 +148,24 @@ func (b *Backing) Pass(ctx context.Context, from string, next backing.Waiter, yi
 		}
 		return false, backing.Standing{}, nil
 	}
-	standing, err := b.standing(who, k, sent, reply, err, noted)
+	standing, err := b.standing(next.Claim, k, sent, reply, err, noted)
 	return err == nil, standing, err
 }
 
 var yields = map[bool]any{false: "", true: "1"}
 
+// handedTo is the lease of a claimant that is handed a lock.
+func handedTo(c backing.Claim) time.Duration { return min(c.TTL, handedLease) }
+
 // memberOf is how a claimant stands in the queue.
 func memberOf(c backing.Claim, channel string) string {
-	return strconv.FormatInt(millis(min(c.TTL, handedLease)), 10) + " " + channel + " " + c.Holder
+	return strconv.FormatInt(millis(handedTo(c)), 10) + " " + channel + " " + c.Holder
 }
 
 // standing reads the reply to a request that was sent at sent, and notes what it
 // means to the claimant if that was noted before.
-func (b *Backing) standing(who claimant, k keys, sent time.Time, reply string, err error, noted bool) (backing.Standing, error) {
+func (b *Backing) standing(c backing.Claim, k keys, sent time.Time, reply string, err error, noted bool) (backing.Standing, error) {
+	who := claimant{c.Key, c.Holder}
 	kind, rest := "", ""
 	if reply != "" {
 		kind, rest = reply[:1], reply[1:]
@@ -179,7 +185,7 @@ func (b *Backing) standing(who claimant, k keys, sent time.Time, reply string, e
 		var left, clock int64
 		if _, err = fmt.Sscanf(rest, "%d %d", &left, &clock); err == nil {
 			b.answered(who, sent, clock)
-			return backing.Standing{AskAgain: untilNext(left)}, nil
+			return backing.Standing{AskAgain: untilNext(c, left)}, nil
 		}
 	default:
 		err = fmt.Errorf("redis: a script answered %q", reply)
@@ -192,9 +198,10 @@ func (b *Backing) standing(who claimant, k keys, sent time.Time, reply string, e
 
 // untilNext is how long a claimant in the queue may wait, if the holder's lease
 // has so many milliseconds left; it does not end if they are negative.
-func untilNext(left int64) time.Duration {
-	if left < 0 || left > askAgain.Milliseconds() {
-		return askAgain
+func untilNext(c backing.Claim, left int64) time.Duration {
+	most := time.Duration(askAgain * float64(handedTo(c)))
+	if left < 0 || left > most.Milliseconds() {
+		return most
 	}
-	return min(askAgain, time.Duration(left)*time.Millisecond+slack)
+	return min(most, time.Duration(left)*time.Millisecond+slack)
 }

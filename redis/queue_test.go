@@ -196,20 +196,23 @@ func TestNewcomerToAFreeLockStandsBehindThoseWhoWait(t *testing.T) {
 	newcomer.isHanded(t)
 }
 
+// Nor later than when a lease that was handed over unheard still runs.
 func TestAskAgainIsWhenTheLeaseEnds(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	locks := redis.New(c)
-	w := waiter("k", "b")
-	for ttl, want := range map[time.Duration]time.Duration{
-		time.Minute:            2 * time.Second,
-		600 * time.Millisecond: 602 * time.Millisecond,
-		0:                      2 * time.Second, // a foreign lock that does not end
+	for _, tt := range []struct{ holders, ttl, want time.Duration }{
+		{time.Minute, time.Minute, 1500 * time.Millisecond}, // it would be handed a lease of 2 s
+		{time.Minute, time.Second, 750 * time.Millisecond},  // of its TTL
+		{600 * time.Millisecond, time.Minute, 602 * time.Millisecond},
+		{0, time.Minute, 1500 * time.Millisecond}, // a foreign lock that does not end
 	} {
-		require.NoError(t, c.Set(t.Context(), "dmutex:k", "a", ttl).Err())
+		w := waiter("k", "b")
+		w.TTL = tt.ttl
+		require.NoError(t, c.Set(t.Context(), "dmutex:k", "a", tt.holders).Err())
 		s := enqueue(t, locks, w)
-		assert.LessOrEqual(t, s.AskAgain, want)
-		assert.Greater(t, s.AskAgain, want-500*time.Millisecond)
+		assert.LessOrEqual(t, s.AskAgain, tt.want)
+		assert.Greater(t, s.AskAgain, tt.want-500*time.Millisecond)
 	}
 	assert.InDelta(t, time.Minute, c.PTTL(t.Context(), "queue:{dmutex:k}").Val(), float64(10*time.Second))
 	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())

@@ -28,7 +28,7 @@
 //
 // Who does not follow the queue, a foreign client or TryAcquire, may take a lock that
 // is free, but finds it free only after a lease has ended. A foreign client that
-// deletes the key wakes nobody: those who wait ask every 2 s.
+// deletes the key wakes nobody: those who wait ask every 1.5 s.
 //
 // # What is promised
 //
