@@ -87,7 +87,7 @@ func (s *Server) start() *Server {
 }
 
 // Addr is the server's host:port.
-func (s *Server) Addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
+func (s *Server) Addr() string { return loopback(s.port) }
 
 // URL is the server's address as redis.ParseURL reads it.
 func (s *Server) URL() string { return "redis://" + s.Addr() }

@@ -44,7 +44,7 @@ func StartTLS(t testing.TB, c Certificate, args ...string) *TLSServer {
 }
 
 // TLSAddr is the host:port where the server speaks TLS.
-func (s *TLSServer) TLSAddr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
+func (s *TLSServer) TLSAddr() string { return loopback(s.port) }
 
 // Authority signs certificates. Nobody trusts it but who is told to.
 type Authority struct {

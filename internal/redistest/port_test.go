@@ -1,0 +1,16 @@
+package redistest
+
+import (
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPortIsNobodyElsesUntilTheTestEnds(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	require.True(t, free(port), "it is the server's to take")
+	_, err := net.Listen("tcp", loopback(port+toGuard))
+	require.Error(t, err, "another test takes it")
+}
