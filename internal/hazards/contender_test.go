@@ -102,22 +102,30 @@ type events struct {
 	mu    sync.Mutex
 	count map[mutex.EventKind]int
 	last  map[mutex.EventKind]error
+	when  map[mutex.EventKind]time.Time // it was last seen
 }
 
 func (e *events) observe(event mutex.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.count == nil {
-		e.count, e.last = map[mutex.EventKind]int{}, map[mutex.EventKind]error{}
+		e.count, e.last, e.when = map[mutex.EventKind]int{}, map[mutex.EventKind]error{}, map[mutex.EventKind]time.Time{}
 	}
 	e.count[event.Kind]++
 	e.last[event.Kind] = event.Err
+	e.when[event.Kind] = time.Now()
 }
 
 func (e *events) seen(kind mutex.EventKind) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.count[kind]
+}
+
+func (e *events) lastSeen(kind mutex.EventKind) time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.when[kind]
 }
 
 func (e *events) lastError(kind mutex.EventKind) error {

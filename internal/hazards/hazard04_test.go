@@ -152,11 +152,18 @@ func TestHazard04_ALockIsHeldByOneWhoKnowsItOrByNobody(t *testing.T) {
 			require.EqualValues(t, callers, held)
 			require.Zero(t, missed)
 
-			held, missed, _ = trial("hasty", took)
-			assert.EqualValues(t, callers, held+missed)
-			assert.Positive(t, held, "no trial")
-			assert.Positive(t, missed, "no trial")
-			s.isFree(t, soon)
+			// A machine that is busy may be so for one trial only: then all leave, or none.
+			held = 0
+			for round := 0; held == 0 || missed == 0; round++ {
+				require.Less(t, round, 10, "no trial")
+				held, missed, _ = trial(fmt.Sprint("hasty", round), took)
+				assert.EqualValues(t, callers, held+missed)
+				if s.isFree(t, soon); missed == 0 {
+					took /= 2
+				} else {
+					took *= 2
+				}
+			}
 		})
 	}
 }
