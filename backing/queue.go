@@ -17,10 +17,12 @@ type Passer interface {
 	//
 	// A second Pass of the same key to the same claimant must answer as the first
 	// one did as long as that claimant has the key: a client whose reply was lost
-	// asks again.
+	// asks again. If the claimant has let go since, the answer must be true without a
+	// grant, as long as the lease that was passed on would have run.
 	//
-	// If from has neither the key nor passed it to that claimant, Pass must answer
-	// false and change nothing, though the claimant may have the key from another.
+	// If from has neither the key, nor let go of it in a lease that would still run,
+	// Pass must answer false and change nothing, though the claimant may have the key
+	// from another.
 	//
 	// If yield is true, and claimants wait in the [Queue] of the store, the first
 	// of them must have the key instead, and next waits behind the last. The answer

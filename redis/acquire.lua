@@ -16,8 +16,8 @@
 -- fence cannot be written the lock is freed again, so that an error never leaves
 -- half a grant.
 --
--- A refusal is not nil: go-redis repeats commands over a broken connection, and
--- in a pipeline a nil of the first time would outlive the failure of the second.
+-- A refusal is not nil: when a pipeline is repeated, go-redis lets a nil of the first
+-- time outlive the failure of the second.
 if KEYS[4] and redis.call('EXISTS', KEYS[4]) == 1 then
   return 'w'
 end

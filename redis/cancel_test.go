@@ -114,7 +114,7 @@ func TestEndedContextStopsTheClientsOwnAttempts(t *testing.T) {
 	defer cancel()
 	failed := make(chan error, 1)
 	go func() {
-		_, err := b.TryAcquire(ctx, claim("k", "h"))
+		_, err := b.Refresh(ctx, claim("k", "h"))
 		failed <- err
 	}()
 	require.Eventually(t, func() bool { return p.Dropped() > 0 }, 10*time.Second, time.Millisecond)

@@ -110,6 +110,18 @@ func (c *command) spellOut() {
 	c.prepare()
 }
 
+// NoRetry is called by go-redis before it repeats the command. A request for a lock that
+// was written and has no answer may still be applied: after a repeat that was answered,
+// and after its claimant has released, and nobody would know of it. To repeat it is left
+// to the mutex's policy, and what is in doubt is undone.
+func (c *command) NoRetry() bool {
+	switch c.script {
+	case acquireScript, enqueueScript, passScript:
+		return c.written != c.answered
+	}
+	return false
+}
+
 // Args is called by go-redis whenever it writes the command.
 func (c *command) Args() []any {
 	c.written++

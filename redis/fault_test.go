@@ -80,6 +80,7 @@ func TestReleaseIsForgottenWhenItsLeaseWouldHaveEnded(t *testing.T) {
 	}, 5*time.Second, time.Millisecond)
 }
 
+// But for requests that may be granted, which are not repeated unnoticed.
 func TestDefaultClientMakesUpForLostRepliesByItself(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t)
@@ -89,6 +90,8 @@ func TestDefaultClientMakesUpForLostRepliesByItself(t *testing.T) {
 	b := redis.New(c)
 	warm(t, b)
 	p.DropReplies(1, "evalsha")
+	_, err := b.TryAcquire(t.Context(), claim("k", "h"))
+	require.Error(t, err)
 	acquire(t, b, "k", "h")
 	p.DropReplies(1, "evalsha")
 	assertRefreshes(t, true, b, "k", "h")

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -24,8 +25,9 @@ type claimant struct{ key, holder string }
 
 type late struct {
 	commands int
-	released bool // since: what is still applied must be undone
-	silent   bool // one of them will not be answered
+	released bool      // since: what is still applied must be undone
+	silent   time.Time // when one of them last failed that will not be answered; zero if none has
+	member   string    // how it may stand in the queue
 }
 
 // left notes that the sender of a request no longer waits for its answer.
@@ -63,29 +65,36 @@ func (l *lateRequests) landed(who claimant) bool {
 
 // fellSilent notes that a command which left began will not be answered. It reports
 // whether it is the first of its claimant.
-func (l *lateRequests) fellSilent(who claimant) bool {
+func (l *lateRequests) fellSilent(who claimant, member string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.under[who]
-	first := !at.silent
-	at.silent = true
+	first := at.silent.IsZero()
+	at.silent, at.member = time.Now(), cmp.Or(member, at.member)
 	return first
 }
 
-// isReleased reports whether what the claimant asked for must be undone.
-func (l *lateRequests) isReleased(who claimant) bool {
+// unanswered is what is known of a claimant of whom a command fell silent.
+func (l *lateRequests) unanswered(who claimant) late {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.under[who].released
+	return *l.under[who]
 }
 
-// lost ends what left began, and fellSilent after it: the network will not deliver
-// the command any more.
-func (l *lateRequests) lost(who claimant) {
+// isLost ends what left began, and fellSilent after it, if the network will not deliver
+// the command any more, or the client is closed.
+func (l *lateRequests) isLost(who claimant, closed bool) bool {
 	l.mu.Lock()
-	l.under[who].silent = false
+	at := l.under[who]
+	lost := closed || time.Since(at.silent) >= undoFor
+	if lost {
+		at.silent = time.Time{}
+	}
 	l.mu.Unlock()
-	l.landed(who)
+	if lost {
+		l.landed(who)
+	}
+	return lost
 }
 
 const (
@@ -93,10 +102,10 @@ const (
 	cleanUpTime = 5 * time.Second
 	// firstUndo is how long after its failure a request that nobody will answer is
 	// undone, in case that it was applied by then; it is done again after twice that,
-	// four times, and so on, for as long as the network may still deliver it.
+	// four times, and so on.
 	firstUndo = time.Second / 2
-	// lastUndo is the longest of these pauses.
-	lastUndo = 32 * time.Second
+	// undoFor is how long after its failure the network may still deliver it.
+	undoFor = time.Minute
 )
 
 // left begins when the sender of a request leaves, and returns what to do when it
@@ -107,8 +116,8 @@ func (b *Backing) left(who claimant, member string) func(reply string, err error
 	b.late.left(who)
 	return func(reply string, err error) {
 		switch {
-		case mayBeApplied(err) && b.late.fellSilent(who):
-			b.undoLater(who, member, firstUndo)
+		case mayBeApplied(err) && b.late.fellSilent(who, member):
+			b.late.undoLater(who, firstUndo, b.undo)
 		case b.late.landed(who) && err == nil && reply != "" && reply != unqueued:
 			go func() { _ = b.undo(who, member) }()
 		}
@@ -124,15 +133,20 @@ func (b *Backing) unanswered(who claimant, member string, err error) {
 }
 
 // undoLater undoes what the claimant asked for whenever it may have been applied,
-// as long as the claimant does not want it.
-func (b *Backing) undoLater(who claimant, member string, in time.Duration) {
+// as long as the claimant does not want it. One chain of pauses serves all of its
+// requests, and begins anew after each that has failed.
+func (l *lateRequests) undoLater(who claimant, in time.Duration, undo func(who claimant, member string) error) {
+	began := time.Now()
 	time.AfterFunc(in, func() {
-		closed := b.late.isReleased(who) && errors.Is(b.undo(who, member), goredis.ErrClosed)
-		if closed || in >= lastUndo {
-			b.late.lost(who)
-			return
+		at := l.unanswered(who)
+		closed := at.released && errors.Is(undo(who, at.member), goredis.ErrClosed)
+		switch {
+		case l.isLost(who, closed):
+		case l.unanswered(who).silent.After(began):
+			l.undoLater(who, firstUndo, undo)
+		default:
+			l.undoLater(who, 2*in, undo)
 		}
-		b.undoLater(who, member, 2*in)
 	})
 }
 

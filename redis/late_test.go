@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/redis"
 )
 
@@ -70,6 +71,13 @@ func TestAnAcquireThatLandsAfterItsReleaseIsUndone(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, option.IsSome(grant))
 		}, 1},
+		"asked again, and passed on": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
+			t.Helper()
+			_, err := b.TryAcquire(t.Context(), c)
+			require.NoError(t, err)
+			pass(t, b, c.Holder, waiter(c.Key, "next"), false)
+			assertReleases(t, true, b, c.Key, "next")
+		}, 0},
 		"left alone": {func(*testing.T, *redis.Backing, backing.Claim) {}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,6 +163,38 @@ func TestARequestThatNobodyAnswersIsUndoneWhenItLands(t *testing.T) {
 			stays(t, 50*time.Millisecond, func() bool { return client.Exists(t.Context(), "dmutex:k").Val() == 0 })
 		})
 	}
+}
+
+// The network holds the first copy of a request back. If go-redis repeated it, and the
+// second copy was answered, nobody would know that there is a first.
+func TestACopyThatWasNotAnsweredIsUndoneThoughALaterOneWas(t *testing.T) {
+	t.Parallel()
+	s, direct := start(t)
+	slow := redistest.NewProxy(t, s.Addr())
+	var past atomic.Bool
+	c := goredis.NewClient(&goredis.Options{
+		ReadTimeout: 200 * time.Millisecond, // MaxRetries is 3
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr = slow.Addr(); past.Load() {
+				addr = s.Addr()
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		},
+	})
+	t.Cleanup(func() { _ = c.Close() })
+	b := redis.New(c)
+	warm(t, b)
+	slow.Cut()
+	past.Store(true)
+	for answered := false; !answered; {
+		_, err := b.TryAcquire(t.Context(), claim("k", "a"))
+		answered = err == nil
+	}
+	assertReleases(t, true, b, "k", "a")
+	before := ran(t, direct, "evalsha")
+	slow.Heal()
+	require.Eventually(t, func() bool { return ran(t, direct, "evalsha") > before }, 5*time.Second, time.Millisecond, "it lands")
+	assert.Eventually(t, func() bool { return direct.Exists(t.Context(), "dmutex:k").Val() == 0 }, 20*time.Second, time.Millisecond)
 }
 
 func TestARefreshForNoTimeIsRefused(t *testing.T) {

@@ -18,8 +18,9 @@
 --
 -- Returns "g<token>" if the next holder has the lock, "q<remaining lease in ms>
 -- <server's time in microseconds>" if another has it and the next one is in the
--- queue, "n" if it is in no queue and the lock is another's or free, or "" if the
--- lock was not the holder's to give.
+-- queue, "n" if it is in no queue and the lock is another's or free, because the holder
+-- yields, or asks again and the next one has let go; or "" if the lock was not the
+-- holder's to give.
 --
 -- If the next holder cannot be told, others may be in the same case, and poll: to
 -- yield is then to free the lock.
@@ -49,10 +50,10 @@ if owner == to and (from == to or redis.call('EXISTS', passed) == 1) then
   return token and 'g' .. token or failed
 end
 if owner ~= from then
-  if owner == to or not yields or redis.call('EXISTS', passed) == 0 then
+  if owner == to or redis.call('EXISTS', passed) == 0 then
     return ''
   end
-  return told and redis.call('ZSCORE', queue, member) and standing(lock, redis.call('TIME')) or 'n'
+  return yields and told and redis.call('ZSCORE', queue, member) and standing(lock, redis.call('TIME')) or 'n'
 end
 
 if yields and (not told or redis.call('ZCARD', queue) > 0) then

@@ -41,7 +41,7 @@ var errDeaf = errors.New("redis: not subscribed to news of the lock")
 //
 // Granted is called on the goroutine that reads all messages; its lease is the
 // TTL, but at most 2 s. AskAgain is the end of the holder's lease, but at most
-// three quarters of that, so 1.5 s. NotQueued is why the server did not confirm a subscription: the user may
+// three quarters of the lease that the claimant would be handed, so 1.5 s. NotQueued is why the server did not confirm a subscription: the user may
 // not subscribe, the connection is refused, it took more than a second. The
 // claimant should poll then; each Enqueue tries anew, but not more often than
 // every 100 ms to 2 s.
@@ -124,6 +124,7 @@ func (b *Backing) Pass(ctx context.Context, from string, next backing.Waiter, yi
 	who := claimant{next.Key, next.Holder}
 	k := keysOf(b.prefix, next.Key, next.Holder)
 	told, member := false, b.member(who)
+	stranger := member == ""
 	if yield && !b.deaf && b.hub.ready(k.lock) {
 		channel, err := b.hub.listen(ctx, k.lock)
 		if told = err == nil; told {
@@ -142,9 +143,13 @@ func (b *Backing) Pass(ctx context.Context, from string, next backing.Waiter, yi
 	sent := time.Now()
 	reply, err := b.lane(k.lock).send(ctx, cmd, func() func(string, error) { return b.left(who, member) })
 	b.unanswered(who, member, err)
+	if err == nil && from != next.Holder {
+		b.late.wanted(claimant{next.Key, from}, false) // not before: to undo is to release
+	}
 	if err == nil && reply == "" {
 		if noted {
 			b.answered(who, sent, 0)
+			b.forgetIf(who, func(at *waiter) bool { return stranger && at.asking == 0 })
 		}
 		return false, backing.Standing{}, nil
 	}

@@ -38,8 +38,9 @@ func (e *URLError) Tag() string { return "URLError" }
 // does not outlast that.
 //
 // The effect fails with [*URLError] if the URL is malformed, and with the
-// client's error and the server's address if the server does not answer a PING
-// within 10 s.
+// client's error and the server's address if the server does not answer a PING:
+// an [*effect.TimeoutError] if it says nothing for as long as the client waits, 5 s by
+// default, or for 10 s. A server that does not speak TLS, or nothing but TLS, shows so.
 //
 // Sentinel, Cluster and other options: make the client with go-redis, and [New].
 func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Backing] {
@@ -50,8 +51,8 @@ func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Back
 		})
 }
 
-// patience is for a server that neither answers nor refuses: with its retries
-// go-redis would need half a minute to give up.
+// patience is for a server that neither answers nor refuses. The URL may set
+// timeouts with which go-redis would need longer to give up.
 const patience = 10 * time.Second
 
 func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
@@ -66,9 +67,13 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	client := goredis.NewClient(o)
 	ping, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	began := time.Now()
 	_, err = call(ping, func(ctx context.Context) (string, error) { return client.Ping(ctx).Result() })
 	if err != nil {
 		_ = client.Close()
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) { // the caller has set none
+			err = &effect.TimeoutError{Duration: time.Since(began).Round(time.Millisecond), Err: err}
+		}
 		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, err)
 	}
 	return New(client, opts...), nil
@@ -80,7 +85,7 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 func parse(raw string) (*goredis.Options, error) {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok { // go-redis would read redis:host as localhost
-		return nil, &URLError{URL: raw[strings.LastIndex(raw, "@")+1:], Cause: errors.New("no :// after a scheme")}
+		return nil, &URLError{URL: shown(raw[strings.LastIndex(raw, "@")+1:]), Cause: errors.New("no :// after a scheme")}
 	}
 	o, err := goredis.ParseURL(raw)
 	if err == nil && !isCutShort(raw) {
@@ -100,10 +105,19 @@ func parse(raw string) (*goredis.Options, error) {
 	if syntax, ok := errors.AsType[*url.Error](err); ok { // it quotes the URL with its query
 		err = syntax.Err
 	}
-	if end := strings.IndexAny(bare, "?#"); end >= 0 {
-		bare = bare[:end]
+	if scheme != "unix" && strings.ContainsAny(bare, ",;") {
+		err = errors.New("options are written as ?name=value&name=value")
 	}
-	return nil, &URLError{URL: bare, Cause: err}
+	return nil, &URLError{URL: shown(bare), Cause: err}
+}
+
+// shown is what of an address can be no option, and so no secret. Other clients write
+// options behind commas: host:6380,password=secret.
+func shown(bare string) string {
+	if end := strings.IndexAny(bare, "?#,;"); end >= 0 {
+		return bare[:end]
+	}
+	return bare
 }
 
 // isCutShort reports whether a URL that can be parsed most likely ends too early,

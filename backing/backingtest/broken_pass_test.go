@@ -59,6 +59,19 @@ var brokenPasses = []brokenBacking{
 		}
 		return ok, s, err
 	})},
+	{"a second Pass answers false when the claimant has let go", []rule{passLater}, passed(func(m *memory.Backing, ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+		free := holderOf(m, next.Key) == ""
+		ok, s, err := m.Pass(ctx, from, next, yield)
+		return ok && !free, s, err
+	})},
+	{"a second Pass is a new grant when the claimant has let go", []rule{passLater}, passed(func(m *memory.Backing, ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+		free := holderOf(m, next.Key) == ""
+		ok, s, err := m.Pass(ctx, from, next, yield)
+		if ok && free {
+			s.Grant, err = m.TryAcquire(ctx, next.Claim)
+		}
+		return ok, s, err
+	})},
 	{"Pass takes the key from anybody", []rule{passElse}, passed(func(m *memory.Backing, ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
 		if h := holderOf(m, next.Key); h != "" {
 			from = h

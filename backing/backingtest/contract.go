@@ -30,6 +30,7 @@ const (
 	passMoves
 	passGrants
 	passAgain
+	passLater
 	passElse
 	passYields
 	yieldUnheard
@@ -80,7 +81,8 @@ var contract = [...]string{
 	passMoves:    "Pass must, in one atomic step, take the key from the holder from and give it to next.Holder, if from has it.",
 	passGrants:   "That is a new grant, with a lease of next.TTL from now. The answer is true and a Standing with the grant.",
 	passAgain:    "A second Pass of the same key to the same claimant must answer as the first one did as long as that claimant has the key: a client whose reply was lost asks again.",
-	passElse:     "If from has neither the key nor passed it to that claimant, Pass must answer false and change nothing, though the claimant may have the key from another.",
+	passLater:    "If the claimant has let go since, the answer must be true without a grant, as long as the lease that was passed on would have run.",
+	passElse:     "If from has neither the key, nor let go of it in a lease that would still run, Pass must answer false and change nothing, though the claimant may have the key from another.",
 	passYields:   "If yield is true, and claimants wait in the [Queue] of the store, the first of them must have the key instead, and next waits behind the last. The answer is then true and a Standing without a grant.",
 	yieldUnheard: "If next cannot be queued, because nothing can be told to it or the store has no queue, those who poll come first: the key must be released, with the same answer, and next polls.",
 

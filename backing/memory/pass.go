@@ -36,6 +36,8 @@ func (b *Backing) pass(from string, next backing.Waiter, yield bool) (bool, back
 		return true, granted(b.give(next.Claim, held.queue, now)), news{}
 	case yield && held.queue.has(next.Holder) && b.hasReleased(next.Key, from, now): // a repeat too
 		return true, b.wait(next, held, now), news{}
+	case b.hasReleased(next.Key, from, now): // and again, though next has let go since
+		return true, backing.Standing{}, news{}
 	default:
 		return false, backing.Standing{}, news{}
 	}

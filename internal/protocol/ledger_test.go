@@ -100,9 +100,9 @@ func (l *ledger) pass(from, to string, yield bool) outcome {
 	case l.holder == to && (from == to || l.released[from]): // a repeat
 		l.remove(to)
 		return outcome{grant: true, yes: true}
-	case l.holder != from: // likewise, if it was yielded
-		again := yield && l.released[from] && l.holder != to
-		queued := again && slices.Contains(l.queue, to)
+	case l.holder != from: // likewise, if it was yielded, or to has let go since
+		again := l.released[from] && l.holder != to
+		queued := again && yield && slices.Contains(l.queue, to)
 		return outcome{yes: again, queued: queued, unqueued: again && !queued}
 	case yield && len(l.queue) > 0:
 		l.holder, l.released[from] = "", true
