@@ -31,7 +31,8 @@ type LockLostError struct {
 	Token uint64
 	// Reason says how the lock was lost.
 	Reason LossReason
-	// Cause is what the store last failed with, if that is why, or nil.
+	// Cause is what the store last failed with, if that is why, or nil. It is no
+	// *MutexBackingError: who handles those should not take a loss for one.
 	Cause error
 }
 
@@ -72,7 +73,7 @@ type LockNotAcquiredError struct {
 func (*LockNotAcquiredError) Tag() string { return "LockNotAcquiredError" }
 
 func (e *LockNotAcquiredError) Error() string {
-	who := "others had it"
+	who := "another holder had it"
 	if e.nested {
 		who = "the caller's own work has it, and it is not reentrant"
 	}

@@ -37,7 +37,7 @@ func TestMessages(t *testing.T) {
 		`lock "k" was lost (expired): its lease ran out before it could be refreshed: the store is down`: &mutex.LockLostError{Key: "k", Reason: mutex.Expired, Cause: errStore},
 		`lock "k" was lost (taken): the store says that another holder has it`:                           &mutex.LockLostError{Key: "k", Reason: mutex.Taken},
 		`lock "k" was lost (gone): the store does not know of it any more`:                               &mutex.LockLostError{Key: "k", Reason: mutex.Gone},
-		`lock "k" was not acquired in the 3s that the retry policy allows: others had it`:                &mutex.LockNotAcquiredError{Key: "k", Waited: 3 * time.Second},
+		`lock "k" was not acquired in the 3s that the retry policy allows: another holder had it`:        &mutex.LockNotAcquiredError{Key: "k", Waited: 3 * time.Second},
 		`refresh of lock "k" failed: the store is down`:                                                  &mutex.MutexBackingError{Operation: "refresh", Key: "k", Cause: errStore},
 	} {
 		assert.EqualError(t, err, want)

@@ -124,10 +124,10 @@ func ExampleNew() {
 
 func ExampleMake() {
 	withMutex := mutex.Make("report", mutex.Config{})
-	program := F.Pipe2(
+	write := effect.Retry[string](schedule.Exponential(100 * time.Millisecond).UpTo(time.Minute))(effect.Succeed("written"))
+	program := F.Pipe1(
 		withMutex(memory.New()),
-		effect.FlatMap(func(m *mutex.Mutex) effect.Effect[string] { return mutex.WithLock(m, effect.Succeed("written")) }),
-		effect.Retry[string](schedule.Exponential(100*time.Millisecond).UpTo(time.Minute)),
+		effect.FlatMap(func(m *mutex.Mutex) effect.Effect[string] { return mutex.WithLock(m, write) }),
 	)
 	fmt.Println(program(context.Background()))
 	// Output: written <nil>

@@ -36,6 +36,33 @@ func TestTheLockIsHandedFromWaiterToWaiterWithOneRequestEach(t *testing.T) {
 	})
 }
 
+func TestALeaseThatIsPassedOnIsCountedFromBeforeItWasAskedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		m := newMutex(t, s, mutex.Config{})
+		holder := locker(t, m, sleep(time.Second))
+		arrived()
+		var asked, ended time.Time
+		setHook(s, &s.pass, func(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+			asked = time.Now()
+			had, standing, err := s.real().Pass(ctx, from, next, yield)
+			time.Sleep(time.Second) // the answer is late
+			return had, standing, err
+		})
+		setHook(s, &s.refresh, func(context.Context, backing.Claim) (bool, error) { return false, errStore })
+		next := locker(t, m, func(ctx context.Context) (effect.Void, error) {
+			<-ctx.Done()
+			ended = time.Now()
+			return effect.Void{}, ctx.Err()
+		})
+		join(t, holder)
+		_, err := next.Join()(t.Context())
+		requireLost(t, err, mutex.Expired)
+		assert.Less(t, ended.Sub(asked), ttl)
+	})
+}
+
 func TestTenThousandWaitersCostNoMoreForEachHandover(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

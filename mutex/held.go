@@ -58,14 +58,15 @@ func (c *heldContext) untouched() bool {
 }
 
 // Done and Err look at the clock as well: if the machine stood still, the deadline may
-// have passed, and the timer that should end the context not have run yet.
+// have passed, and the timer that should end the context not have run yet. A context
+// that the work derives from this one hears of it only when that timer has run.
 func (c *heldContext) Done() <-chan struct{} {
-	_ = c.lock.lease.lossBy(time.Now())
+	c.lock.lease.look(time.Now())
 	return c.resolve().Done()
 }
 
 func (c *heldContext) Err() error {
-	_ = c.lock.lease.lossBy(time.Now())
+	c.lock.lease.look(time.Now())
 	if c.untouched() && c.parent.Err() == nil {
 		return nil
 	}

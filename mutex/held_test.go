@@ -88,9 +88,7 @@ func TestAHeldContextThatIsLookedAtAfterTheDeadlineHasEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m, err := New(memory.New(), "k", Config{})
-			require.NoError(t, err)
-			l := leaseOf(m, time.Now())
+			l := leaseOf(newTestMutex(t, Config{}), time.Now())
 			l.work.parent, l.work.lock = t.Context(), &KeepAlive{lease: l}
 			l.cancelOnLoss()
 			require.NoError(t, l.work.Err())
@@ -101,4 +99,36 @@ func TestAHeldContextThatIsLookedAtAfterTheDeadlineHasEnded(t *testing.T) {
 			assert.Equal(t, Expired, lost.Reason)
 		})
 	}
+}
+
+// To look at the inner context is to look at the outer one as well, under mutexes of
+// the inner lease: the observer is told of the outer loss elsewhere.
+func TestAnObserverMayAskTheContextOfAnotherLock(t *testing.T) {
+	t.Parallel()
+	answers := make(chan error, 1)
+	inner := leaseOf(newTestMutex(t, Config{}), time.Now())
+	outer := leaseOf(newTestMutex(t, Config{Observer: func(e Event) {
+		if e.Kind == Lost {
+			answers <- inner.work.Err()
+		}
+	}}), time.Now())
+	outer.work.parent, outer.work.lock = t.Context(), &KeepAlive{lease: outer}
+	inner.work.parent, inner.work.lock = &outer.work, &KeepAlive{lease: inner}
+	outer.cancelOnLoss()
+	inner.cancelOnLoss()
+	outer.deadline, inner.deadline = time.Now(), time.Now()
+	go inner.work.Done()
+	select {
+	case err := <-answers:
+		assert.ErrorIs(t, err, context.Canceled)
+	case <-time.After(10 * time.Second):
+		require.FailNow(t, "it waits for a mutex")
+	}
+}
+
+func newTestMutex(t *testing.T, c Config) *Mutex {
+	t.Helper()
+	m, err := New(memory.New(), "k", c)
+	require.NoError(t, err)
+	return m
 }

@@ -25,8 +25,9 @@ type lease struct {
 
 	mu       sync.Mutex
 	deadline time.Time // by which the lease must have been refreshed
-	failure  error     // of the last refresh, nil if it succeeded
+	failure  error     // what the last refresh failed with, nil if it succeeded
 	lost     *LockLostError
+	told     sync.Once
 	ended    bool // released or about to be: it can no longer expire
 	work     heldContext
 	working  bool // there is work whose context must end with the lease
@@ -83,8 +84,7 @@ func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
 	if f.ctx.Err() != nil {
 		err = &effect.TimeoutError{Duration: now.Sub(f.start), Err: err}
 	}
-	err = &MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err}
-	l.m.observer(Event{Kind: BackingFailed, Key: l.m.key, Err: err})
+	l.m.observer(Event{Kind: BackingFailed, Key: l.m.key, Err: &MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err}})
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,6 +125,19 @@ func (l *lease) lossBy(now time.Time) *LockLostError {
 	return l.update(func() { l.expire(now) })
 }
 
+// look is lossBy for who asks the context of the work. The context package does so
+// under mutexes of ours if the work holds another lock, so the observer is told beside.
+func (l *lease) look(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost != nil {
+		return
+	}
+	if l.expire(now); l.lost != nil {
+		go l.tell(l.lost)
+	}
+}
+
 // settle is lossBy for the last time: from here on the lease cannot expire.
 func (l *lease) settle(now time.Time) *LockLostError {
 	return l.update(func() {
@@ -147,19 +160,25 @@ func (l *lease) cancelOnLoss() {
 	}
 }
 
-// update changes what is known of the lease, and returns its loss. Who waits
-// for the lock and who watches it hear of a new one, outside of the lease's mutex.
+// update changes what is known of the lease, and returns its loss, which has been
+// told by then, outside of the lease's mutex.
 func (l *lease) update(change func()) *LockLostError {
 	l.mu.Lock()
-	before := l.lost
 	change()
 	lost := l.lost
 	l.mu.Unlock()
-	if lost != before {
-		l.m.line.vacate(l.claim.Holder)
-		l.m.observer(l.event(Lost, time.Since(l.granted), lost))
+	if lost != nil {
+		l.tell(lost)
 	}
 	return lost
+}
+
+// tell lets those who wait for the lock, and who watches it, hear of its loss.
+func (l *lease) tell(lost *LockLostError) {
+	l.told.Do(func() {
+		l.m.line.vacate(l.claim.Holder)
+		l.m.observer(l.event(Lost, time.Since(l.granted), lost))
+	})
 }
 
 // expire and markLost are for functions that update calls.

@@ -61,6 +61,22 @@ func TestALeaseIsLostByTheClockThoughItsTimerNeverFires(t *testing.T) {
 	assert.Nil(t, l.lossBy(end), "what is being released no longer expires")
 }
 
+func TestWorkThatEndsAfterTheDeadlineHasLostThoughNoTimerHasFired(t *testing.T) {
+	t.Parallel()
+	m, err := New(memory.New(), "k", Config{})
+	require.NoError(t, err)
+	_, err = WithLock(m, func(ctx context.Context) (effect.Void, error) {
+		k, _ := FromContext(ctx)
+		k.lease.mu.Lock()
+		defer k.lease.mu.Unlock()
+		k.lease.deadline = time.Now() // the keeper's timer is not due for long
+		return effect.Void{}, nil
+	})(t.Context())
+	var lost *LockLostError
+	require.ErrorAs(t, err, &lost)
+	assert.Equal(t, Expired, lost.Reason)
+}
+
 func TestAWorkIsCancelledThoughTheLockWasLostBeforeItBegan(t *testing.T) {
 	t.Parallel()
 	m, err := New(memory.New(), "k", Config{})

@@ -72,7 +72,7 @@ func (m *Mutex) IsLocked(ctx context.Context) (bool, error) {
 }
 
 // Holder returns the id of the holder that has the lock, None if nobody has.
-// As with IsLocked, the answer may be out of date.
+// As with IsLocked, the answer may be out of date, and it fails as IsLocked does.
 func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
 	return ask(ctx, m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
 		return m.store.GetHolder(ctx, m.key)
@@ -88,7 +88,8 @@ func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
 // yielded a value, the value is returned beside the error.
 //
 // It fails with *[LockNotAcquiredError], *[LockLostError], *[MutexBackingError],
-// the context's error, or the work's. Retry inside the lock, not around it: when
+// the context's error, or the work's. If the store does not answer, it fails up to 5 s
+// after the caller's context has ended, for it tries to leave no lock behind. Retry inside the lock, not around it: when
 // only the release has failed, a retry around it runs the work again.
 func WithLock[A any](m *Mutex, work effect.Effect[A]) effect.Effect[A] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[A] {
@@ -143,7 +144,7 @@ func (m *Mutex) Acquire(s *effect.Scope) effect.Effect[*KeepAlive] {
 }
 
 // TryAcquire is [Mutex.Acquire] for a lock that is free, and otherwise yields
-// None as soon as the store has answered.
+// None as soon as the store has answered. It never fails with *[LockNotAcquiredError].
 func (m *Mutex) TryAcquire(s *effect.Scope) effect.Effect[option.Option[*KeepAlive]] {
 	return func(ctx context.Context) (option.Option[*KeepAlive], error) {
 		lock, err := m.hold(ctx, s, m.try)

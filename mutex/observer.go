@@ -7,8 +7,9 @@ import (
 )
 
 // Observer is told what happens to locks. It is called by the goroutine to
-// which it happens, so it must be quick, must not panic, must not use the lock
-// that it is told about, and must be safe for concurrent use.
+// which it happens, so it must be quick, must not use the lock that it is told
+// about, and must be safe for concurrent use. It must not panic either: a loss is told
+// on a goroutine of this package, where that ends the process.
 type Observer func(Event)
 
 // Event is one thing that happened. Fields that do not belong to its Kind are zero.
