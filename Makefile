@@ -33,7 +33,7 @@ ALONE := /internal/(contention|histories|soak|timing)$$$$
 .PHONY: test
 test: tools ## run every test under -race, on real servers too, and check coverage; installs what is missing
 	@export EFFECTLOCK_REDIS_SERVER="$${EFFECTLOCK_REDIS_SERVER:-$$(command -v redis-server)}"; status=0; \
-	test="go test -race -count=1 -timeout=5m"; \
+	test="go test -race -count=1 -timeout=15m"; \
 	for module in $(MODULES); do \
 		echo "== $$module: $$test"; \
 		(cd "$$module" && $$test -coverprofile=cover.out $$(go list ./... | grep -v -E '$(ALONE)')) || status=1; done; \

@@ -47,7 +47,7 @@ func TestTheLockIsHandedRoundFairlyAndAtTheSamePriceWhateverTheCrowd(t *testing.
 }
 
 // A notification that is lost costs the lease of whoever was to have it, 2 s, and
-// that somebody looks, which each does every 2 s.
+// that somebody looks, which each does every 1.5 s.
 func TestTheLockIsNeverIdleForLongThoughNotificationsAreLost(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr())

@@ -12,7 +12,7 @@ import (
 )
 
 // Nothing else runs in the process: no timer fires, no refresh is sent, nobody can
-// cancel anything. When the work returns, the clock alone tells that it was too late.
+// cancel anything. When the work returns, it is too late.
 func TestHazard17_WorkThatKeptTheKeepAliveFromRunningIsReportedAsLost(t *testing.T) {
 	t.Parallel()
 	for _, c := range []toil{

@@ -10,9 +10,10 @@ import (
 
 	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/redis"
 )
 
-// A waiter asks every 2 s whatever it hears.
+// A waiter asks every 1.5 s whatever it hears.
 func TestHazard23_AMessageThatIsLostCostsNoMoreThanTheBound(t *testing.T) {
 	t.Parallel()
 	for name, loses := range map[string]func(network *redistest.Proxy){
@@ -60,6 +61,36 @@ func TestHazard23_ALostMessageAfterAHandoverBoundsTheNextAsWell(t *testing.T) {
 	next.enters(t, little)
 	next.letsGo(t)
 	assert.Less(t, time.Since(began), bound+2*little)
+}
+
+// The release comes just after the waiter has asked again, and its message is lost. The
+// lease that it is handed is over in 2 s; it asks before that, and does not lose its place.
+func TestHazard23_AMessageThatIsLostJustAfterTheWaiterAskedCostsNoPlace(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	holder := contend(t, s.process(t), key, mutex.Config{TTL: long})
+	holder.enters(t, patience)
+	commands, news := redistest.NewProxy(t, s.Addr()), redistest.NewProxy(t, s.Addr())
+	commands.Delay(200 * time.Millisecond)
+	waiter := contend(t, redis.New(forked{client(t, commands.Addr()), client(t, news.Addr())}), key, mutex.Config{TTL: long})
+	s.awaitQueue(t, 1)
+	news.DropNotifications(func() bool { return true })
+	waiter.waits(t)
+	asked := s.ran(t, "zadd")
+	eventually(t, func() bool { return s.ran(t, "zadd") > asked }, "it asks again")
+	next := contend(t, s.process(t), key, mutex.Config{TTL: long})
+	s.awaitQueue(t, 2)
+	holder.letsGo(t)
+	select {
+	case <-waiter.inside:
+	case <-next.inside:
+		require.FailNow(t, "the one behind was first")
+	case <-time.After(patience):
+		require.FailNow(t, "nobody has the lock")
+	}
+	waiter.letsGo(t)
+	next.enters(t, bound+little)
+	next.letsGo(t)
 }
 
 // told is a holder, and a waiter of another process who is told when it has the

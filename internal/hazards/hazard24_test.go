@@ -8,7 +8,7 @@ import (
 )
 
 // A holder that is killed publishes nothing. The waiter knows when its lease ends,
-// and asks then, and every 2 s at most.
+// and asks then, and every 1.5 s.
 func TestHazard24_TheLockOfAKilledProcessIsHadWhenItsLeaseEnds(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

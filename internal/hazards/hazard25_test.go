@@ -51,7 +51,7 @@ func TestHazard25_ABoundedPolicyEndsThoughNobodyLetsGo(t *testing.T) {
 // try and the clean-up, each of which is repeated for one TTL.
 func TestHazard25_ABoundedPolicyEndsThoughTheServerIsFrozen(t *testing.T) {
 	t.Parallel()
-	const ttl = 900 * time.Millisecond
+	const ttl = 3 * time.Second
 	const request = ttl / 3 // (TTL - RefreshInterval) / 2
 	for _, c := range []struct {
 		name  string
