@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"os"
@@ -155,7 +156,8 @@ func TestURLOfAServerThatIsNotTrustedNamesTheServer(t *testing.T) {
 			err := during(t.Context(), url, func(*redis.Backing) { assert.Fail(t, "connected") })
 			assert.ErrorContains(t, err, "redis: PING "+addr)
 			assert.NotContains(t, err.Error(), "secret")
-			assert.Less(t, time.Since(began), 20*time.Second) // 10 s by itself
+			assert.NotErrorIs(t, err, context.DeadlineExceeded, "the caller has set none")
+			assert.Less(t, time.Since(began), 20*time.Second) // 5 s by itself
 		})
 	}
 }

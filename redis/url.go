@@ -88,7 +88,7 @@ func parse(raw string) (*goredis.Options, error) {
 		return nil, &URLError{URL: shown(raw[strings.LastIndex(raw, "@")+1:]), Cause: errors.New("no :// after a scheme")}
 	}
 	o, err := goredis.ParseURL(raw)
-	if err == nil && !isCutShort(raw) {
+	if err == nil && !isMisread(raw) {
 		return o, nil
 	}
 	bare := rest[strings.LastIndex(rest, "@")+1:]
@@ -99,7 +99,7 @@ func parse(raw string) (*goredis.Options, error) {
 	default: // what stands there may be a part of a password
 		err = errors.New("the scheme is none of redis, rediss and unix")
 	}
-	if err == nil || isCutShort(bare) {
+	if err == nil || isMisread(bare) {
 		err = errors.New("user and password must be percent-encoded")
 	}
 	if syntax, ok := errors.AsType[*url.Error](err); ok { // it quotes the URL with its query
@@ -120,10 +120,10 @@ func shown(bare string) string {
 	return bare
 }
 
-// isCutShort reports whether a URL that can be parsed most likely ends too early,
-// at the slash or the hash mark of a password: that would connect to the wrong
-// server, and show the rest of the password as a path.
-func isCutShort(raw string) bool {
+// isMisread reports whether a URL that can be parsed most likely means something else:
+// it ends too early, at the slash or the hash mark of a password, or has options in the
+// name of the host. That would connect to the wrong server, and show a secret in its name.
+func isMisread(raw string) bool {
 	u, err := url.Parse(raw)
-	return err == nil && (u.Fragment != "" || strings.Contains(u.Path, "@"))
+	return err == nil && (u.Fragment != "" || strings.Contains(u.Path, "@") || strings.ContainsAny(u.Host, ",;"))
 }

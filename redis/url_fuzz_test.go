@@ -16,7 +16,7 @@ func FuzzURL(f *testing.F) {
 		"", "redis://", "redis://localhost", "redis://u:p@localhost:6379/3", "rediss://h?skip_verify=true", "unix:///s?db=3", "unix://u:p@/s",
 		"redis://[::1]:6379", "redis://[::1", "redis://h:99999999999999999999", "redis://h/1/2", "redis://h?db=x", "redis://h?pool_size=99999999999999999999",
 		"redis://h?read_timeout=-1", "redis://h?dial_timeout=9999999999999999999h", "redis://%zz@h", "redis://\x00", "redis://h\n", "://", "x://", "redis:h", "//h",
-		"redis://u:p@h@h", "REDIS://h", "redis://h#f", "redis://h?client_name=%00&protocol=4", "redis://h?%", strings.Repeat("redis://", 1000),
+		"redis://u:p@h@h", "REDIS://h", "redis://h#f", "h:1,password=p,ssl=True", "redis://h:1,p=q", "redis://h,p=q", "redis://h?client_name=%00&protocol=4", "redis://h?%", strings.Repeat("redis://", 1000),
 	} {
 		f.Add(raw)
 	}
@@ -24,6 +24,9 @@ func FuzzURL(f *testing.F) {
 		o, err := parse(raw)
 		if err == nil {
 			assert.NotEmpty(t, o.Addr)
+			if o.Network != "unix" {
+				assert.False(t, strings.ContainsAny(o.Addr, ",;?#"), "an option in %q", o.Addr)
+			}
 			return
 		}
 		assert.Nil(t, o)
@@ -32,6 +35,7 @@ func FuzzURL(f *testing.F) {
 		require.Error(t, bad.Cause)
 		assert.ErrorIs(t, err, bad.Cause)
 		assert.NotContains(t, bad.URL, "@", "the user and the password end with it")
+		assert.False(t, strings.ContainsAny(bad.URL, ",;?#"), "an option in %q", bad.URL)
 		assert.Less(t, len(err.Error()), 12*len(raw)+1000)
 	})
 }

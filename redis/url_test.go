@@ -86,6 +86,10 @@ func TestBadURLIsATypedErrorWithoutThePassword(t *testing.T) {
 		"redis://:12/secret@localhost:6379":  `redis: bad URL "redis://localhost:6379": user and password must be percent-encoded; want redis://`,
 		"redis://u:se@secret@local host":     `redis: bad URL "redis://local host": invalid character " " in host name; want redis://`,
 		"redis:u:secret@localhost":           `redis: bad URL "localhost": no :// after a scheme; want redis://`,
+		"redis//u:x@localhost?p=secret":      `redis: bad URL "localhost": no :// after a scheme; want redis://`,
+		"localhost:6380,password=secret":     `redis: bad URL "localhost:6380": no :// after a scheme; want redis://`,
+		"redis://host:6380,password=secret":  `redis: bad URL "redis://host:6380": options are written as ?name=value&name=value; want redis://`,
+		"redis://host,password=secret;ssl":   `redis: bad URL "redis://host": options are written as ?name=value&name=value; want redis://`,
 		"unix://u:secret@":                   `redis: bad URL "unix://": redis: empty unix socket path; want redis://`,
 	} {
 		err := during(t.Context(), url, func(*redis.Backing) { assert.Fail(t, "connected", url) })
@@ -115,6 +119,21 @@ func TestServerThatRefusesThePasswordIsNamedAndThePasswordIsNot(t *testing.T) {
 	assert.ErrorContains(t, err, "redis: PING "+s.Addr()+": WRONGPASS")
 	assert.True(t, backing.IsPermanent(err))
 	assert.NotContains(t, err.Error(), "secret")
+}
+
+// It takes connections and never answers, and the URL allows it all the time in the world.
+func TestServerThatIsSilentIsGivenUp(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	began := time.Now()
+	err = during(t.Context(), "redis://"+silent.Addr().String()+"?dial_timeout=1h&read_timeout=1h", func(*redis.Backing) { assert.Fail(t, "connected") })
+	assert.ErrorContains(t, err, "redis: PING "+silent.Addr().String()+": timed out after 10")
+	var timeout *effect.TimeoutError
+	require.ErrorAs(t, err, &timeout)
+	assert.NotErrorIs(t, err, context.DeadlineExceeded, "the caller has set none")
+	assert.Less(t, time.Since(began), 30*time.Second)
 }
 
 func TestFromURLHeedsItsContext(t *testing.T) {
