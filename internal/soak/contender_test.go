@@ -250,7 +250,7 @@ func (c *contender) judge(err error) outcome {
 		return missed
 	case err == nil:
 		return orderly
-	case errors.Is(err, context.DeadlineExceeded):
+	case c.now.Mode == withLockInTime && errors.Is(err, context.DeadlineExceeded):
 		return cancelled
 	}
 	wrong("an attempt ended with %v", err)

@@ -50,7 +50,22 @@ func TestAHistoryIsJudged(t *testing.T) {
 		},
 		{
 			name:     "expired, and told so in time",
-			attempts: []attempt{lostAt(900, section("a", 1, 0, 1500, expired)), section("b", 2, 1000, 1600, orderly)},
+			attempts: []attempt{lostAt(900, section("a", 1, 0, 1050, expired)), section("b", 2, 1000, 1600, orderly)},
+		},
+		{
+			name:     "expired, told so in time, and going on",
+			attempts: []attempt{lostAt(900, section("a", 1, 0, 1150, expired))},
+			want:     "work went on after its loss",
+		},
+		{
+			name: "expired, told so in time, and standing still", stood: spans{during(890, 1150)},
+			attempts: []attempt{lostAt(900, section("a", 1, 0, 1150, expired))},
+		},
+		{name: "expired, though nothing is broken", attempts: []attempt{lostAt(199_000, section("a", 1, 198_000, 199_000, expired))}, want: "it failed for no reason"},
+		{name: "not answered, though nothing is broken", attempts: []attempt{section("a", 1, 198_000, 198_010, unanswered)}, want: "it failed for no reason"},
+		{
+			name: "expired, as the process stood still", stood: spans{during(198_100, 199_000)},
+			attempts: []attempt{lostAt(199_000, section("a", 1, 198_000, 199_000, expired))},
 		},
 		{
 			name:     "expired, and told so late",
@@ -115,7 +130,7 @@ func TestAHistoryIsJudged(t *testing.T) {
 		{
 			name:     "inside for as long as the lease though cut off",
 			faults:   []fault{{Kind: "cut", Process: "a", span: during(500, 2000), begun: at(500)}},
-			attempts: []attempt{lostAt(1490, section("a", 1, 0, 1800, expired))},
+			attempts: []attempt{lostAt(1490, section("a", 1, 0, 1600, expired))},
 		},
 		{name: "one token twice", attempts: []attempt{section("a", 1, 0, 40, orderly), section("b", 1, 50, 90, orderly)}, want: "two have one token"},
 		{name: "tokens fall", attempts: []attempt{section("a", 2, 0, 40, orderly), section("b", 1, 50, 90, orderly)}, want: "a token is not higher than the one before"},
@@ -159,6 +174,7 @@ func TestAHistoryIsJudged(t *testing.T) {
 			h.checkExclusion()
 			h.checkTokens()
 			h.checkLosses()
+			h.checkFailures()
 			h.checkDeadlines()
 			h.checkCounters()
 			h.checkGaps(&idleness{})

@@ -30,6 +30,11 @@ func (h *history) checkLosses() {
 	for _, attempts := range h.keys {
 		for _, a := range sections(attempts) {
 			f, deleted := h.deleted[grant{a.Key, a.Token}]
+			if a.Lost != 0 && a.Lost < a.Leave {
+				if late := h.active(a.process, span{a.Lost, a.Leave}); late > slow {
+					h.violated("work went on after its loss", "for %v\n\t%v", late, a)
+				}
+			}
 			switch inside := a.inside(); {
 			case deleted && a.Outcome == orderly:
 				h.violated("a loss was not noticed", "%v\n\t%v", f, a)
@@ -48,6 +53,20 @@ func (h *history) checkLosses() {
 			case a.Refused && a.Outcome == orderly:
 				h.violated("a token was refused, and the lock not lost", "%v", a)
 			}
+		}
+	}
+}
+
+// checkFailures sees that nothing fails when nothing is broken any more.
+func (h *history) checkFailures() {
+	for _, attempts := range h.keys {
+		for _, a := range attempts {
+			all := span{a.Want, a.Done}
+			if a.killed || a.Want < h.calm().from || a.Outcome != unanswered && a.Outcome != expired ||
+				len(h.stood[a.process].within(all)) > 0 || len(h.slow.within(all)) > 0 {
+				continue
+			}
+			h.violated("it failed for no reason", "%v\n\t%q", a, h.near(all))
 		}
 	}
 }

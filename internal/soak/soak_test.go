@@ -155,6 +155,7 @@ func (h *history) judge(t *testing.T) {
 	h.checkExclusion()
 	h.checkTokens()
 	h.checkLosses()
+	h.checkFailures()
 	h.checkDeadlines()
 	t.Logf("%d increments in %v", h.checkCounters(), h.outcomes())
 	i := h.checkIdleness()

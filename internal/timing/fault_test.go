@@ -88,7 +88,7 @@ func freeze(t *testing.T, r chance, faults int) (all []result) {
 		}
 		time.Sleep(r.between(0, 300*time.Millisecond))
 		server.Freeze()
-		time.Sleep(r.between(100*time.Millisecond, 1300*time.Millisecond))
+		time.Sleep(r.between(500*time.Millisecond, 1300*time.Millisecond)) // the leases are shorter, or not much longer
 		server.Thaw()
 		for i, h := range holders {
 			all = append(all, result{account: <-h.account, claim: <-claims[i]})

@@ -27,7 +27,7 @@ type lease struct {
 type account struct {
 	Key       string
 	Token     uint64
-	Last      time.Time        // when the last step that counted began
+	Last      time.Time        // when the work last looked at its context, and it had not ended
 	Ended     time.Time        // when the work returned
 	Lost      time.Time        // when the lock said that it was lost
 	Reason    mutex.LossReason // "" if WithLock did not fail with a loss
@@ -87,7 +87,6 @@ func (l lease) hold(b backing.Backing, doc *register, inside, over func()) (a ac
 
 func (l lease) work(ctx context.Context, doc *register, a *account) {
 	for end := time.Now().Add(l.Hold); time.Now().Before(end); {
-		begun := time.Now()
 		time.Sleep(step)
 		if doc != nil {
 			doc.write(a)
@@ -95,11 +94,12 @@ func (l lease) work(ctx context.Context, doc *register, a *account) {
 		if l.Blind {
 			continue
 		}
+		looked := time.Now()
 		if ctx.Err() != nil {
 			a.Cancelled = true
 			return
 		}
-		a.Last = begun
+		a.Last = looked
 	}
 }
 
