@@ -105,7 +105,8 @@ const fenceLife = time.Hour
 // its context ends. A command that is under way then is left to those timeouts;
 // it may still be applied, but is not sent again, unless it shares its round trip
 // with others whose contexts last longer; an acquire that is applied after its
-// holder has released is undone.
+// holder has let go is undone. The client may repeat refreshes and releases by itself.
+// What asks for a lock, and was sent, it does not repeat: that is for the caller to do.
 // Errors are the client's, with [backing.Permanent] around those that trying
 // again cannot heal: a key of another type, a refused or unknown user, command
 // or key, a closed client, and [*VersionError].

@@ -103,7 +103,7 @@ func TestHazard02_AHandoverWhoseReplyIsLostIsOne(t *testing.T) {
 			}
 			if holder != foreign {
 				lost += 2
-				f.network.DropReplies(2, handsOn)
+				f.network.DropReplies(2, holder.holder)
 			}
 			last := holder.token
 			holder.letsGo(t)
