@@ -121,7 +121,8 @@ func TestHazard32_AHolderWhoseKeyIsReplacedLosesTheLock(t *testing.T) {
 		theirs := s.put(t, kind, name)
 		lost := lossOf(t, holder.gone(t, patience))
 		assert.Equal(t, mutex.Expired, lost.Reason)
-		assertWrongType(t, "refresh", lost)
+		assert.ErrorContains(t, lost.Cause, "WRONGTYPE")
+		assert.True(t, backing.IsPermanent(lost))
 		theirs.assertUntouched(t)
 	})
 }

@@ -5,7 +5,8 @@
 // and connections are dropped, and locks are deleted under their holders. Each
 // process writes a journal that outlives it. In the end the journals must show
 //
-//   - no two sections of one key at a time, and tokens that rise
+//   - no two sections of one key at a time, but for the 200 ms by which a timer may be
+//     late when a lease has ended, and tokens that rise
 //   - no increment lost of the counters that the locks guard
 //   - no key that stays free while somebody waits for it
 //

@@ -132,6 +132,7 @@ func TestAHistoryIsJudged(t *testing.T) {
 			faults:   []fault{{Kind: "cut", Process: "a", span: during(500, 2000), begun: at(500)}},
 			attempts: []attempt{lostAt(1490, section("a", 1, 0, 1600, expired))},
 		},
+		{name: "another enters before the lease of one who is killed ends", attempts: []attempt{killed(section("a", 1, 0, 200, orderly)), section("b", 2, 100, 150, orderly)}, want: "two are inside"},
 		{name: "one token twice", attempts: []attempt{section("a", 1, 0, 40, orderly), section("b", 1, 50, 90, orderly)}, want: "two have one token"},
 		{name: "tokens fall", attempts: []attempt{section("a", 2, 0, 40, orderly), section("b", 1, 50, 90, orderly)}, want: "a token is not higher than the one before"},
 		{
