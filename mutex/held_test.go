@@ -89,8 +89,7 @@ func TestAHeldContextThatIsLookedAtAfterTheDeadlineHasEnded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := leaseOf(newTestMutex(t, Config{}), time.Now())
-			l.work.parent, l.work.lock = t.Context(), &KeepAlive{lease: l}
-			l.cancelOnLoss()
+			l.works(t.Context())
 			require.NoError(t, l.work.Err())
 			l.deadline = time.Now()
 			look(&l.work)
@@ -112,10 +111,8 @@ func TestAnObserverMayAskTheContextOfAnotherLock(t *testing.T) {
 			answers <- inner.work.Err()
 		}
 	}}), time.Now())
-	outer.work.parent, outer.work.lock = t.Context(), &KeepAlive{lease: outer}
-	inner.work.parent, inner.work.lock = &outer.work, &KeepAlive{lease: inner}
-	outer.cancelOnLoss()
-	inner.cancelOnLoss()
+	outer.works(t.Context())
+	inner.works(&outer.work)
 	outer.deadline, inner.deadline = time.Now(), time.Now()
 	go inner.work.Done()
 	select {
@@ -124,6 +121,12 @@ func TestAnObserverMayAskTheContextOfAnotherLock(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		require.FailNow(t, "it waits for a mutex")
 	}
+}
+
+// works lets work run under the lease.
+func (l *lease) works(ctx context.Context) {
+	l.work.parent, l.work.lock = ctx, &KeepAlive{lease: l} //nolint:fatcontext // as during does
+	l.cancelOnLoss()
 }
 
 func newTestMutex(t *testing.T, c Config) *Mutex {

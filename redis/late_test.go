@@ -174,8 +174,9 @@ func TestACopyThatWasNotAnsweredIsUndoneThoughALaterOneWas(t *testing.T) {
 	var past atomic.Bool
 	c := goredis.NewClient(&goredis.Options{
 		ReadTimeout: 200 * time.Millisecond, // MaxRetries is 3
-		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if addr = slow.Addr(); past.Load() {
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			addr := slow.Addr()
+			if past.Load() {
 				addr = s.Addr()
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)
