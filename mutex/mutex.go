@@ -88,9 +88,10 @@ func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
 // yielded a value, the value is returned beside the error.
 //
 // It fails with *[LockNotAcquiredError], *[LockLostError], *[MutexBackingError],
-// the context's error, or the work's. If the store does not answer, it fails up to 5 s
-// after the caller's context has ended, for it tries to leave no lock behind. Retry inside the lock, not around it: when
-// only the release has failed, a retry around it runs the work again.
+// the context's error, or the work's. If the store does not answer, it fails up to
+// 5 s after the caller's context has ended, for it tries to leave no lock behind.
+// Retry inside the lock, not around it: when only the release has failed, a retry
+// around it runs the work again.
 func WithLock[A any](m *Mutex, work effect.Effect[A]) effect.Effect[A] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[A] {
 		return func(ctx context.Context) (none A, err error) {

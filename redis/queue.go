@@ -41,10 +41,11 @@ var errDeaf = errors.New("redis: not subscribed to news of the lock")
 //
 // Granted is called on the goroutine that reads all messages; its lease is the
 // TTL, but at most 2 s. AskAgain is the end of the holder's lease, but at most
-// three quarters of the lease that the claimant would be handed, so 1.5 s. NotQueued is why the server did not confirm a subscription: the user may
-// not subscribe, the connection is refused, it took more than a second. The
-// claimant should poll then; each Enqueue tries anew, but not more often than
-// every 100 ms to 2 s.
+// three quarters of the lease that the claimant would be handed, so 1.5 s.
+// NotQueued is why the server did not confirm a subscription: the user may not
+// subscribe, the connection is refused, it took more than a second. The claimant
+// should poll then; each Enqueue tries anew, but not more often than every 100 ms
+// to 2 s.
 func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
 	who := claimant{w.Key, w.Holder}
 	lock := b.prefix + w.Key
