@@ -74,8 +74,8 @@ func (l *lateRequests) fellSilent(who claimant, member string) bool {
 	return first
 }
 
-// unanswered is what is known of a claimant of whom a command fell silent.
-func (l *lateRequests) unanswered(who claimant) late {
+// known is what is known of a claimant of whom a command fell silent.
+func (l *lateRequests) known(who claimant) late {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return *l.under[who]
@@ -138,11 +138,11 @@ func (b *Backing) unanswered(who claimant, member string, err error) {
 func (l *lateRequests) undoLater(who claimant, in time.Duration, undo func(who claimant, member string) error) {
 	began := time.Now()
 	time.AfterFunc(in, func() {
-		at := l.unanswered(who)
+		at := l.known(who)
 		closed := at.released && errors.Is(undo(who, at.member), goredis.ErrClosed)
 		switch {
 		case l.isLost(who, closed):
-		case l.unanswered(who).silent.After(began):
+		case l.known(who).silent.After(began):
 			l.undoLater(who, firstUndo, undo)
 		default:
 			l.undoLater(who, 2*in, undo)
