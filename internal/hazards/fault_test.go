@@ -126,11 +126,11 @@ type lossy struct {
 	store
 	network *redistest.Proxy
 	b       *redis.Backing
-	fails   bool // the mutex sees that, and repeats the request; else its client does
+	fails   bool // the mutex sees that, and repeats the request; else its client may
 }
 
-// eachRepeater runs a test with a client that repeats requests by itself, and
-// with one that leaves that to the mutex.
+// eachRepeater runs a test with a client that repeats requests by itself, but for
+// those that may be granted, and with one that leaves all to the mutex.
 func eachRepeater(t *testing.T, test func(t *testing.T, f lossy)) {
 	t.Helper()
 	for name, fails := range map[string]bool{"the client repeats it": false, "the mutex repeats it": true} {

@@ -20,18 +20,24 @@ import (
 func TestHazard01_AnAcquireWhoseReplyIsLostIsRecognized(t *testing.T) {
 	t.Parallel()
 	eachRepeater(t, func(t *testing.T, f lossy) {
-		f.network.DropReplies(2, "evalsha")
-		holder := contend(t, f.b, key, f.config())
-		first := ""
-		eventually(t, func() bool { first = f.grant(t); return first != "" }, "the server grants it")
-		holder.enters(t, patience)
-		f.assertLost(t, 2, holder)
-		f.assertHolds(t, holder)
-		assert.Equal(t, first, holder.grant(), "the repetition is no new grant")
-		assert.Zero(t, f.queued(t))
-
-		isExclusive(t, f.store, holder)
+		isExclusive(t, f.store, f.isRecognized(t, "evalsha"))
 	})
+}
+
+// isRecognized loses the first two replies to an acquire, whose command has the
+// argument, and returns who has the lock by the third.
+func (f lossy) isRecognized(t *testing.T, arg string) *contender {
+	t.Helper()
+	f.network.DropReplies(2, arg)
+	holder := contend(t, f.b, key, f.config())
+	first := ""
+	eventually(t, func() bool { first = f.grant(t); return first != "" }, "the server grants it")
+	holder.enters(t, patience)
+	f.assertLost(t, 2, holder)
+	f.assertHolds(t, holder)
+	assert.Equal(t, first, holder.grant(), "the repetition is no new grant")
+	assert.Zero(t, f.queued(t))
+	return holder
 }
 
 // isExclusive asserts that another has the lock when the holder has let go, and
@@ -81,15 +87,7 @@ func TestHazard01_AnAcquireOfAListenerWhoseReplyIsLostIsRecognized(t *testing.T)
 		f.awaitListeners(t, 1)
 		listener.waits(t)
 
-		f.network.DropReplies(2, handsOn)
-		holder := contend(t, f.b, key, f.config())
-		first := ""
-		eventually(t, func() bool { first = f.grant(t); return first != "" }, "the server grants it")
-		holder.enters(t, patience)
-		f.assertLost(t, 2, holder)
-		f.assertHolds(t, holder)
-		assert.Equal(t, first, holder.grant(), "the repetition is no new grant")
-		assert.Zero(t, f.queued(t))
+		holder := f.isRecognized(t, handsOn)
 
 		elsewhere.letsGo(t)
 		listener.enters(t, soon)

@@ -18,6 +18,19 @@ type eavesdropper struct {
 
 func (s store) listenIn(t *testing.T) *eavesdropper {
 	t.Helper()
+	e := &eavesdropper{}
+	s.monitor(t, func(line string) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.lines = append(e.lines, line)
+	})
+	return e
+}
+
+// monitor has hear told, until the test ends, of each command that the server runs
+// from now on, as MONITOR tells it.
+func (s store) monitor(t *testing.T, hear func(line string)) {
+	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())
 	require.NoError(t, err)
 	_, err = conn.Write([]byte("MONITOR\r\n"))
@@ -25,7 +38,6 @@ func (s store) listenIn(t *testing.T) *eavesdropper {
 	lines := bufio.NewReader(conn)
 	_, err = lines.ReadString('\n') // from here on it tells
 	require.NoError(t, err)
-	e := &eavesdropper{}
 	var listening sync.WaitGroup
 	listening.Go(func() {
 		for {
@@ -33,16 +45,13 @@ func (s store) listenIn(t *testing.T) *eavesdropper {
 			if err != nil {
 				return
 			}
-			e.mu.Lock()
-			e.lines = append(e.lines, line)
-			e.mu.Unlock()
+			hear(strings.TrimSuffix(line, "\r\n"))
 		}
 	})
 	t.Cleanup(func() {
 		_ = conn.Close()
 		listening.Wait()
 	})
-	return e
 }
 
 // byClients are the commands that no script has sent, without the time and the

@@ -1,9 +1,7 @@
 package hazards_test
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"regexp"
 	"strconv"
 	"sync"
@@ -32,30 +30,10 @@ var marked = regexp.MustCompile(`"ECHO" "(\d+)"$`)
 
 func (s store) tap(t *testing.T) *wiretap {
 	t.Helper()
-	conn, err := net.Dial("tcp", s.Addr())
-	require.NoError(t, err)
-	_, err = conn.Write([]byte("MONITOR\r\n"))
-	require.NoError(t, err)
-	lines := bufio.NewReader(conn)
-	_, err = lines.ReadString('\n') // from here on it tells
-	require.NoError(t, err)
 	w := &wiretap{leases: map[string][]int64{}, forced: map[string][]int64{}, marks: map[string]bool{}, say: func(mark string) {
 		require.NoError(t, s.direct.Do(t.Context(), "ECHO", mark).Err())
 	}}
-	var listening sync.WaitGroup
-	listening.Go(func() {
-		for {
-			line, err := lines.ReadString('\n')
-			if err != nil {
-				return
-			}
-			w.hear(line[:len(line)-len("\r\n")])
-		}
-	})
-	t.Cleanup(func() {
-		_ = conn.Close()
-		listening.Wait()
-	})
+	s.monitor(t, w.hear)
 	return w
 }
 
