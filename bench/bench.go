@@ -13,9 +13,31 @@ import (
 type bench struct {
 	machine *machine
 	peers   []peer
-	rounds  int
+	rounds  int           // 0: as many as each workload wants
+	window  time.Duration // 0: as long as each workload wants
 	quick   bool
 	log     io.Writer
+}
+
+const (
+	defaultRounds = 5
+	// manyRounds is for what varies more from one round to the next.
+	manyRounds = 9
+)
+
+// roundsOf is how often a case of a workload is measured.
+func (b *bench) roundsOf(w workload, kase int) int {
+	rounds := b.rounds
+	switch {
+	case b.quick:
+		rounds = 1
+	case rounds == 0:
+		rounds = max(defaultRounds, w.rounds)
+	}
+	if limit, ok := w.fewer[kase]; ok {
+		rounds = min(rounds, limit)
+	}
+	return rounds
 }
 
 // outcome is what one peer did in one round of one case.
@@ -43,19 +65,29 @@ type spot struct {
 // another one each round, so that what changes on the machine meanwhile, and
 // what comes of being first, falls on all.
 func (b *bench) run(ctx context.Context, w workload) (result, error) {
-	plan := w.plan(b.quick)
-	r := result{workload: w, plan: plan, peers: b.peers, outcomes: map[spot][]outcome{}}
-	if r.rounds = b.rounds; b.quick {
-		r.rounds = 1
+	plan := w.plan(b.quick).lasting(b.window)
+	r := result{workload: w, plan: plan, outcomes: map[spot][]outcome{}}
+	for _, p := range b.peers {
+		if w.measures(p) {
+			r.peers = append(r.peers, p)
+		}
 	}
 	for _, kase := range plan.cases {
-		rounds := r.rounds
-		if limit, ok := w.fewer[kase]; ok {
-			rounds = min(rounds, limit)
-		}
-		for round := range rounds {
-			for i := range b.peers {
-				p := b.peers[(round+i)%len(b.peers)]
+		r.rounds = max(r.rounds, b.roundsOf(w, kase))
+	}
+	if w.unpinned {
+		b.machine.letSleep()
+	} else if err := b.machine.keepAwake(); err != nil {
+		return r, err
+	}
+	for round := range r.rounds {
+		for _, kase := range plan.cases {
+			rounds := b.roundsOf(w, kase)
+			if round >= rounds {
+				continue
+			}
+			for i := range r.peers {
+				p := r.peers[(round+i)%len(r.peers)]
 				o := b.measure(ctx, w, plan, p, kase)
 				if ctx.Err() != nil {
 					return r, ctx.Err()
@@ -86,11 +118,14 @@ func (o outcome) line(w workload) string {
 const warmUp = 300 * time.Millisecond
 
 func (b *bench) measure(ctx context.Context, w workload, plan plan, p peer, kase int) outcome {
-	core := b.machine.serverCore
-	if w.sharedCore {
-		core = b.machine.clientCore
+	serverCore, clientCore := b.machine.serverCore, b.machine.clientCore
+	switch {
+	case w.unpinned:
+		serverCore, clientCore = noCore, noCore
+	case w.sharedCore:
+		serverCore = clientCore
 	}
-	s, err := startServer(ctx, b.machine, core)
+	s, err := startServer(ctx, b.machine, serverCore)
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -98,9 +133,9 @@ func (b *bench) measure(ctx context.Context, w workload, plan plan, p peer, kase
 
 	var jobs []job
 	for i := range max(w.processes, 1) {
-		jobs = append(jobs, job{Workload: w.name, Peer: p.name, Addr: s.addr, Case: kase, Quick: b.quick, Process: i})
+		jobs = append(jobs, job{Workload: w.name, Peer: p.name, Addr: s.addr, Case: kase, Quick: b.quick, Window: b.window, Process: i})
 	}
-	c, err := startCrew(b.machine, b.machine.clientCore, jobs)
+	c, err := startCrew(b.machine, clientCore, jobs)
 	if err != nil {
 		return outcome{err: err}
 	}

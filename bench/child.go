@@ -21,7 +21,8 @@ type job struct {
 	Addr     string
 	Case     int // what the workload varies: goroutines, locks
 	Quick    bool
-	Process  int // of several: 0, 1, …
+	Window   time.Duration // 0: the workload's own
+	Process  int           // of several: 0, 1, …
 }
 
 // answer is what a child process has measured.
@@ -84,8 +85,12 @@ func perform(ctx context.Context, j job, in *bufio.Reader, out io.Writer) (answe
 	if !ok {
 		return answer{}, fmt.Errorf("no peer %q", j.Peer)
 	}
-	t := &trial{job: j, plan: w.plan(j.Quick), wire: &wire{}, in: in, out: out}
-	t.setting = setting{addr: j.Addr, ttl: w.ttl, renew: w.ttl / 3}
+	t := &trial{job: j, plan: w.plan(j.Quick).lasting(j.Window), wire: &wire{}, in: in, out: out}
+	ttl := w.ttl
+	if longer, ok := w.longer[j.Case]; ok {
+		ttl = longer
+	}
+	t.setting = setting{addr: j.Addr, ttl: ttl, renew: ttl / 3}
 	if w.counted {
 		t.dial = t.wire.dial
 	}

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -48,7 +50,10 @@ func startMember(m *machine, core int, j job) (*member, error) {
 	}
 	cmd := exec.Command(exe, childFlag, string(arg))
 	cmd.Stderr = os.Stderr
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") })
+	if w, ok := workloadNamed(j.Workload); !ok || !w.unpinned {
+		cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

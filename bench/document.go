@@ -28,12 +28,12 @@ func (r result) write(b *strings.Builder) {
 	fmt.Fprintf(b, "\n## %s: %s\n\n%s\n", r.workload.name, r.workload.title, r.workload.about)
 	fmt.Fprintf(b, "\nThe window is %v.", r.plan.window)
 	if r.rounds > 1 {
-		b.WriteString(" Medians; in parentheses the least and the most of all rounds.")
+		fmt.Fprintf(b, " Medians of %d rounds; in parentheses the least and the most of them.", r.rounds)
 	}
 	b.WriteString("\n")
 	for _, kase := range r.plan.cases {
-		if r.workload.unit != "" {
-			fmt.Fprintf(b, "\n**%s %s**", whole(float64(kase)), r.workload.unit)
+		if text := r.workload.caseText(kase); text != "" {
+			fmt.Fprintf(b, "\n**%s**", text)
 			if n := len(r.outcomes[spot{baseline, kase}]); n < r.rounds {
 				fmt.Fprintf(b, " (rounds: %d)", n)
 			}

@@ -15,7 +15,6 @@ import (
 type facts struct {
 	date, command, machine, arrangement, load, versions string
 	quick                                               bool
-	rounds                                              int
 	peers                                               []peer
 	warnings                                            []string
 }
@@ -27,7 +26,6 @@ func describe(ctx context.Context, m *machine, b *bench) facts {
 		machine:  fmt.Sprintf("%s, %d cores, %s/%s", cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH),
 		load:     loadAverage(),
 		quick:    b.quick,
-		rounds:   b.rounds,
 		peers:    b.peers,
 		warnings: m.warnings,
 	}
@@ -49,7 +47,7 @@ func (f facts) write(b *strings.Builder) {
 	if f.quick {
 		b.WriteString("- **one short round (`-quick`): this shows that the program works; do not believe the figures**\n")
 	} else {
-		fmt.Fprintf(b, "- rounds: %d, in which the libraries take turns; each measurement has a process and a server of its own\n", f.rounds)
+		b.WriteString("- the libraries take turns in each round; each measurement has a process and a server of its own\n")
 	}
 	for _, w := range f.warnings {
 		fmt.Fprintf(b, "- **%s**\n", w)

@@ -40,3 +40,8 @@ func micros(v float64) string {
 func millis(v float64) string {
 	return tenth(v*float64(time.Second/time.Millisecond)) + " ms"
 }
+
+// hundredthMicros shows what is a matter of a few microseconds.
+func hundredthMicros(v float64) string {
+	return hundredth(v*float64(time.Second/time.Microsecond)) + " µs"
+}

@@ -20,8 +20,9 @@ type machine struct {
 	// warnings tell what could not be arranged; the figures then vary more.
 	warnings []string
 
-	awake []*exec.Cmd
-	leash []io.Closer
+	restless []int // the cores that the loops keep awake
+	awake    []*exec.Cmd
+	leash    []io.Closer
 }
 
 const awakeFlag = "-stay-awake"
@@ -47,14 +48,11 @@ func newMachine() (*machine, error) {
 			m.warn("processes are not pinned to cores: %v", err)
 		}
 	}
-	if m.serverCore == noCore {
-		return m, nil
+	if m.serverCore != noCore {
+		m.restless = cores[:min(2, len(cores))]
 	}
-	for _, core := range cores[:min(2, len(cores))] {
-		if err := m.keepAwake(core); err != nil {
-			m.close()
-			return nil, err
-		}
+	if err := m.keepAwake(); err != nil { // now, so that a refusal is among the warnings
+		return nil, err
 	}
 	return m, nil
 }
@@ -63,8 +61,22 @@ func (m *machine) warn(format string, args ...any) {
 	m.warnings = append(m.warnings, fmt.Sprintf(format, args...))
 }
 
-// keepAwake starts the loop of one core. It ends with its standard input.
-func (m *machine) keepAwake(core int) error {
+// keepAwake starts the loops, unless they run already.
+func (m *machine) keepAwake() error {
+	if len(m.awake) > 0 {
+		return nil
+	}
+	for _, core := range m.restless {
+		if err := m.startLoop(core); err != nil {
+			m.letSleep()
+			return err
+		}
+	}
+	return nil
+}
+
+// startLoop starts the loop of one core. It ends with its standard input.
+func (m *machine) startLoop(core int) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
@@ -89,6 +101,7 @@ func (m *machine) keepAwake(core int) error {
 		return errors.New("the loop that keeps a core awake did not start")
 	}
 	if said := string(how[:n]); said != idlePriority {
+		m.restless = nil // once is enough to be told
 		m.warn("no core is kept awake: %s", said)
 	}
 	return nil
@@ -122,9 +135,11 @@ func (m *machine) start(cmd *exec.Cmd, core int) error {
 	return startPinned(cmd, core)
 }
 
-func (m *machine) close() {
+// letSleep ends the loops.
+func (m *machine) letSleep() {
 	for i, cmd := range m.awake {
 		_ = m.leash[i].Close()
 		_ = cmd.Wait()
 	}
+	m.awake, m.leash = nil, nil
 }

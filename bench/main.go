@@ -38,23 +38,27 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	names := flag.String("workloads", "", "which workloads to run, such as W1,W3 (default all of "+strings.Join(workloadNames(), ",")+")")
-	only := flag.String("peers", "", "which libraries to run, such as raw,effectlock (default all of "+strings.Join(peerNames(), ",")+"); raw is what the others are compared with")
-	rounds := flag.Int("rounds", 5, "how often each measurement is repeated; W5 and W6, which are long, take fewer")
+	names := flag.String("only", "", "which workloads to run, such as W1,W3 (default all of "+strings.Join(workloadNames(), ",")+")")
+	libraries := flag.String("peers", "", "which libraries to run, such as raw,effectlock (default all of "+strings.Join(peerNames(), ",")+"); raw is what the others are compared with")
+	rounds := flag.Int("rounds", 0, fmt.Sprintf("how often each measurement is repeated (default %d, W1m and scripts %d); W5, W6 and footprint, which are long, take fewer", defaultRounds, manyRounds))
+	window := flag.Duration("window", 0, "how long each measurement takes, such as 500ms (default: as long as its workload needs)")
 	out := flag.String("out", "", "folder for "+reportName+" and "+pictureName+" (default: the report goes to standard output)")
 	quick := flag.Bool("quick", false, "one short round of everything: to see that it works, not to believe the figures")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q: everything is a flag, see -help", flag.Arg(0))
 	}
-	if *rounds < 1 {
-		return fmt.Errorf("-rounds %d: must be at least 1", *rounds)
+	if *rounds < 0 {
+		return fmt.Errorf("-rounds %d: must not be negative", *rounds)
 	}
-	chosen, err := pick("-workloads", *names, allWorkloads(), func(w workload) string { return w.name })
+	if *window < 0 {
+		return fmt.Errorf("-window %v: must not be negative", *window)
+	}
+	chosen, err := pick("-only", *names, allWorkloads(), func(w workload) string { return w.name })
 	if err != nil {
 		return err
 	}
-	libraries, err := pick("-peers", *only, peers, func(p peer) string { return p.name })
+	measured, err := pick("-peers", *libraries, peers, func(p peer) string { return p.name })
 	if err != nil {
 		return err
 	}
@@ -63,8 +67,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer m.close()
-	b := &bench{machine: m, peers: libraries, rounds: *rounds, quick: *quick, log: os.Stderr}
+	defer m.letSleep()
+	b := &bench{machine: m, peers: measured, rounds: *rounds, window: *window, quick: *quick, log: os.Stderr}
 	facts := describe(ctx, m, b)
 	var results []result
 	for _, w := range chosen {

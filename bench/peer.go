@@ -13,6 +13,9 @@ type peer struct {
 	// about says what the set-up is, where it is not the library's default.
 	about string
 	open  func(context.Context, setting) (client, error)
+	// partial is a peer that can lock a key that is free, and no more. It is
+	// measured only in workloads that name it.
+	partial bool
 }
 
 // setting is what every library is given alike.
@@ -45,15 +48,19 @@ const baseline = "raw"
 // ours is the peer that the targets are for.
 const ours = "effectlock"
 
+// replayed is the requests of ours without the library.
+const replayed = "effectlock replayed"
+
 // peers are what is measured, the baseline first.
 var peers = []peer{
-	{baseline, "go-redis, SET NX PX and compare-and-delete, polling every 5 ms; W5: renewals pipelined by hand", openRaw},
-	{"raw-rueidis", "the same on rueidis, which pipelines by itself", openRawRueidis},
-	{"redsync", "its defaults, no limit of tries", openRedsync},
-	{"redislock", "linear backoff of 100 ms", openRedislock},
-	{"rueidislock", "one key per lock (KeyMajority 1), NoLoopTracking", openRueidislock},
-	{ours, "its defaults", openEffectlock()},
-	{"effectlock, no push", "WithoutPush, AcquireRetryInterval 5 ms", openEffectlock(redis.WithoutPush())},
+	{name: baseline, about: "go-redis, SET NX PX and compare-and-delete, polling every 5 ms; W5: renewals pipelined by hand", open: openRaw},
+	{name: "raw-rueidis", about: "the same on rueidis, which pipelines by itself", open: openRawRueidis},
+	{name: "redsync", about: "its defaults, no limit of tries", open: openRedsync},
+	{name: "redislock", about: "linear backoff of 100 ms", open: openRedislock},
+	{name: "rueidislock", about: "one key per lock (KeyMajority 1), NoLoopTracking", open: openRueidislock},
+	{name: ours, about: "its defaults", open: openEffectlock()},
+	{name: "effectlock no push", about: "WithoutPush, AcquireRetryInterval 5 ms", open: openEffectlock(redis.WithoutPush())},
+	{name: replayed, about: "what effectlock sends for a lock and its release, recorded and sent by go-redis, one command after the other", open: openReplayed, partial: true},
 }
 
 func peerNames() []string {

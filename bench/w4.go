@@ -15,7 +15,7 @@ func processes() workload {
 		title: "8 processes of 4 goroutines on one key, section of 1 ms",
 		about: "All processes run on one core. Fairness is over the 32 goroutines. The longest wait includes those that had not ended with the window. " +
 			handoffAbout,
-		plan:      lasting(4*time.Second, 1500*time.Millisecond),
+		plan:      oneCase(4*time.Second, 1500*time.Millisecond),
 		ttl:       lease,
 		processes: 8,
 		counted:   true,

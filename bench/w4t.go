@@ -13,7 +13,7 @@ func rested() workload {
 	w.title = "8 processes of 1 goroutine on one key, which rests 5 ms after each release"
 	w.about = "So that hardly an acquisition is handed on within a process. " + handoffAbout +
 		" Gaps are all such times, also those in which nobody wanted the lock."
-	w.plan = lasting(3*time.Second, time.Second)
+	w.plan = oneCase(3*time.Second, time.Second)
 	w.measure = func(ctx context.Context, t *trial) (answer, error) {
 		c := &crowd{records: true, rest: 5 * time.Millisecond}
 		c.join(t.client, "rested", &inside{})

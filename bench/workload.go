@@ -2,24 +2,34 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"time"
 )
 
 // workload is one question, and how it is measured.
 type workload struct {
 	name, title, about string
-	// unit is what the cases vary, "" if there is but one case.
-	unit string
-	plan func(quick bool) plan
-	ttl  time.Duration // of a lease
-	// processes is how many run the library, 0 means 1. sharedCore has the
-	// server on the clients' core; counted counts requests on the wire.
+	// unit is what the cases vary, "" if there is but one case or if the cases
+	// have names.
+	unit  string
+	cases map[int]string
+	// peers are those that are measured, nil means all that are complete.
+	peers []string
+	plan  func(quick bool) plan
+	// ttl is that of a lease, unless longer has another one for the case.
+	ttl    time.Duration
+	longer map[int]time.Duration
+	// processes is how many run the library, 0 means 1. sharedCore puts the
+	// server on the clients' core; unpinned leaves all to the scheduler, with the
+	// runtime's own GOMAXPROCS; counted counts requests on the wire.
 	processes  int
 	sharedCore bool
+	unpinned   bool
 	counted    bool
-	// fewer limits the rounds of a case that takes long.
-	fewer map[int]int
+	// rounds is the least number if none is asked for; fewer limits those of a
+	// case that takes long.
+	rounds int
+	fewer  map[int]int
 
 	// measure runs in a process that has the library, gather in their parent.
 	measure func(context.Context, *trial) (answer, error)
@@ -36,13 +46,24 @@ type plan struct {
 	cases   []int
 }
 
+// lasting is the plan with another window, unless that is 0.
+func (p plan) lasting(window time.Duration) plan {
+	if window > 0 {
+		p.window = window
+	}
+	return p
+}
+
 // lease is that of a lock that is let go of soon.
 const lease = 30 * time.Second
 
 // allWorkloads returns the workloads in the order of the report. It is no
 // variable because a workload's process looks itself up here.
 func allWorkloads() []workload {
-	return []workload{alone(), aloneOneCore(), spread(), contended(), processes(), rested(), held(), waiting()}
+	return []workload{
+		alone(), aloneOneCore(), aloneUnpinned(), spread(), contended(), processes(), rested(), held(), waiting(),
+		scripts(), footprint(),
+	}
 }
 
 func workloadNames() []string {
@@ -62,15 +83,31 @@ func workloadNamed(name string) (workload, bool) {
 	return workload{}, false
 }
 
-func (w workload) label(kase int) string {
-	if w.unit == "" {
-		return w.name
+// measures reports whether a peer is measured in the workload.
+func (w workload) measures(p peer) bool {
+	if w.peers == nil {
+		return !p.partial
 	}
-	return fmt.Sprintf("%s, %d %s", w.name, kase, w.unit)
+	return slices.Contains(w.peers, p.name)
 }
 
-// lasting is a plan of one case.
-func lasting(full, quick time.Duration) func(bool) plan {
+func (w workload) label(kase int) string {
+	if text := w.caseText(kase); text != "" {
+		return w.name + ", " + text
+	}
+	return w.name
+}
+
+// caseText is the name of a case in the report, "" if there is but one case.
+func (w workload) caseText(kase int) string {
+	if w.unit != "" {
+		return whole(float64(kase)) + " " + w.unit
+	}
+	return w.cases[kase]
+}
+
+// oneCase is a plan of one case.
+func oneCase(full, quick time.Duration) func(bool) plan {
 	return func(q bool) plan {
 		p := plan{window: full, cases: []int{0}}
 		if q {
