@@ -38,15 +38,44 @@ func TestAnOutcomeIsJudged(t *testing.T) {
 	assert.ErrorIs(t, overlap.err, errNotExclusive)
 }
 
+func TestRoundsAreAsManyAsAskedForOrNeeded(t *testing.T) {
+	t.Parallel()
+	w := workload{rounds: manyRounds, fewer: map[int]int{100: 2}}
+	assert.Equal(t, manyRounds, (&bench{}).roundsOf(w, 1))
+	assert.Equal(t, defaultRounds, (&bench{}).roundsOf(workload{}, 1))
+	assert.Equal(t, 3, (&bench{rounds: 3}).roundsOf(w, 1))
+	assert.Equal(t, 2, (&bench{rounds: 3}).roundsOf(w, 100), "what takes long is not repeated as often")
+	assert.Equal(t, 1, (&bench{rounds: 3, quick: true}).roundsOf(w, 1))
+}
+
+func TestAWindowThatIsAskedForReplacesTheWorkloads(t *testing.T) {
+	t.Parallel()
+	p := plan{window: time.Second, cases: []int{2}}
+	assert.Equal(t, p, p.lasting(0))
+	assert.Equal(t, plan{window: time.Minute, cases: []int{2}}, p.lasting(time.Minute))
+}
+
+func TestAPartialPeerIsMeasuredOnlyWhereItIsNamed(t *testing.T) {
+	t.Parallel()
+	partial := peer{name: replayed, partial: true}
+	assert.False(t, contended().measures(partial))
+	assert.True(t, alone().measures(partial))
+	assert.True(t, contended().measures(peer{name: ours}))
+	assert.False(t, scripts().measures(peer{name: "raw-rueidis"}))
+}
+
 // It is the plumbing that is tested: each library is set up, started in its
 // processes and heard out. Nothing is asserted about how fast it is.
 func TestEveryPeerIsMeasuredOnARealServer(t *testing.T) {
 	redistest.Start(t) // where there is no redis-server, this says so
+	w := contended()
 	for _, p := range peers {
+		if !w.measures(p) {
+			continue
+		}
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			b := &bench{machine: &machine{serverCore: noCore, clientCore: noCore}, quick: true}
-			w := contended()
 			o := b.measure(t.Context(), w, w.plan(true), p, 2)
 			if p.name != ours && errors.Is(o.err, errStuck) {
 				return // some do when the machine is busy: that is an outcome, too
@@ -60,15 +89,43 @@ func TestEveryPeerIsMeasuredOnARealServer(t *testing.T) {
 
 func TestEveryPeersLockIsUnderItsStoredKey(t *testing.T) {
 	redistest.Start(t)
+	w := held()
 	for _, p := range peers {
+		if !w.measures(p) {
+			continue
+		}
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			b := &bench{machine: &machine{serverCore: noCore, clientCore: noCore}, quick: true}
-			w := held()
 			o := b.measure(t.Context(), w, w.plan(true), p, 3)
 			require.NoError(t, o.err)
 			assert.InDelta(t, 3, o.figures["reached"], 0)
 			assert.InDelta(t, 0, o.figures["lost"], 0)
 		})
+	}
+}
+
+func TestWorkloadsOfOneLockAreMeasuredOnARealServer(t *testing.T) {
+	redistest.Start(t)
+	for _, w := range []workload{aloneUnpinned(), scripts(), footprint()} {
+		for _, name := range []string{baseline, ours, replayed} {
+			p, ok := peerNamed(name)
+			require.True(t, ok)
+			if !w.measures(p) {
+				continue
+			}
+			for _, kase := range w.plan(true).cases {
+				t.Run(w.label(kase)+", "+name, func(t *testing.T) {
+					t.Parallel()
+					b := &bench{machine: &machine{serverCore: noCore, clientCore: noCore}, quick: true}
+					o := b.measure(t.Context(), w, w.plan(true), p, kase)
+					require.NoError(t, o.err)
+					assert.Empty(t, o.notes)
+					for _, c := range w.columns {
+						assert.Contains(t, o.figures, c.figure)
+					}
+				})
+			}
+		}
 	}
 }

@@ -10,19 +10,22 @@ import (
 
 type effectlockClient struct {
 	store *redis.Backing
-	scope *effect.Scope // of the locks that are held until the process ends
+	scope *effect.Scope // of the locks that are held until the context of open ends
 	setting
 }
 
 // openEffectlock opens a variant of this library, which the options make.
 func openEffectlock(options ...redis.Option) func(context.Context, setting) (client, error) {
-	return func(_ context.Context, s setting) (client, error) {
+	return func(ctx context.Context, s setting) (client, error) {
 		scopes := make(chan *effect.Scope)
 		go func() {
 			_, _ = effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {
 				scopes <- scope
-				return func(context.Context) (effect.Void, error) { select {} }
-			})(context.Background())
+				return func(ctx context.Context) (effect.Void, error) {
+					<-ctx.Done()
+					return effect.Void{}, ctx.Err()
+				}
+			})(ctx)
 		}()
 		return &effectlockClient{redis.New(goRedis(s), options...), <-scopes, s}, nil
 	}
