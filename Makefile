@@ -74,7 +74,7 @@ lint: ## gofmt, go mod tidy, go vet and golangci-lint
 	@$(call each,$(GOLANGCI) run ./...)
 
 .PHONY: bench
-bench: tools ## run the Go benchmarks, then this library beside its peers (25 minutes): docs/benchmarks.md
+bench: tools ## run the Go benchmarks, then this library beside its peers (35 minutes): docs/benchmarks.md
 	go test -run '^$$' -bench . -benchmem ./...
 	cd bench && go run . -out ../docs
 

@@ -14,7 +14,7 @@ import (
 // The cases of footprint.
 const (
 	manyKeys = iota
-	manyTurns
+	oneKey
 )
 
 // footprint is what a library leaves on the server when nothing is locked.
@@ -24,24 +24,24 @@ func footprint() workload {
 		title: "what is left on the server 10 s after the last release",
 		about: "Bytes are the server's memory for data: what it uses, less what it uses for its clients, compared with before the first lock.",
 		cases: map[int]string{
-			manyKeys:  "100,000 keys, each locked once by one of 64 goroutines, TTL 30 s",
-			manyTurns: "20,000 turns of 16 goroutines on one key, TTL 24 h",
+			manyKeys: "100,000 keys, each locked once by one of 64 goroutines, TTL 30 s",
+			oneKey:   "one key, locked 20,000 times by 16 goroutines, TTL 24 h",
 		},
 		plan: func(quick bool) plan {
-			p := plan{window: 10 * time.Second, prepare: 40 * time.Second, cases: []int{manyKeys, manyTurns}}
+			p := plan{window: 10 * time.Second, prepare: 40 * time.Second, cases: []int{manyKeys, oneKey}}
 			if quick {
 				p.window = time.Second
 			}
 			return p
 		},
 		ttl:     lease,
-		longer:  map[int]time.Duration{manyTurns: 24 * time.Hour},
-		fewer:   map[int]int{manyKeys: 1, manyTurns: 1},
+		longer:  map[int]time.Duration{oneKey: 24 * time.Hour},
+		fewer:   map[int]int{manyKeys: 1, oneKey: 1},
 		measure: measureFootprint,
 		columns: []column{{"keys", "keys", whole, false}, {"bytes", "bytes", whole, false}},
 		targets: []target{
 			atMost(manyKeys, "keys", "keys after 100,000 keys", 100, whole),
-			atMost(manyTurns, "keys", "keys after 20,000 turns", 100, whole),
+			atMost(oneKey, "keys", "keys after one key", 100, whole),
 		},
 	}
 }
@@ -53,7 +53,7 @@ func measureFootprint(ctx context.Context, t *trial) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	wanted := map[int]int64{manyKeys: 100_000, manyTurns: 20_000}[t.Case]
+	wanted := map[int]int64{manyKeys: 100_000, oneKey: 20_000}[t.Case]
 	if t.Quick {
 		wanted /= 50
 	}
@@ -100,7 +100,7 @@ func (t *trial) lockAndRelease(ctx context.Context, wanted int64) (answer, error
 				}
 			})
 		}
-	case manyTurns:
+	case oneKey:
 		for range 16 {
 			workers.Go(func() {
 				lock := t.client.locker("left", func(context.Context) { seen.section(nil) })

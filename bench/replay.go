@@ -63,7 +63,7 @@ func (r *recording) try(ctx context.Context, rdb *goredis.Client) error {
 		return fmt.Errorf("record: %d requests for the lock and %d for its release", len(r.acquire), len(r.release))
 	}
 	const key = "tried-key"
-	t, holder := r.turn(key), rand.Text()
+	t, holder := r.exchange(key), rand.Text()
 	send := func(all []request) error {
 		for _, q := range all {
 			reply, err := replyOf(rdb.Do(ctx, q.of(holder)...))
@@ -89,8 +89,8 @@ func (r *recording) try(ctx context.Context, rdb *goredis.Client) error {
 	return nil
 }
 
-// turn is a recording for one key.
-type turn struct{ acquire, release []request }
+// exchange is a recording for one key.
+type exchange struct{ acquire, release []request }
 
 // request is one command.
 type request struct {
@@ -100,7 +100,7 @@ type request struct {
 	reply any // to be expected
 }
 
-func (r *recording) turn(key string) turn {
+func (r *recording) exchange(key string) exchange {
 	var all []request
 	for i, recorded := range slices.Concat(r.acquire, r.release) {
 		q := request{named: map[int][]string{}}
@@ -116,7 +116,7 @@ func (r *recording) turn(key string) turn {
 		}
 		all = append(all, q)
 	}
-	return turn{all[:len(r.acquire)], all[len(r.acquire):]}
+	return exchange{all[:len(r.acquire)], all[len(r.acquire):]}
 }
 
 // of is the command for a holder.
@@ -165,7 +165,7 @@ type replayer struct {
 }
 
 func (r *replayer) locker(key string, section func(context.Context)) func(context.Context) error {
-	t := r.turn(key)
+	t := r.exchange(key)
 	send := func(ctx context.Context, all []request, holder string) error {
 		for _, q := range all {
 			if err := q.check(r.rdb.Do(ctx, q.of(holder)...)); err != nil {

@@ -19,7 +19,7 @@ func TestARequestIsMadeForAnotherKeyAndHolder(t *testing.T) {
 		release: [][]string{{"DEL", "p:recorded-key"}},
 		replies: []any{"g17", int64(1)},
 	}
-	made := r.turn("k")
+	made := r.exchange("k")
 	assert.Equal(t, []any{"EVALSHA", "sha", "2", "p:k", "gone:{p:k}:me", "me", "30000"}, made.acquire[0].of("me"))
 	assert.Equal(t, "you", made.acquire[0].of("you")[5], "made again and again")
 	assert.Equal(t, []any{"DEL", "p:k"}, made.release[0].of("me"))

@@ -49,24 +49,24 @@ func measureScripts(ctx context.Context, t *trial) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	b.turns = 0
+	b.sent = 0
 	if err := b.sendUntil(ctx, rdb, to); err != nil {
 		return answer{}, err
 	}
 	after, err := serverCPU(ctx, rdb)
 	return answer{Figures: figures{
-		"server/op":   (after - before) / float64(b.turns),
+		"server/op":   (after - before) / float64(b.sent),
 		"requests/op": float64(len(r.acquire) + len(r.release)),
 	}}, err
 }
 
 // batches sends a recording in pipelines.
 type batches struct {
-	keys    []turn
-	size    int // turns in a pipeline
+	keys    []exchange
+	size    int // exchanges in a pipeline
 	width   int // of a holder's id
 	next    int
-	turns   int
+	sent    int // exchanges
 	waiting []request
 }
 
@@ -78,7 +78,7 @@ const (
 func newBatches(r *recording) *batches {
 	b := &batches{size: max(1, pipelineDepth/(len(r.acquire)+len(r.release))), width: len(r.holder)}
 	for i := range replayedKeys {
-		b.keys = append(b.keys, r.turn("replayed-"+strconv.Itoa(i)))
+		b.keys = append(b.keys, r.exchange("replayed-"+strconv.Itoa(i)))
 	}
 	return b
 }
@@ -111,7 +111,7 @@ func (b *batches) send(ctx context.Context, pipe goredis.Pipeliner) error {
 			return err
 		}
 	}
-	b.turns += b.size
+	b.sent += b.size
 	return nil
 }
 
