@@ -94,7 +94,13 @@ func (s *step) hear(msg message) {
 	case s.reuses && s.flaw != trustsMessageToEarlierSelf:
 		me.ask = true // it may be about an earlier claim
 	default:
-		s.handed(c, msg.lease, true)
+		l := msg.lease
+		if s.miscounted(msg) { // the deadline that counts is a later one
+			s.home(c).holder, me.passing, me.known = s.self(c), false, true
+			s.work(c, lease{l.token, true})
+			return
+		}
+		s.handed(c, l, true)
 	}
 }
 

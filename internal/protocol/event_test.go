@@ -36,6 +36,9 @@ const (
 	strangerTakes
 	processDies
 	processGoesDeaf
+	failsOver
+	isDoubled
+	subscribesAgain
 	allWhat
 )
 
@@ -46,6 +49,7 @@ var names = [allWhat]string{
 	"joins", "tries once", "refreshes", "leaves", "gives up letting go", "comes again",
 	"loses the answer and asks again", "asks again while the first request is on its way", "is lost",
 	"arrives after all", "is lost for good", "a foreign client takes the lock", "dies", "goes deaf",
+	"another server becomes the primary, and no data is lost", "is received, and will be once more", "subscribes at the new primary",
 }
 
 func (e event) goesWrong() bool { return e.what >= joins }
@@ -53,7 +57,7 @@ func (e event) goesWrong() bool { return e.what >= joins }
 // isMishap is whether an event is one of those that a model has a bounded number of.
 func (e event) isMishap() bool {
 	switch e.what {
-	case leaves, givesUp, answerIsLost, isRepeated, messageIsLost, strangerTakes, processDies, processGoesDeaf:
+	case leaves, givesUp, answerIsLost, isRepeated, messageIsLost, strangerTakes, processDies, processGoesDeaf, failsOver, isDoubled:
 		return true
 	default:
 		return false

@@ -70,6 +70,9 @@ func (m *model) explore() (*exploration, *finding) {
 			}
 		}
 	}
+	if m.only != "" {
+		return x, nil
+	}
 	return x, x.starving()
 }
 

@@ -14,7 +14,24 @@ type model struct {
 	foreign   bool           // a client that knows nothing but SET NX and DEL wants the lock too
 	mishaps   uint8          // how often something goes wrong; what is late, goes wrong without end
 	flaw      flaw
+	topology  topology
+	only      string // the one thing that is looked for, "" for everything
 }
+
+// A topology is what a failover in good order, which loses no data, may do.
+type topology uint8
+
+const (
+	// A subscription stays with the old primary, and what is published to it is
+	// replicated there: it is received though the publisher counted nobody.
+	uncounted topology = 1 << iota
+	// A message is received a second time, from the old primary.
+	doubled
+	// A message that the old primary published is received after the failover.
+	outdated
+	// The clock of the new primary is another one.
+	otherClock
+)
 
 const claimants, processes = 3, 3
 
@@ -67,25 +84,27 @@ func claimantOf(i id) int { return int(i-1) / 2 }
 // A process that is paused needs no state either: it is one in which nothing
 // happens for long. Only one that never goes on differs from that.
 type system struct {
-	claimants [claimants]claimant
-	processes [processes]process
-	store     store
-	messages  [3]message // published, and not received
-	strays    [2]request // sent, and no longer waited for
-	mishaps   uint8      // so far
+	claimants  [claimants]claimant
+	processes  [processes]process
+	store      store
+	messages   [3]message // published, and not received
+	strays     [2]request // sent, and no longer waited for
+	mishaps    uint8      // so far
+	failedOver bool
 }
 
 type claimant struct {
-	phase   phase
-	again   uint8 // 1 the second time
-	ask     bool  // the store, as soon as it may
-	alarm   bool  // set, by which it asks again
-	known   bool  // to the store, perhaps
-	passing bool  // a holder is handing the lock to it
-	gaveUp  bool  // letting go, as the store did not answer
-	lease   lease // that it works under
-	request request
-	answer  answer
+	phase     phase
+	again     uint8 // 1 the second time
+	ask       bool  // the store, as soon as it may
+	alarm     bool  // set, by which it asks again
+	known     bool  // to the store, perhaps
+	passing   bool  // a holder is handing the lock to it
+	gaveUp    bool  // letting go, as the store did not answer
+	lease     lease // that it works under
+	request   request
+	answer    answer
+	oldAnswer bool // the last answer came from the old primary
 }
 
 type phase uint8
@@ -111,9 +130,10 @@ type lease struct {
 type token uint8
 
 type process struct {
-	line   [claimants]uint8 // of claimants, counted from 1; 0 is no one
-	holder id               // as far as the process knows, if it is one of its own
-	health health
+	line      [claimants]uint8 // of claimants, counted from 1; 0 is no one
+	holder    id               // as far as the process knows, if it is one of its own
+	health    health
+	elsewhere bool // it is subscribed at the old primary
 }
 
 type health uint8
@@ -134,6 +154,8 @@ type store struct {
 type message struct {
 	to id
 	lease
+	old  bool // published by the old primary
+	copy bool // received once already
 }
 
 type request struct {
@@ -231,6 +253,12 @@ func (a message) key() int {
 	key := int(a.to)<<8 | int(a.token)<<1
 	if a.over {
 		key |= 1
+	}
+	if a.old {
+		key |= 1 << 16
+	}
+	if a.copy {
+		key |= 1 << 17
 	}
 	return key
 }

@@ -6,7 +6,13 @@ func (s *step) happen(e event) bool {
 		s.system.mishaps++
 	}
 	switch e.what {
-	case isHeard, deadlineOfMessagePasses, messageIsLost:
+	case failsOver:
+		return e.who == 0 && s.failOver()
+	case subscribesAgain:
+		at := s.processes[e.who].elsewhere
+		s.processes[e.who].elsewhere = false
+		return at
+	case isHeard, deadlineOfMessagePasses, messageIsLost, isDoubled:
 		return e.who < len(s.messages) && s.messages[e.who].to != nobody && s.message(e)
 	case strayArrives, strayIsLost:
 		return e.who < len(s.strays) && s.strays[e.who].kind != nothing && s.stray(e)
@@ -39,6 +45,7 @@ func (s *step) course(e event) bool {
 			return false
 		}
 		a := s.apply(me.request)
+		me.oldAnswer = false
 		if me.phase == crashed {
 			me.request = request{}
 			return true
@@ -128,6 +135,12 @@ func (s *step) choice(e event) bool {
 func (s *step) message(e event) bool {
 	msg := s.messages[e.who]
 	switch e.what {
+	case isDoubled:
+		if me := s.claimants[claimantOf(msg.to)]; s.topology&doubled == 0 || msg.copy || me.phase == waiting && me.request.state != unsent {
+			return false
+		}
+		s.messages[e.who].copy = true
+		s.hear(msg)
 	case isHeard:
 		// The news are looked at between two requests.
 		if me := s.claimants[claimantOf(msg.to)]; me.phase == waiting && me.request.state != unsent {
@@ -142,6 +155,42 @@ func (s *step) message(e event) bool {
 		s.messages[e.who] = message{}
 	}
 	return true
+}
+
+// failOver makes the replica the primary, which has all data. Who has subscribed
+// stays so at the old one.
+func (s *step) failOver() bool {
+	if s.topology == 0 || s.failedOver {
+		return false
+	}
+	s.failedOver = true
+	for i := range s.messages {
+		s.messages[i].old = s.messages[i].to != nobody
+	}
+	for c := range s.claimants {
+		me := &s.claimants[c]
+		me.oldAnswer = me.phase == waiting && (me.alarm || me.request.state == answered)
+	}
+	for p := range s.processes {
+		s.processes[p].elsewhere = s.topology&uncounted != 0 && s.processes[p].health == well
+	}
+	return true
+}
+
+// miscounted is whether the end of the lease may be counted too late, because the
+// message has the time of another clock than the last answer.
+func (s *step) miscounted(msg message) bool {
+	me := s.claimants[claimantOf(msg.to)]
+	switch {
+	case me.phase != waiting || !s.failedOver || me.oldAnswer == msg.old:
+		return false
+	case msg.copy:
+		return s.topology&doubled != 0 && s.topology&otherClock != 0
+	case msg.old:
+		return s.topology&outdated != 0 && s.topology&otherClock != 0
+	default:
+		return s.topology&^otherClock == 0
+	}
 }
 
 // strand leaves a request to itself. The model has room for few.
@@ -231,7 +280,7 @@ func (s *step) expire() bool {
 		}
 	}
 	for _, msg := range s.messages {
-		if msg.to == h && !msg.over {
+		if msg.to == h && !msg.over && !s.miscounted(msg) {
 			return false
 		}
 	}

@@ -11,7 +11,7 @@ type step struct {
 }
 
 func (s *step) must(ok bool, otherwise string) {
-	if !ok && s.wrong == "" {
+	if !ok && s.wrong == "" && (s.only == "" || s.only == otherwise) {
 		s.wrong = otherwise
 	}
 }
@@ -159,11 +159,15 @@ func (s *step) giveToFirst(asker id) id {
 			return nobody
 		}
 		s.unqueue(first)
+		if !alive && s.processes[s.process[claimantOf(first)]].elsewhere {
+			s.store.fence++
+			s.publish(message{to: first, lease: lease{token: s.store.fence}})
+		}
 		if alive {
 			s.must(first == due, "another than the first in the queue was given the lock")
 			t := s.give(first, nobody)
 			if first != asker {
-				s.publish(message{first, lease{token: t}})
+				s.publish(message{to: first, lease: lease{token: t}})
 			}
 			return first
 		}
@@ -171,7 +175,10 @@ func (s *step) giveToFirst(asker id) id {
 }
 
 // hears reports whether the store finds a subscriber for news for i.
-func (s *step) hears(i id) bool { return s.processes[s.process[claimantOf(i)]].health != dead }
+func (s *step) hears(i id) bool {
+	p := s.processes[s.process[claimantOf(i)]]
+	return p.health != dead && !p.elsewhere
+}
 
 // publish sends a message. What there is no room for in the model is what was
 // sent first to somebody, and may get lost.
