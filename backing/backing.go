@@ -1,7 +1,7 @@
 // Package backing is the seam between the mutex and the store that keeps its locks.
 //
 // A store that can answer the five operations of [Backing] can carry the
-// mutex. Package memory is the embedded one, package redis the one for several
+// mutex; see [Abilities] for what it may do besides. Package memory is the embedded one, package redis the one for several
 // processes; package backingtest checks any other in one line. The words
 // "must" and "may" in this package are the contract: backingtest quotes them.
 package backing
@@ -25,6 +25,14 @@ type Claim struct {
 	// that it applies the operation. It is a whole number of milliseconds, at
 	// least one.
 	TTL time.Duration
+	// Attempt tells apart the acquisitions that are made under one Holder. It is empty
+	// if the holder id is used for one acquisition only, as a random one is. It is
+	// not part of the holder: claims that differ in it alone are the same holder.
+	//
+	// Once an acquisition has been released, no new request is made with its Holder and
+	// Attempt. A store that remembers releases uses this to refuse requests that
+	// arrive late.
+	Attempt string
 }
 
 // Grant is what the store gives with a lock.
@@ -35,6 +43,10 @@ type Grant struct {
 	//
 	// See Martin Kleppmann, "How to do distributed locking" (2016).
 	Token uint64
+	// Resumed reports that the holder had the key already, and the lease was
+	// extended. It is false for a key that was free, and where the store has repeated the
+	// request by itself, and the holder may have the key from that.
+	Resumed bool
 }
 
 // Backing is a store of leases: at any moment a key is free, or one holder has
@@ -53,22 +65,26 @@ type Grant struct {
 //   - An operation must return soon after its context ends, and if it has no
 //     answer by then, the error must satisfy errors.Is with the context's error.
 //     Its outcome is then unknown; the caller settles it with Release.
-//   - What an operation asked for before that Release must come to nothing soon
-//     after it, also if the request reaches the store later than the Release.
+//   - What an operation asked for before that Release must come to nothing, also if
+//     the request reaches the store after the Release: it should be refused, for as
+//     long as the store remembers the release, and otherwise undone soon.
 //   - An error means that the store could not answer. It must never stand for
 //     "somebody else has the lock". Wrap what cannot heal with [Permanent].
 //   - None and false are answers: without one of the store, an operation must
 //     return an error.
-//   - An operation may repeat itself inside after a fault of the connection, but
-//     needs not: retrying is the mutex's work, and its policy the user's.
+//   - An operation may retry internally after a fault of the connection, but need
+//     not: retrying is the mutex's work, and its policy the user's. One that does
+//     answers for all of its requests as for one.
+//   - A store may do more than these operations: see [Abilities].
 type Backing interface {
 	// TryAcquire must give the key to c.Holder if it is free, and must answer
 	// None if another holder has it, whatever the TTLs of the two.
 	// TryAcquire must not wait for the key to become free.
 	//
-	// If c.Holder has the key already, TryAcquire must succeed with the same
-	// token, and the lease runs c.TTL from now: a client whose reply was lost
-	// asks again and must recognize itself.
+	// If c.Holder has the key already, TryAcquire must succeed, with Resumed set, and
+	// the lease runs c.TTL from now: a client whose reply was lost asks again and
+	// must be recognized. The token is the one that the holder has, or a new,
+	// higher one; the last answer counts.
 	//
 	// Every new grant of a key must carry a higher token than all grants of it
 	// before, also when the holder is the same, and also across expiry, release,
@@ -84,13 +100,13 @@ type Backing interface {
 
 	// Release must free the key and answer true, if holder has it.
 	//
-	// A second Release of the same grant must answer true again as long as the
-	// released lease would have run: a client whose reply was lost asks again.
-	// A second Release must not disturb a holder that came in between. Once the
-	// released lease would have expired, it may answer either.
+	// A second Release of the same grant must answer true again within [ReleaseMemory]
+	// of the first: a client whose reply was lost asks again. It must not disturb
+	// a holder that came in between. Later it may answer either, and also if an answer to
+	// the first has reached the caller.
 	//
 	// If holder's lease has expired, or if it never had one, Release must answer
-	// false and change nothing, whoever has the key now.
+	// false and leave the key alone, whoever has it now.
 	Release(ctx context.Context, key, holder string) (bool, error)
 
 	// IsLocked must report whether any holder has the key.
@@ -99,6 +115,10 @@ type Backing interface {
 	// GetHolder must report who has the key, None if nobody.
 	GetHolder(ctx context.Context, key string) (option.Option[string], error)
 }
+
+// ReleaseMemory is how long a store must remember a release at least: a little more
+// than the 5 s that the mutex spends on trying to release a lock.
+const ReleaseMemory = 6 * time.Second
 
 // Permanent marks an error of the store that trying again cannot cure: a wrong
 // password, a key of another type, a server that is too old. An acquire,

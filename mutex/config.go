@@ -21,16 +21,15 @@ type Config struct {
 	// and perhaps repeated, after (TTL-RefreshInterval)/2, at most 2 s.
 	RefreshInterval time.Duration
 
-	// AcquireRetryInterval is the time between two tries of a waiter whom the
-	// store does not tell when it has the lock. It counts only if there is no
-	// AcquireRetryPolicy. Default 100 ms.
+	// AcquireRetryInterval is how often a waiter polls a store that cannot wake
+	// it. It counts only if there is no AcquireRetryPolicy. Default 100 ms.
 	AcquireRetryInterval time.Duration
 
 	// AcquireRetryPolicy says when a waiter tries again; when it ends, the
 	// waiter fails with a *LockNotAcquiredError. Of the waiters of one process only
 	// the first in line asks the store, for all of them, and only while the lock is
-	// with another process. A waiter whom the store tells when it has the lock does
-	// not try: for it the policy says only when to give up. Delays under 1 ms count
+	// with another process. A waiter that the store wakes when it should ask does
+	// not poll: for it the policy says only when to give up. Delays under 1 ms count
 	// as 1 ms. Default: Spaced(AcquireRetryInterval), for ever.
 	AcquireRetryPolicy schedule.Schedule
 

@@ -24,31 +24,6 @@ func untilCancelled(at chan<- time.Time) effect.Effect[effect.Void] {
 	}
 }
 
-// The message is nearly half its lease late, and the first refresh would come
-// long after the end of the rest.
-func TestAShortLeaseThatWasToldLateEndsOnTime(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		const short = 2 * time.Second
-		waiter := make(chan backing.Waiter, 1)
-		setHook(s, &s.enqueue, func(_ context.Context, w backing.Waiter) (backing.Standing, error) {
-			waiter <- w
-			return backing.Standing{AskAgain: short}, nil
-		})
-		s.refresh = func(ctx context.Context, _ backing.Claim) (bool, error) { return false, hang(ctx) }
-		cancelled := make(chan time.Time, 1)
-		m := newMutex(t, s, mutex.Config{TTL: ttl, RefreshInterval: 28 * time.Second})
-		f := locker(t, m, untilCancelled(cancelled))
-		w, given := <-waiter, time.Now()
-		time.Sleep(short/2 - 10*time.Millisecond)
-		w.Granted(backing.Handed{Grant: backing.Grant{Token: 1}, Start: given, Lease: short})
-		_, err := f.Join()(t.Context())
-		requireLost(t, err, mutex.Expired)
-		assert.LessOrEqual(t, (<-cancelled).Sub(given), short)
-	})
-}
-
 // The store says that the lock is somebody else's, and then nothing more.
 func TestTheDeadlineHoldsAlsoWhileTheReasonOfALossIsSought(t *testing.T) {
 	t.Parallel()
@@ -82,12 +57,12 @@ func TestAQueuedWaiterGoesOnAskingWhenItsProcessHasLostTheLock(t *testing.T) {
 		s := newQueued()
 		_, err := s.real().TryAcquire(t.Context(), backing.Claim{Key: key, Holder: "crashed", TTL: 10 * time.Second})
 		require.NoError(t, err)
-		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-			standing, err := s.real().Enqueue(ctx, w)
-			if standing.AskAgain > 0 {
-				standing.AskAgain += 2 * time.Millisecond
+		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
+			outcome, err := s.real().Enqueue(ctx, w)
+			if queued, ok := outcome.(backing.Queued); ok {
+				outcome = backing.Queued{AskAgain: queued.AskAgain + 2*time.Millisecond}
 			}
-			return standing, err
+			return outcome, err
 		})
 		m := newMutex(t, s, mutex.Config{})
 		waiter := locker(t, m, sleep(0))
@@ -115,7 +90,7 @@ func TestAPanicOfAHandoverFailsTheReleaseAndNotTheLine(t *testing.T) {
 		arrived()
 		next := locker(t, m, sleep(0))
 		arrived()
-		setHook(s, &s.pass, func(context.Context, string, backing.Waiter, bool) (bool, backing.Standing, error) {
+		setHook(s, &s.pass, func(context.Context, backing.Claim, backing.Waiter, bool) (backing.Outcome, error) {
 			panic("boom")
 		})
 		exit, err := holder.Await()(t.Context())
@@ -182,12 +157,12 @@ func TestALockThatIsPassedOnForOneWhoLeftAndCannotBeIsReported(t *testing.T) {
 		arrived()
 		leave, _ := leaver(t, m)
 		arrived()
-		setHook(s, &s.pass, func(ctx context.Context, from string, to backing.Waiter, yield bool) (bool, backing.Standing, error) {
-			had, standing, err := s.real().Pass(ctx, from, to, yield)
+		setHook(s, &s.pass, func(ctx context.Context, from backing.Claim, to backing.Waiter, yield bool) (backing.Outcome, error) {
+			outcome, err := s.real().Pass(ctx, from, to, yield)
 			leave()
-			return had, standing, err
+			return outcome, err
 		})
-		s.release = func(context.Context, string, string) (bool, error) { return false, errStore }
+		setHook(s, &s.releaseClaim, func(context.Context, backing.Claim) (backing.Released, error) { return backing.NotHeld, errStore })
 		join(t, holder)
 		require.NotEmpty(t, failed)
 		e := <-failed

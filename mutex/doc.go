@@ -9,8 +9,8 @@
 //
 //  1. WithLock succeeds only if the lease was ours for as long as the work ran:
 //     its local deadline had not passed when the work ended, and the store did
-//     not say at the release that the lock was no longer ours. Otherwise it
-//     fails with a *[LockLostError].
+//     not say at the release that the lock was no longer ours, or that somebody
+//     else had released it in our name. Otherwise it fails with a *[LockLostError].
 //  2. The work's context is cancelled no later than that deadline, even if the
 //     store answers nothing at all; its cause is the LockLostError. WithLock
 //     then waits for the work to return.
@@ -35,10 +35,11 @@
 // # What is not
 //
 // The local deadline is counted by the monotonic clock from before the request
-// was sent, so the holder gives up before the store does. But no lock with a
-// lease can stop work that does not look at its context, or a process that is
-// paused between that look and its next write. Where that matters, send the
-// fencing token of [FromContext] with each write, and let the resource refuse
-// tokens lower than the highest it has seen. What a store promises when it
-// fails over is described with each backing.
+// was sent, so the holder gives up before the store does. A message of the store
+// is never a grant: a waiter that is woken asks, and only the answer is one. But
+// no lock with a lease can stop work that does not look at its context, or a
+// process that is paused between that look and its next write. Where that
+// matters, send the fencing token of [FromContext] with each write, and let the
+// resource refuse tokens lower than the highest it has seen. What a store promises
+// when it fails over is described with each backing.
 package mutex

@@ -15,7 +15,8 @@ const (
 	// Taken: the store says that another holder has the lock.
 	Taken LossReason = "taken"
 	// Gone: the store says that we do not have the lock, and names nobody who has:
-	// it was deleted, flushed, evicted, or released by hand.
+	// it was deleted, flushed or evicted. Or the store says that somebody else has
+	// released the lock in our name; then another holder may have it since.
 	Gone LossReason = "gone"
 )
 
@@ -83,6 +84,8 @@ func (e *LockNotAcquiredError) Error() string {
 // MutexBackingError says that an operation of the store failed, also when it
 // was repeated as the policy says. Whether it was applied is unknown: after a
 // failed tryAcquire or release the lock may be held until its lease runs out.
+// The tryAcquire of a waiter also fails if somebody else has released its claim, by
+// its holder id: then nothing is held.
 //
 //nolint:revive // the name is the one that users of the original match on
 type MutexBackingError struct {

@@ -35,9 +35,10 @@ type kept struct {
 var keepers interned[kept, keeper]
 
 func newKeeper(store backing.Backing, s settings) *keeper {
-	k := &keeper{store: store, interval: s.refreshInterval, timeout: s.operationTimeout, epoch: time.Now()}
-	k.batcher, _ = backing.As[backing.Batcher](store)
-	return k
+	return &keeper{
+		store: store, batcher: backing.AbilitiesOf(store).Batcher,
+		interval: s.refreshInterval, timeout: s.operationTimeout, epoch: time.Now(),
+	}
 }
 
 // maxBatch bounds how many leases one request refreshes: for as long as it

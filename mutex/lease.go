@@ -49,12 +49,11 @@ func validity(ttl time.Duration) time.Duration {
 }
 
 // begin makes l the lease of what was granted.
-func (l *lease) begin(m *Mutex, r request, h backing.Handed, now time.Time) *lease {
-	l.m, l.claim, l.token = m, r.Claim, h.Token
+func (l *lease) begin(m *Mutex, r request, g grant, now time.Time) *lease {
+	l.m, l.claim, l.token = m, r.Claim, g.Token
 	l.granted, l.waited = now, now.Sub(r.arrived)
-	// A lease that was handed over may be a short one, and is refreshed early.
-	l.refresh = h.Start.Add(time.Duration(float64(m.refreshInterval) * (float64(h.Lease) / float64(r.TTL))))
-	l.deadline = h.Start.Add(validity(h.Lease))
+	l.refresh = g.start.Add(m.refreshInterval)
+	l.deadline = g.start.Add(validity(r.TTL))
 	return l
 }
 
@@ -224,17 +223,19 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 		if lost := l.settle(now); lost != nil {
 			// Others may have the lock already. What the store still has of
 			// ours is freed if it answers; if not, the observer is told.
-			_, _ = once(ctx, l.m, "release", l.m.freeing(l.claim))
+			_, _ = once(ctx, l.m, "release", l.m.releaseOnce(l.claim))
 			l.m.line.freed()
 			return none, lost
 		}
-		had, err := l.m.letGo(ctx, l.claim)
-		if err == nil && !had {
-			return none, l.lose(l.whoHasIt())
-		}
+		released, err := l.m.letGo(ctx, l.claim)
 		kind := Released
-		if err != nil {
+		switch {
+		case err != nil:
 			kind = ReleaseFailed
+		case released == backing.FreedEarlier:
+			return none, l.lose(Gone, nil) // whoever has it now did not take it from us
+		case released == backing.NotHeld:
+			return none, l.lose(l.whoHasIt())
 		}
 		l.m.observer(l.event(kind, now.Sub(l.granted), err))
 		return none, err

@@ -32,7 +32,7 @@ func TestALeaseIsReliedOnForALittleLessThanItsTTL(t *testing.T) {
 // leaseOf is a lease that the keeper has not been told of.
 func leaseOf(m *Mutex, start time.Time) *lease {
 	r := request{Claim: backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}, arrived: start}
-	return new(lease).begin(m, r, backing.Handed{Grant: backing.Grant{Token: 1}, Start: start, Lease: m.ttl}, start)
+	return new(lease).begin(m, r, grant{backing.Grant{Token: 1}, start}, start)
 }
 
 // The timer may be late, when the process is starved: the clock alone decides.

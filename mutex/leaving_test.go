@@ -44,12 +44,12 @@ func TestALockThatIsHandedToAWaiterWhoLeftGoesOnToTheNext(t *testing.T) {
 				arrived()
 				next := locker(t, m, d.entry(t, "next", sleep(time.Second)))
 				arrived()
-				setHook(s, &s.pass, func(ctx context.Context, from string, to backing.Waiter, yield bool) (had bool, standing backing.Standing, err error) {
+				setHook(s, &s.pass, func(ctx context.Context, from backing.Claim, to backing.Waiter, yield bool) (outcome backing.Outcome, err error) {
 					setHook(s, &s.pass, nil)
 					if c.applied {
-						had, standing, err = s.real().Pass(ctx, from, to, yield)
+						outcome, err = s.real().Pass(ctx, from, to, yield)
 						leave()
-						return had, standing, err
+						return outcome, err
 					}
 					leave()
 					return s.real().Pass(ctx, from, to, yield)
@@ -63,7 +63,7 @@ func TestALockThatIsHandedToAWaiterWhoLeftGoesOnToTheNext(t *testing.T) {
 	}
 }
 
-func TestALockThatTheStoreGrantsToAWaiterWhoLeavesGoesOnToTheNext(t *testing.T) {
+func TestALockThatTheStoreKeepsForAWaiterWhoLeavesGoesOnToTheNext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a, d := newQueued(), &diary{}
@@ -71,10 +71,10 @@ func TestALockThatTheStoreGrantsToAWaiterWhoLeavesGoesOnToTheNext(t *testing.T) 
 		holder := locker(t, newMutex(t, a, mutex.Config{}), d.entry(t, "holder", sleep(time.Second)))
 		arrived()
 		told := make(chan func(), 1)
-		setHook(b, &b.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+		setHook(b, &b.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 			setHook(b, &b.enqueue, nil)
-			tell := w.Granted
-			w.Granted = func(h backing.Handed) { told <- func() { tell(h) } } // on its way
+			wake := w.Wake
+			w.Wake = func() { told <- wake } // on its way
 			return b.real().Enqueue(ctx, w)
 		})
 		m := newMutex(t, b, mutex.Config{})

@@ -26,7 +26,7 @@ type line struct {
 }
 
 // maxStreak is how often a process hands the lock on before it offers it to
-// those who wait in other processes.
+// the waiters of other processes.
 //
 // Where they poll, the lock must stay free for a while to be found so. That is
 // too dear to be done that often: it is done after maxStreak intervals of polling
@@ -42,16 +42,23 @@ type place struct {
 	lease         lease // that the waiter will have: one allocation for both
 
 	// Under the line's mutex:
-	woken   bool            // and should look again
-	wake    chan struct{}   // has a value then, if it sleeps
-	ask     bool            // the store, when it is this waiter's turn
-	askBy   time.Time       // likewise; zero: when the policy says so
-	passing bool            // a holder is handing the lock to this waiter
-	known   bool            // the store may have the claimant in its queue, or as the holder
-	doubt   bool            // a request that was not answered may yet be applied
-	grant   *backing.Handed // what this waiter was given
+	woken   bool          // and should look again
+	wake    chan struct{} // has a value then, if it sleeps
+	ask     bool          // the store, when it is this waiter's turn
+	askBy   time.Time     // likewise; zero: when the policy says so
+	passing bool          // a holder is handing the lock to this waiter
+	known   bool          // the store may have the claimant in its queue, or as the holder
+	doubt   bool          // a request that was not answered may yet be applied
+	grant   *grant        // what a holder of this process passed to this waiter
 	left    bool
 	served  bool // when it left
+}
+
+// grant is what the store gave in answer to a request that was sent at start. The
+// lease is counted from then.
+type grant struct {
+	backing.Grant
+	start time.Time
 }
 
 // join takes the last place.
@@ -110,37 +117,40 @@ func (p *place) mayAsk(now time.Time, policySaysSo bool) bool {
 // waiter's own id is the same holder to the store, and keeps it from nothing.
 func (l *line) isTaken(p *place) bool { return l.holder != "" && l.holder != p.claim.Holder }
 
-// enqueue asks the store for the lock, and to tell this waiter when it has it.
-func (p *place) enqueue(ctx context.Context) (s backing.Standing, err error) {
+// enqueue asks the store for the lock, and to wake this waiter when it should ask again.
+func (p *place) enqueue(ctx context.Context) (backing.Outcome, error) {
 	if p.m.queue != nil {
 		return p.m.queue.Enqueue(ctx, p.waiter())
 	}
-	s.Grant, err = p.m.store.TryAcquire(ctx, p.claim)
-	return s, err
+	return p.m.tryAcquire(ctx, p.claim)
 }
 
-// waiter is the claimant as the store sees it.
-func (p *place) waiter() backing.Waiter {
-	return backing.Waiter{Claim: p.claim, Granted: p.granted, Retry: p.askNow}
-}
+// waiter is the claimant as the store sees it. A wake-up makes it ask, and proves
+// nothing: the store may wake it late, twice, or while another holder has the lock.
+func (p *place) waiter() backing.Waiter { return backing.Waiter{Claim: p.claim, Wake: p.askNow} }
 
-// refused notes what the store said to the waiter. It reports whether the
-// waiters must poll from now on, where they did not have to before.
-func (p *place) refused(s answer, now time.Time) (polling bool) {
+// notGranted notes the answer to a request that did not get the lock. If the waiters
+// must poll from now on, where they did not have to before, it returns the reason.
+func (p *place) notGranted(a answer, now time.Time) (polling error) {
 	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.doubt = p.doubt || s.doubtful
-	p.known, p.askBy = p.doubt || s.AskAgain > 0, time.Time{}
-	if s.AskAgain > 0 {
-		p.askBy, l.unseen = now.Add(s.AskAgain), false
+	queued, isQueued := a.outcome.(backing.Queued)
+	p.doubt = p.doubt || a.doubtful
+	p.known, p.askBy = p.doubt || isQueued, time.Time{}
+	if isQueued {
+		p.askBy, l.unseen = now.Add(noFlood(queued.AskAgain)), false
 	}
 	if l.holder == p.claim.Holder && p.grant == nil {
 		l.holder = "" // what it was given has come to an end before it was used
 	}
+	poll, _ := a.outcome.(backing.MustPoll)
 	before := l.polling
-	l.polling = s.NotQueued != nil
-	return l.polling && !before
+	l.polling = poll.Why != nil
+	if before {
+		return nil
+	}
+	return poll.Why
 }
 
 // alarm is when the waiter should look again if nothing wakes it before; zero
@@ -202,81 +212,61 @@ func (l *line) successor(holder string) (next *place, yield bool) {
 	if l.first == nil || l.first.claim.Holder == holder { // the same holder: the store can tell no difference
 		return nil, false
 	}
-	l.first.passing = true
+	l.first.passing, l.first.ask = true, false // a wake-up from here on is kept: Pass may queue the waiter
 	yield = l.streak >= maxStreak && (!l.unseen || time.Since(l.since) >= maxStreak*l.first.m.retryInterval)
 	return l.first, yield
 }
 
-// handedOn gives the waiter the lock that a holder of this process had, unless
+// handoverDone gives the waiter the lock that a holder of this process had, unless
 // the waiter has left.
-func (p *place) handedOn(h backing.Handed, yielded bool) bool {
+func (p *place) handoverDone(g grant, yielded bool) bool {
 	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p.left {
-		return p.served // it was told before the one who handed it on
+		return p.served // its own request was answered first
 	}
 	if l.streak++; yielded {
 		l.streak, l.since = 0, time.Now() // nobody else wanted it
 	}
 	l.holder = p.claim.Holder
-	p.give(h)
+	p.passing, p.known, p.grant = false, true, &g
+	p.nudge()
 	return true
 }
 
-// passedBy ends an attempt to hand the waiter the lock: it went to those of
-// other processes, behind whom the waiter now stands, or was let go for them to
-// find, or nobody knows. It reports whether the store must be told that the
-// waiter has left meanwhile.
-func (p *place) passedBy(s passed, err error) (orphan bool) {
+// handoverFailed ends a handover in which the waiter did not get the lock. It is queued
+// behind another process, or the lock was released for those who poll, or the outcome is
+// unknown. It reports whether the store must be told that the waiter has left meanwhile.
+func (p *place) handoverFailed(o backing.Outcome, err error) (orphan bool) {
 	l := p.line
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	queued, isQueued := o.(backing.Queued)
 	if p.left {
-		return !p.served && (err != nil || s.AskAgain > 0)
+		return !p.served && (err != nil || isQueued)
 	}
 	p.passing = false
-	p.known = p.known || err != nil || s.AskAgain > 0
-	if s.AskAgain == 0 {
-		if s.had {
-			l.unseen, l.rest = true, time.Now().Add(p.m.retryInterval*5/4)
-		}
-		p.rouse()
+	p.known = p.known || err != nil || isQueued
+	if isQueued { // and asks at once if it was woken before this answer came
+		l.holder, p.askBy, l.unseen = "", time.Now().Add(noFlood(queued.AskAgain)), false
+		p.nudge()
 		return false
 	}
-	l.holder, p.ask, p.askBy = "", false, time.Now().Add(s.AskAgain)
-	p.nudge()
+	if _, freed := o.(backing.MustPoll); freed {
+		l.unseen, l.rest = true, time.Now().Add(p.m.retryInterval*5/4)
+	}
+	p.rouse()
 	return false
 }
 
-// granted is called by the store. A waiter whose holder id is not its alone
-// does not trust the message, which may be about an earlier claim.
-func (p *place) granted(h backing.Handed) {
-	l := p.line
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if p.m.holderID != "" {
-		p.rouse()
-		return
-	}
-	if !p.left {
-		l.holder, l.streak, l.since = p.claim.Holder, 0, time.Now()
-		p.give(h)
-	}
-}
-
-func (p *place) give(h backing.Handed) {
-	p.passing, p.known, p.grant = false, true, &h
-	p.nudge()
-}
-
-// taken returns what the waiter was given since it last looked.
-func (p *place) taken() *backing.Handed {
+// takeGrant returns what the waiter was given since it last looked.
+func (p *place) takeGrant() *grant {
 	p.line.mu.Lock()
 	defer p.line.mu.Unlock()
-	h := p.grant
+	g := p.grant
 	p.grant = nil
-	return h
+	return g
 }
 
 // sleepUntil waits until t, or for ever if t is zero, or until this place is

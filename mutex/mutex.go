@@ -15,12 +15,13 @@ import (
 // concurrent use. It is not reentrant: work that locks it again waits for itself,
 // until its context or the retry policy ends.
 type Mutex struct {
-	store  backing.Backing
-	passer backing.Passer // nil if the store has not the ability, as the next one
-	queue  backing.Queue
-	key    string
-	line   *line
-	keeper *keeper
+	store    backing.Backing
+	passer   backing.Passer // nil if the store does not have the ability, as the next two
+	queue    backing.Queue
+	releaser backing.Releaser
+	key      string
+	line     *line
+	keeper   *keeper
 	settings
 }
 
@@ -34,14 +35,13 @@ func New(b backing.Backing, key string, c Config) (*Mutex, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mutex{
+	abilities := backing.AbilitiesOf(b)
+	return &Mutex{
 		store: b, key: key, settings: s,
+		passer: abilities.Passer, queue: abilities.Queue, releaser: abilities.Releaser,
 		line:   lines.of(lock{b, key}, func() *line { return &line{} }),
 		keeper: keepers.of(kept{b, s.ttl, s.refreshInterval}, func() *keeper { return newKeeper(b, s) }),
-	}
-	m.passer, _ = backing.As[backing.Passer](b)
-	m.queue, _ = backing.As[backing.Queue](b)
-	return m, nil
+	}, nil
 }
 
 // The mutexes of one lock share its line.

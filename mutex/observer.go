@@ -39,8 +39,8 @@ const (
 	Acquired EventKind = "acquired"
 	// Waiting: the lock was not free at the first try, and the caller waits.
 	Waiting EventKind = "waiting"
-	// Polling: the store does not tell waiters when they have the lock, though it
-	// can; Err is why. They ask as their policies say, until it does again.
+	// Polling: the store cannot wake waiters at present, though it has a queue; Err
+	// is why. They ask as their policies say, until it can again.
 	Polling EventKind = "polling"
 	// NotAcquired: the policy of a waiter ended, its caller left, the store
 	// failed, or the lock was not free for one who would not wait.

@@ -48,51 +48,13 @@ func TestABoundedPolicyEndsAlsoWhileTheStoreQueues(t *testing.T) {
 	})
 }
 
-func TestAGrantThatComesTooLateIsAskedForAgain(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		a, d := newQueued(), &diary{}
-		b := a.anotherProcess()
-		holder := locker(t, newMutex(t, a, mutex.Config{}), d.entry(t, "holder", sleep(time.Second)))
-		arrived()
-		setHook(b, &b.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-			setHook(b, &b.enqueue, nil)
-			tell := w.Granted
-			w.Granted = func(h backing.Handed) { time.AfterFunc(h.Lease/2+1, func() { tell(h) }) }
-			return b.real().Enqueue(ctx, w)
-		})
-		next := locker(t, newMutex(t, b, mutex.Config{}), d.entry(t, "next", sleep(20*time.Second)))
-		join(t, holder, next)
-		assert.Equal(t, 2, b.called("enqueue"))
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		assert.Len(t, d.tokens, 2)
-	})
-}
-
-func TestAShortLeaseThatWasHandedOverIsRefreshedEarly(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		a := newQueued()
-		b := a.anotherProcess()
-		holder := locker(t, newMutex(t, a, mutex.Config{}), sleep(time.Second))
-		arrived()
-		const short = 3 * time.Second
-		setHook(b, &b.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-			tell := w.Granted
-			w.Granted = func(h backing.Handed) {
-				ok, err := b.real().Refresh(context.Background(), backing.Claim{Key: key, Holder: w.Holder, TTL: short})
-				assert.True(t, ok)
-				assert.NoError(t, err)
-				h.Lease = short
-				tell(h)
-			}
-			return b.real().Enqueue(ctx, w)
-		})
-		next := locker(t, newMutex(t, b, mutex.Config{}), sleep(5*time.Minute))
-		join(t, holder, next)
-		assert.Equal(t, 1+29, b.called("refresh"), "after 1 s, and then every 10 s")
-	})
+// polled is the outcome for one who asks a store that does not queue it.
+func polled(ctx context.Context, s *queued, c backing.Claim, why error) (backing.Outcome, error) {
+	g, err := s.real().TryAcquire(ctx, c)
+	if grant, granted := option.Unwrap(g); granted {
+		return backing.Granted{Grant: grant}, err
+	}
+	return backing.MustPoll{Why: why}, err
 }
 
 func TestAStoreThatQueuesNobodyIsPolledAndTheObserverTold(t *testing.T) {
@@ -102,12 +64,11 @@ func TestAStoreThatQueuesNobodyIsPolledAndTheObserverTold(t *testing.T) {
 		s.take(t)
 		errDeaf := errors.New("deaf")
 		began := time.Now()
-		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 			if time.Since(began) > 10*time.Second {
 				return s.real().Enqueue(ctx, w)
 			}
-			grant, err := s.real().TryAcquire(ctx, w.Claim)
-			return backing.Standing{Grant: grant, NotQueued: errDeaf}, err
+			return polled(ctx, s, w.Claim, errDeaf)
 		})
 		var polling []mutex.Event
 		m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
@@ -131,41 +92,17 @@ func TestAWaiterAsksAgainWhenTheStoreSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newQueued()
 		s.take(t)
-		retry := make(chan func(), 2)
-		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-			retry <- w.Retry
+		wake := make(chan func(), 2)
+		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
+			wake <- w.Wake
 			return s.real().Enqueue(ctx, w)
 		})
 		waiter := locker(t, newMutex(t, s, mutex.Config{}), sleep(0))
 		arrived()
 		s.loseData()
-		(<-retry)()
+		(<-wake)()
 		arrived()
 		assert.Equal(t, 2, s.called("enqueue"))
-		join(t, waiter)
-	})
-}
-
-// Of two claims with the same holder id, a message about the first is no proof
-// of the second.
-func TestAWaiterWhoseHolderIDIsGivenChecksWhatItIsTold(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, d := newQueued(), &diary{}
-		s.take(t)
-		tell := make(chan func(backing.Handed), 3)
-		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-			tell <- w.Granted
-			return s.real().Enqueue(ctx, w)
-		})
-		waiter := locker(t, newMutex(t, s, mutex.Config{HolderID: "job"}), d.entry(t, "job", sleep(0)))
-		arrived()
-		(<-tell)(backing.Handed{Grant: backing.Grant{Token: 1}, Start: time.Now(), Lease: time.Hour})
-		arrived()
-		assert.Empty(t, d.who)
-		assert.Equal(t, 2, s.called("enqueue"))
-		_, err := s.real().Release(t.Context(), key, "somebody else")
-		require.NoError(t, err)
 		join(t, waiter)
 	})
 }
@@ -178,16 +115,17 @@ func TestAProcessThatPollsHasItsTurnBesideABusyOne(t *testing.T) {
 		busy := newQueued()
 		patient := busy.anotherProcess()
 		for _, s := range []*queued{busy, patient} {
-			setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-				grant, err := s.real().TryAcquire(ctx, w.Claim)
-				return backing.Standing{Grant: grant}, err
+			setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
+				return polled(ctx, s, w.Claim, nil)
 			})
-			setHook(s, &s.pass, func(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+			setHook(s, &s.pass, func(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 				if !yield {
 					return s.real().Pass(ctx, from, next, false)
 				}
-				had, err := s.real().Release(ctx, key, from)
-				return had, backing.Standing{}, err
+				if had, err := s.real().Release(ctx, key, from.Holder); err != nil || !had {
+					return backing.Refused{}, err
+				}
+				return backing.MustPoll{}, nil
 			})
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -228,7 +166,7 @@ func TestAHolderIDIsNotKeptFromItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newQueued()
-		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 			time.Sleep(10 * time.Millisecond)
 			return s.real().Enqueue(ctx, w)
 		})

@@ -13,17 +13,22 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// queued is a store that queues those who wait, hands the lock over and
-// refreshes in batches, with faults. Each queued is a process of its own: it has
+// queued is a store that queues those who wait, hands the lock over, refreshes in
+// batches and says who has released a claim, with faults. Each queued is a process of its own: it has
 // its own lines, also on a memory that it shares.
 type queued struct {
 	*store
-	pass       func(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error)
-	enqueue    func(context.Context, backing.Waiter) (backing.Standing, error)
-	refreshAll func(context.Context, []backing.Claim) []backing.Refreshed
+	pass         func(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error)
+	enqueue      func(context.Context, backing.Waiter) (backing.Outcome, error)
+	refreshAll   func(context.Context, []backing.Claim) []backing.Refreshed
+	releaseClaim func(context.Context, backing.Claim) (backing.Released, error)
 }
 
 func newQueued() *queued { return &queued{store: newStore()} }
+
+func (q *queued) Abilities() backing.Abilities {
+	return backing.Abilities{Of: q, Queue: q, Passer: q, Batcher: q, Releaser: q}
+}
 
 // anotherProcess has the same memory.
 func (q *queued) anotherProcess() *queued {
@@ -32,7 +37,7 @@ func (q *queued) anotherProcess() *queued {
 	return other
 }
 
-func (q *queued) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+func (q *queued) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	q.count("pass")
 	if fault := hook(q, &q.pass); fault != nil {
 		return fault(ctx, from, next, yield)
@@ -40,7 +45,7 @@ func (q *queued) Pass(ctx context.Context, from string, next backing.Waiter, yie
 	return q.real().Pass(ctx, from, next, yield)
 }
 
-func (q *queued) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+func (q *queued) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	q.count("enqueue")
 	if fault := hook(q, &q.enqueue); fault != nil {
 		return fault(ctx, w)
@@ -54,6 +59,14 @@ func (q *queued) RefreshAll(ctx context.Context, claims []backing.Claim) []backi
 		return fault(ctx, claims)
 	}
 	return q.real().RefreshAll(ctx, claims)
+}
+
+func (q *queued) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
+	q.count("release")
+	if fault := hook(q, &q.releaseClaim); fault != nil {
+		return fault(ctx, c)
+	}
+	return q.real().ReleaseClaim(ctx, c)
 }
 
 // hook reads what a test may set while others use the store.

@@ -17,6 +17,12 @@ import (
 // errNotFree is how an attempt says that another holder has the lock.
 var errNotFree = errors.New("another holder has the lock")
 
+// errReleased is why a waiter fails that the store refuses, which it would do again
+// and again. This does not happen unless somebody else releases the claim, for a waiter
+// that has released its claim asks no more. To wait on under a new claim was rejected:
+// whoever released this one may have meant to end the wait.
+var errReleased = backing.Permanent(errors.New("somebody else has released the claim of this waiter"))
+
 // request is a claim, and when it was made.
 type request struct {
 	backing.Claim
@@ -36,6 +42,8 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	r := request{backing.Claim{Key: m.key, Holder: m.holderID, TTL: m.ttl}, time.Now()}
 	if r.Holder == "" {
 		r.Holder = rand.Text()
+	} else {
+		r.Attempt = rand.Text()
 	}
 	l, err := how(ctx, r)
 	if err != nil {
@@ -60,10 +68,7 @@ func (m *Mutex) once(ctx context.Context, r request) (l *lease, err error) {
 			err = m.giveBack(ctx, r, err)
 		}
 	}()
-	l, answer, err := m.attempt(ctx, r, &lease{}, func(ctx context.Context) (s backing.Standing, err error) {
-		s.Grant, err = m.store.TryAcquire(ctx, r.Claim)
-		return s, err
-	})
+	l, answer, err := m.attempt(ctx, r, &lease{}, func(ctx context.Context) (backing.Outcome, error) { return m.tryAcquire(ctx, r.Claim) })
 	settled = err == nil && (l != nil || !answer.doubtful)
 	if err == nil && l == nil {
 		err = errNotFree
@@ -71,9 +76,18 @@ func (m *Mutex) once(ctx context.Context, r request) (l *lease, err error) {
 	return l, err
 }
 
+// tryAcquire is TryAcquire, with the outcome that it has for one who waits.
+func (m *Mutex) tryAcquire(ctx context.Context, c backing.Claim) (backing.Outcome, error) {
+	g, err := m.store.TryAcquire(ctx, c)
+	if grant, granted := option.Unwrap(g); granted {
+		return backing.Granted{Grant: grant}, err
+	}
+	return backing.MustPoll{}, err
+}
+
 // inTurn acquires the lock in turn with the other waiters of this process. The
-// first in line asks the store, which queues it and tells it when it has the
-// lock. A store that does not do that is asked again when the policy of the
+// first in line asks the store, which queues it and wakes it when it should ask
+// again. A store that does not do that is asked again when the policy of the
 // first in line, or that of one behind it, says so.
 func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 	place := m.line.join(m, r.Claim)
@@ -85,8 +99,8 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 	var policy *schedule.Driver
 	var poll time.Time // when the policy next says so
 	for {
-		if h := place.taken(); h != nil {
-			if l, err := m.handed(ctx, r, &place.lease, *h); l != nil || err != nil {
+		if g := place.takeGrant(); g != nil {
+			if l, err := m.accept(ctx, r, &place.lease, *g); l != nil || err != nil {
 				return l, err
 			}
 			place.askNow()
@@ -96,8 +110,8 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 			if l != nil || err != nil {
 				return l, err
 			}
-			if place.refused(answer, time.Now()) {
-				m.observer(Event{Kind: Polling, Key: m.key, Err: answer.NotQueued})
+			if why := place.notGranted(answer, time.Now()); why != nil {
+				m.observer(Event{Kind: Polling, Key: m.key, Err: why})
 			}
 		}
 		if policy == nil {
@@ -127,44 +141,49 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 
 // answer is what the store said to an attempt.
 type answer struct {
-	backing.Standing
+	outcome  backing.Outcome
 	doubtful bool // it had been asked before without an answer, which may yet be applied
 }
 
 // attempt asks the store for the lock, and makes l its lease; it asks more than
 // once only if the store fails to answer. It yields no lease if the lock is not free. If it fails, the outcome
 // is unknown, or the lock was granted to a caller who has left.
-func (m *Mutex) attempt(ctx context.Context, r request, l *lease, how effect.Effect[backing.Standing]) (*lease, answer, error) {
+func (m *Mutex) attempt(ctx context.Context, r request, l *lease, how effect.Effect[backing.Outcome]) (*lease, answer, error) {
 	var start time.Time
 	tries := 0
-	standing, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (backing.Standing, error) {
+	outcome, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (backing.Outcome, error) {
 		start = time.Now()
 		tries++
-		return how(ctx)
+		outcome, err := how(ctx)
+		if _, refused := outcome.(backing.Refused); refused && err == nil {
+			err = errReleased
+		}
+		return outcome, err
 	})
-	said := answer{standing, tries > 1}
-	grant, granted := option.Unwrap(standing.Grant)
+	a := answer{outcome, tries > 1}
+	granted, ok := outcome.(backing.Granted)
 	switch {
-	case err != nil || !granted:
-		return nil, said, err
+	case err != nil || !ok:
+		return nil, a, err
 	case ctx.Err() != nil:
-		return nil, said, effect.Interrupted(ctx, nil)
+		return nil, a, effect.Interrupted(ctx, nil)
 	}
 	m.line.occupy(r.Holder)
-	return l.begin(m, r, backing.Handed{Grant: grant, Start: start, Lease: r.TTL}, time.Now()), said, nil
+	return l.begin(m, r, grant{granted.Grant, start}, time.Now()), a, nil
 }
 
-// handed makes l the lease of what a waiter was given while it waited. It yields
-// none if so much of the lease has passed that the store had better be asked.
-func (m *Mutex) handed(ctx context.Context, r request, l *lease, h backing.Handed) (*lease, error) {
+// accept makes l the lease of what a holder of this process passed to a waiter. It
+// returns nil if more than half of the lease has elapsed: the waiter then asks the
+// store, which renews it.
+func (m *Mutex) accept(ctx context.Context, r request, l *lease, g grant) (*lease, error) {
 	if ctx.Err() != nil {
 		return nil, effect.Interrupted(ctx, nil)
 	}
 	now := time.Now()
-	if now.Sub(h.Start) > h.Lease/2 {
+	if now.Sub(g.start) > r.TTL/2 {
 		return nil, nil
 	}
-	return l.begin(m, r, h, now), nil
+	return l.begin(m, r, g, now), nil
 }
 
 // giveBack releases what a claimant that failed with err may have acquired,

@@ -29,55 +29,64 @@ func documentedRules(t *testing.T) []string {
 	return strings.Fields(string(rules[1]))
 }
 
-var errNotTold = errors.New("a claimant that waits is not told of its grant")
+var (
+	errNotWoken  = errors.New("a waiter is not woken")
+	errNotQueued = errors.New("a waiter is not queued")
+)
 
-// useAll runs every script and every branch of it.
-func useAll(ctx context.Context, b backing.Backing) error {
+// useAll runs every script, and every command in it. admin may do what the user may not.
+func useAll(ctx context.Context, b *redis.Backing, admin goredis.UniversalClient) error {
 	for _, key := range []string{"plain", "with {tag}", "with a } only"} {
 		c := claim(key, "h")
-		told := make(chan struct{}, 2)
+		woken := make(chan struct{}, 9)
 		waiter := func(holder string) backing.Waiter {
-			return backing.Waiter{Claim: claim(key, holder), Granted: func(backing.Handed) { told <- struct{}{} }, Retry: func() {}}
+			return backing.Waiter{Claim: claim(key, holder), Wake: func() { woken <- struct{}{} }}
 		}
 		enqueue := func(holder string) func() error {
 			return func() error {
-				s, err := b.(backing.Queue).Enqueue(ctx, waiter(holder))
-				return errors.Join(err, s.NotQueued)
+				o, err := b.Enqueue(ctx, waiter(holder))
+				if _, polls := o.(backing.MustPoll); polls {
+					return errors.Join(errNotQueued, o.(backing.MustPoll).Why)
+				}
+				return err
 			}
 		}
 		pass := func(from, to string, yield bool) func() error {
-			return func() error {
-				_, _, err := b.(backing.Passer).Pass(ctx, from, waiter(to), yield)
-				return err
-			}
+			return func() error { _, err := b.Pass(ctx, claim(key, from), waiter(to), yield); return err }
 		}
 		release := func(holder string) func() error {
 			return func() error { _, err := b.Release(ctx, key, holder); return err }
 		}
-		steps := []func() error{
-			func() error { _, err := b.TryAcquire(ctx, c); return err },
-			func() error { _, err := b.TryAcquire(ctx, c); return err },
-			func() error { _, err := b.TryAcquire(ctx, claim(key, "other")); return err },
+		try := func(holder string) func() error {
+			return func() error { _, err := b.TryAcquire(ctx, claim(key, holder)); return err }
+		}
+		isWoken := func() error {
+			select {
+			case <-woken:
+				return nil
+			case <-time.After(time.Second):
+				return errNotWoken
+			}
+		}
+		for _, step := range []func() error{
+			try("h"),
+			try("h"),
+			try("other"),
 			func() error { _, err := b.Refresh(ctx, c); return err },
 			func() error { _, err := b.GetHolder(ctx, key); return err },
 			enqueue("w"),
 			pass("h", "v", true),
 			pass("h", "v", true),
-			func() error {
-				select {
-				case <-told:
-					return nil
-				case <-time.After(time.Second):
-					return errNotTold
-				}
-			},
+			isWoken,
+			enqueue("w"),
 			pass("w", "u", false),
 			release("v"),
-			enqueue("u"),
+			func() error { // one whose process is gone is passed over
+				return admin.ZAdd(ctx, "dmutex:{dmutex:plain}~queue", goredis.Z{Score: 1, Member: "2000 push:gone x"}).Err()
+			},
 			release("u"),
 			release("u"),
-		}
-		for _, step := range steps {
+		} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -92,16 +101,13 @@ func TestDocumentedUserCanLockAndNoRuleIsTooMuch(t *testing.T) {
 	admin := s.Client(t)
 	ctx := t.Context()
 	as := func(t *testing.T, rules []string) error {
+		t.Helper()
 		require.NoError(t, admin.FlushAll(ctx).Err())
 		require.NoError(t, admin.ScriptFlush(ctx).Err())
-		set := []any{"ACL", "SETUSER", "worker", "reset", "on", ">pw"}
-		for _, rule := range rules {
-			set = append(set, rule)
-		}
-		require.NoError(t, admin.Do(ctx, set...).Err())
+		setUser(t, admin, rules)
 		c := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Username: "worker", Password: "pw"})
 		defer c.Close()
-		return useAll(ctx, redis.New(c))
+		return useAll(ctx, redis.New(c), admin)
 	}
 	rules := documentedRules(t)
 	require.NoError(t, as(t, rules))
@@ -110,9 +116,54 @@ func TestDocumentedUserCanLockAndNoRuleIsTooMuch(t *testing.T) {
 		t.Run("without "+rule, func(t *testing.T) {
 			err := as(t, append(append([]string{}, rules[:i]...), rules[i+1:]...))
 			require.Error(t, err)
-			// A release succeeds even if those who wait cannot be served.
-			unserved := rule == "+publish" || rule == "+zpopmin"
-			assert.True(t, backing.IsPermanent(err) || unserved && errors.Is(err, errNotTold), "%v", err)
+			// A release succeeds even if waiters cannot be woken.
+			unserved := rule == "+publish" || rule == "+zrangebyscore"
+			assert.True(t, backing.IsPermanent(err) || unserved && errors.Is(err, errNotWoken), "%v", err)
 		})
 	}
+}
+
+// setUser makes the user worker with the password pw.
+func setUser(t *testing.T, admin *goredis.Client, rules []string) {
+	t.Helper()
+	set := []any{"ACL", "SETUSER", "worker", "reset", "on", ">pw"}
+	for _, rule := range rules {
+		set = append(set, rule)
+	}
+	require.NoError(t, admin.Do(t.Context(), set...).Err())
+}
+
+// On a Cluster the user needs what the documentation adds for it, and no more.
+func TestDocumentedUserCanLockOnACluster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	admin := cluster.Client(t)
+	as := func(rules []string) error {
+		for _, s := range cluster.Servers {
+			c := s.Client(t)
+			require.NoError(t, c.FlushAll(t.Context()).Err())
+			setUser(t, c, rules)
+		}
+		c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: cluster.Addrs(), Username: "worker", Password: "pw"})
+		defer c.Close()
+		return useAll(t.Context(), redis.New(c), admin)
+	}
+	rules := append(documentedRules(t), "-publish", "-subscribe")
+	more := documentedForCluster(t)
+	require.NoError(t, as(append(rules, more...)))
+	for i, rule := range more {
+		require.Error(t, as(append(append(append([]string{}, rules...), more[:i]...), more[i+1:]...)), "without %s", rule)
+	}
+}
+
+// documentedForCluster are the rules that a Cluster needs besides.
+func documentedForCluster(t *testing.T) []string {
+	t.Helper()
+	source, err := os.ReadFile("redis.go")
+	require.NoError(t, err)
+	sentence := regexp.MustCompile(`(?m)^// and on a Cluster with (.*) besides`).FindSubmatch(source)
+	require.NotNil(t, sentence)
+	rules := regexp.MustCompile(`\+[a-z|]+`).FindAllString(string(sentence[1]), -1)
+	require.NotEmpty(t, rules)
+	return rules
 }

@@ -1,37 +1,39 @@
--- Gives the lock to a holder, or recognizes the holder that has it.
---
--- KEYS[1]  lock   string: the holder's id; expires with the lease
--- KEYS[2]  fence  string: "<last token> <who got it>"; outlives the lease
--- KEYS[3]  released  string: the holder has released an earlier grant
--- KEYS[4]  queue  sorted set: those who wait; only for a holder that lets them
---                 go first
--- ARGV[1]  holder's id
--- ARGV[2]  lease, in whole milliseconds
--- ARGV[3]  life of the fence, in whole milliseconds
---
--- Returns the fencing token as a string, or "" if another holder has the lock, or
--- "w" if somebody waits, whoever has it.
---
--- The lock is written first: if there is no memory, nothing has changed. If the
--- fence cannot be written the lock is freed again, so that an error never leaves
--- half a grant.
---
--- A refusal is not nil: when a pipeline is repeated, go-redis lets a nil of the first
--- time outlive the failure of the second.
-if KEYS[4] and redis.call('EXISTS', KEYS[4]) == 1 then
-  return 'w'
+-- What acquire_free.lua leaves to be done.
+local member = ARGV[4] or ''
+local late = waits and redis.pcall('ZSCORE', KEYS[2], 'x ' .. (ARGV[5] or ARGV[1]))
+if type(late) == 'string' then -- else it is none, or the key is of another type
+  return 'n'
 end
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
-  local token, failed = renew(KEYS[2], ARGV[1], ARGV[3])
+
+local owner = redis.call('GET', KEYS[1])
+if owner == ARGV[1] then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2]) -- first: then a full server lets the rest be written
+  local token, failed = newToken()
   if not token then
-    redis.call('DEL', KEYS[1])
     return failed
   end
-  redis.call('DEL', KEYS[3]) -- what was released is not this grant
-  return token
+  leave(member)
+  return 'r' .. token
 end
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-  return ''
+
+local queues = ARGV[3] == 'q' or ARGV[3] == 'u'
+if queues then
+  join(member)
 end
-local token, failed = recognize(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
-return token or failed
+if not owner then
+  local first = ARGV[3] ~= 't' and reserveNext(ARGV[1])
+  if not first or first == ARGV[1] then
+    leave(member)
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+    local token, failed = newToken()
+    if not token then
+      redis.call('DEL', KEYS[1])
+      return failed
+    end
+    return 'g' .. token
+  end
+end
+if not queues then
+  return 'p'
+end
+return standing(member, ARGV[3] == 'u')

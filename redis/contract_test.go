@@ -20,14 +20,14 @@ import (
 func TestContractOnOneServer(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
-	backingtest.Run(t, func(*testing.T) backing.Backing { return redis.New(c) })
+	backingtest.Run(t, func(*testing.T) backing.Backing { return redis.New(c) }, backingtest.RemembersUnanswered())
 }
 
 func TestContractOnCluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)
 	c := cluster.Client(t)
-	backingtest.Run(t, func(*testing.T) backing.Backing { return redis.New(c) })
+	backingtest.Run(t, func(*testing.T) backing.Backing { return redis.New(c) }, backingtest.RemembersUnanswered())
 	for _, s := range cluster.Servers {
 		assertAllExpire(t, s.Client(t))
 	}
@@ -41,7 +41,7 @@ func TestContractUnderFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			backingtest.RunFaults(t, func(t *testing.T) (backing.Backing, backingtest.Faults) { return faulty(t, o) })
+			backingtest.RunFaults(t, func(t *testing.T) (backing.Backing, backingtest.Faults) { return faulty(t, o) }, backingtest.RemembersUnanswered())
 		})
 	}
 }
@@ -57,7 +57,7 @@ func faulty(t *testing.T, o goredis.Options) (backing.Backing, backingtest.Fault
 	c := goredis.NewClient(&o)
 	t.Cleanup(func() { _ = c.Close() })
 	b := redis.New(c)
-	// A proxy cannot tell an operation from the news that the server does not
+	// A proxy cannot tell an operation from the reply that the server does not
 	// know its script.
 	loadScripts(t, redis.New(direct))
 	warm(t, b)
@@ -139,11 +139,11 @@ func loadScripts(t *testing.T, b *redis.Backing) {
 	for _, r := range b.RefreshAll(t.Context(), []backing.Claim{c, claim("not held", "a")}) {
 		require.NoError(t, r.Err)
 	}
-	next := backing.Waiter{Claim: claim(c.Key, "b"), Granted: func(backing.Handed) {}, Retry: func() {}}
+	next := backing.Waiter{Claim: claim(c.Key, "b"), Wake: func() {}}
 	_, err := b.Enqueue(t.Context(), next)
 	require.NoError(t, err)
-	passed, _, err := b.Pass(t.Context(), "a", next, false)
+	o, err := b.Pass(t.Context(), c, next, false)
 	require.NoError(t, err)
-	require.True(t, passed)
+	require.IsType(t, backing.Granted{}, o)
 	assertReleases(t, true, b, c.Key, "b")
 }

@@ -22,10 +22,14 @@ func throughProxy(t *testing.T) (p *redistest.Proxy, b, direct *redis.Backing) {
 	p = redistest.NewProxy(t, s.Addr())
 	once := goredis.NewClient(&goredis.Options{Addr: p.Addr(), MaxRetries: -1})
 	t.Cleanup(func() { _ = once.Close() })
-	b = redis.New(once)
+	b = redis.New(indirect{once})
 	warm(t, b)
 	return p, b, redis.New(c)
 }
+
+// indirect is a client whose own type is not known: no request is repeated because its
+// reply is not prompt, as on a machine that is busy.
+type indirect struct{ goredis.UniversalClient }
 
 func TestLostReplyOfAnAcquireIsAnErrorAndTheHolderRecognizesItself(t *testing.T) {
 	t.Parallel()
@@ -36,7 +40,10 @@ func TestLostReplyOfAnAcquireIsAnErrorAndTheHolderRecognizesItself(t *testing.T)
 	assert.False(t, backing.IsPermanent(err))
 	assert.Equal(t, option.None[backing.Grant](), grant)
 	assertHolder(t, direct, "k", "h")
-	assert.Equal(t, acquire(t, direct, "k", "h"), acquire(t, b, "k", "h"))
+	again, err := b.TryAcquire(t.Context(), claim("k", "h"))
+	require.NoError(t, err)
+	g, _ := option.Unwrap(again)
+	assert.True(t, g.Resumed)
 }
 
 func TestLostReplyOfARefreshIsMadeUpByTheNext(t *testing.T) {
@@ -47,6 +54,7 @@ func TestLostReplyOfARefreshIsMadeUpByTheNext(t *testing.T) {
 	_, err := b.Refresh(t.Context(), claim("k", "h"))
 	require.Error(t, err)
 	assertRefreshes(t, true, b, "k", "h")
+	assert.Equal(t, 1, p.Dropped())
 }
 
 func TestLostReplyOfAReleaseIsAnsweredAgain(t *testing.T) {
@@ -67,27 +75,28 @@ func TestLostReplyOfAReleaseIsAnsweredAgain(t *testing.T) {
 	assertReleases(t, false, b, "k", "stranger")
 }
 
-func TestReleaseIsForgottenWhenItsLeaseWouldHaveEnded(t *testing.T) {
+func TestReleaseIsForgottenInTheEnd(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	b := redis.New(c)
 	acquire(t, b, "k", "h")
 	assertReleases(t, true, b, "k", "h")
-	require.NoError(t, c.PExpire(t.Context(), "released:{dmutex:k}:h", time.Millisecond).Err())
+	require.NoError(t, c.PExpire(t.Context(), releasedKey(t, c), time.Millisecond).Err())
 	require.Eventually(t, func() bool {
 		again, err := b.Release(t.Context(), "k", "h")
 		return err == nil && !again
 	}, 5*time.Second, time.Millisecond)
 }
 
-// But for requests that may be granted, which are not repeated unnoticed.
-func TestDefaultClientMakesUpForLostRepliesByItself(t *testing.T) {
+// Only refreshes are repeated unnoticed: of what may be granted or freed the caller must
+// know that a copy may be on its way.
+func TestDefaultClientMakesUpForLostRepliesOfRefreshesAlone(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t)
 	p := redistest.NewProxy(t, s.Addr())
 	c := goredis.NewClient(&goredis.Options{Addr: p.Addr()})
 	t.Cleanup(func() { _ = c.Close() })
-	b := redis.New(c)
+	b := redis.New(indirect{c})
 	warm(t, b)
 	p.DropReplies(1, "evalsha")
 	_, err := b.TryAcquire(t.Context(), claim("k", "h"))
@@ -96,6 +105,8 @@ func TestDefaultClientMakesUpForLostRepliesByItself(t *testing.T) {
 	p.DropReplies(1, "evalsha")
 	assertRefreshes(t, true, b, "k", "h")
 	p.DropReplies(1, "evalsha")
+	_, err = b.Release(t.Context(), "k", "h")
+	require.Error(t, err)
 	assertReleases(t, true, b, "k", "h")
 	assert.Equal(t, 3, p.Dropped())
 }
@@ -130,7 +141,7 @@ func TestServerThatCameBackEmptyHasForgottenTheLock(t *testing.T) {
 func TestOneRoundTripForEachOperation(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
-	b := redis.New(c)
+	b := redis.New(indirect{c})
 	warm(t, b)
 	require.NoError(t, c.ConfigResetStat(t.Context()).Err())
 	acquire(t, b, "k", "h")

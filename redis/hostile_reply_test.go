@@ -53,6 +53,8 @@ var nonsense = map[string]string{
 	"a long error":              "!21\r\nSYNTAX invalid syntax\r\n",
 	"a push of nothing":         ">0\r\n",
 	"a push and no reply":       ">2\r\n+message\r\n+g1\r\n",
+	"a kind without its number": "+r\r\n",
+	"a number after a kind":     "+y7\r\n",
 	"an attribute and no reply": "|1\r\n+a\r\n:1\r\n",
 	"no reply at all":           "",
 }
@@ -99,8 +101,8 @@ func FuzzReplies(f *testing.F) {
 		f.Add(reply, false)
 	}
 	for _, reply := range []string{
-		"$3\r\n123\r\n", "$4\r\ng123\r\n", "+w\r\n", "+n\r\n", ":1\r\n", ":0\r\n", "+11\r\n", "+1e\r\n", "#t\r\n", "(123\r\n", "=7\r\ntxt:123\r\n", "$0\r\n\r\n",
-		"$17\r\nq50 1234567890123\r\n", "$2\r\nq5\r\n", "+q-1 -1\r\n", "+q9223372036854775807 9223372036854775807\r\n", ">2\r\n+push\r\n+x\r\n:1\r\n",
+		"$3\r\n123\r\n", "$4\r\ng123\r\n", "+r7\r\n", "+p\r\n", "+n\r\n", "+y\r\n", "+e\r\n", ":1\r\n", ":0\r\n", "+yn\r\n", "+y!\r\n", "+g+7\r\n", "+u5\r\n", "+u-1\r\n", "#t\r\n", "(123\r\n", "=7\r\ntxt:123\r\n", "$0\r\n\r\n",
+		"$17\r\nq50 1234567890123\r\n", "$2\r\nq5\r\n", "+q-1\r\n", "+q18446744073709551615\r\n", "+q9223372036854775807\r\n", "+q0\r\n", ">2\r\n+push\r\n+x\r\n:1\r\n",
 		"|1\r\n+a\r\n+b\r\n+123\r\n", "-NOSCRIPT No matching script.\r\n", "-MOVED 1 127.0.0.1:1\r\n", "-LOADING x\r\n", "-NOAUTH x\r\n", ":1\r\n:1\r\n:1\r\n",
 	} {
 		f.Add(reply, false)
@@ -122,17 +124,19 @@ func FuzzReplies(f *testing.F) {
 			return err == nil
 		}
 		said := func(word string) { assert.Contains(t, reply, word) }
-		token := func(grant option.Option[backing.Grant]) {
-			if g, ok := option.Unwrap(grant); ok {
-				said(strconv.FormatUint(g.Token, 10))
+		granted := func(g backing.Grant) {
+			if g.Resumed {
+				said("r")
 			}
+			assert.Regexp(t, `[gr]\+?0*`+strconv.FormatUint(g.Token, 10), reply)
 		}
 		w := waiter("k", "h").Waiter
-		w.Granted = func(backing.Handed) { assert.Fail(t, "was told") }
 		bounded("TryAcquire", func(ctx context.Context) error {
 			grant, err := b.TryAcquire(ctx, claim("k", "h"))
-			token(grant)
-			assert.False(t, err != nil && option.IsSome(grant))
+			if g, ok := option.Unwrap(grant); ok {
+				granted(g)
+				assert.NoError(t, err)
+			}
 			return err
 		})
 		for what, do := range map[string]func(ctx context.Context) (bool, error){
@@ -144,9 +148,9 @@ func FuzzReplies(f *testing.F) {
 			},
 		} {
 			bounded(what, func(ctx context.Context) error {
-				yes, err := do(ctx)
-				if yes {
-					said("1")
+				held, err := do(ctx)
+				if held {
+					assert.Regexp(t, "[ye]", reply)
 				}
 				return err
 			})
@@ -158,54 +162,49 @@ func FuzzReplies(f *testing.F) {
 			}
 			return err
 		})
-		queued := func(s backing.Standing, err error) error {
-			token(s.Grant)
-			if option.IsSome(s.Grant) {
-				said("g")
-			}
-			if s.AskAgain != 0 {
-				said("q")
-				assert.Positive(t, s.AskAgain)
-				assert.LessOrEqual(t, s.AskAgain, 2*time.Second)
-			}
-			return err
-		}
-		bounded("Enqueue", func(ctx context.Context) error {
-			s, err := b.Enqueue(ctx, w)
-			if option.IsSome(s.Grant) && !strings.Contains(reply, "g") { // a try came first
-				token(s.Grant)
+		queued := func(o backing.Outcome, err error) error {
+			if err != nil {
+				assert.Nil(t, o)
 				return err
 			}
-			return queued(s, err)
-		})
-		bounded("Pass", func(ctx context.Context) error {
-			had, s, err := b.Pass(ctx, "g", w, true)
-			assert.False(t, had && err != nil)
-			return queued(s, err)
-		})
+			switch o := o.(type) {
+			case backing.Granted:
+				granted(o.Grant)
+			case backing.Queued:
+				assert.Regexp(t, "[qu]", reply)
+				assert.Positive(t, o.AskAgain)
+				assert.LessOrEqual(t, o.AskAgain, 2*time.Second)
+			case backing.Refused:
+				said("n")
+			case backing.MustPoll:
+				said("p")
+			default:
+				assert.Fail(t, "no outcome", "%#v", o)
+			}
+			return nil
+		}
+		bounded("Enqueue", func(ctx context.Context) error { return queued(b.Enqueue(ctx, w)) })
+		bounded("Pass", func(ctx context.Context) error { return queued(b.Pass(ctx, claim("k", "g"), w, true)) })
 	})
 }
 
 // go-redis panics at these.
-func TestNewsThatTheClientCannotReadEndTheSubscriptionAndNothingElse(t *testing.T) {
+func TestMessagesThatTheClientCannotReadEndTheSubscriptionAndNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, news := range []string{"*0\r\n", "*1\r\n:1\r\n", "*1\r\n$7\r\nmessage\r\n", "*3\r\n$9\r\nsubscribe\r\n+x\r\n+y\r\n"} {
-		t.Run(news, func(t *testing.T) {
+	for _, message := range []string{"*0\r\n", "*1\r\n:1\r\n", "*1\r\n$7\r\nmessage\r\n", "*3\r\n$9\r\nsubscribe\r\n+x\r\n+y\r\n"} {
+		t.Run(message, func(t *testing.T) {
 			t.Parallel()
 			h := newHostile(t)
-			h.answer("+w\r\n", true) // somebody else waits
-			h.publish(news)
+			h.answer("+p\r\n", true) // another has the lock
+			h.publish(message)
 			b := redis.New(h.client(t, 2))
-			w := backing.Waiter{
-				Claim:   backing.Claim{Key: "k", Holder: "h", TTL: time.Minute},
-				Granted: func(backing.Handed) { assert.Fail(t, "granted") },
-				Retry:   func() {},
-			}
+			w := waiter("k", "h").Waiter
 			require.Eventually(t, func() bool {
-				standing, err := b.Enqueue(t.Context(), w)
-				assert.True(t, option.IsNone(standing.Grant), "%v", err)
-				return h.heard.Load() > 2 // each time anew
-			}, 10*time.Second, 10*time.Millisecond)
+				o, err := b.Enqueue(t.Context(), w)
+				_, granted := o.(backing.Granted)
+				assert.False(t, granted, "%v", err)
+				return h.subscribed.Load() > 2
+			}, 30*time.Second, 10*time.Millisecond)
 		})
 	}
 }

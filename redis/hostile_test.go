@@ -24,9 +24,9 @@ type hostile struct {
 	running  sync.WaitGroup
 	reply    atomic.Pointer[string] // to scripts and GET
 	keeps    atomic.Bool            // the connection open after such a reply
-	news     atomic.Pointer[string] // follows the confirmation of a subscription
-	asked    atomic.Int64           // how often it gave that
-	heard    atomic.Int64           // how often somebody subscribed
+	message  atomic.Pointer[string] // follows the confirmation of a subscription
+
+	subscribed atomic.Int64 // how often
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
@@ -58,8 +58,8 @@ func (h *hostile) answer(reply string, keeps bool) {
 	h.keeps.Store(keeps)
 }
 
-// publish sets what a subscriber is told.
-func (h *hostile) publish(news string) { h.news.Store(&news) }
+// publish sets what a subscriber receives.
+func (h *hostile) publish(message string) { h.message.Store(&message) }
 
 // client is one that gives up soon.
 func (h *hostile) client(t testing.TB, version int) *goredis.Client {
@@ -115,10 +115,9 @@ func (h *hostile) to(words []string) (reply string, on bool) {
 	case "info":
 		return "$19\r\nredis_version:7.0.1\r\n", true
 	case "subscribe":
-		h.heard.Add(1)
-		return fmt.Sprintf("*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n", len(words[1]), words[1]) + *h.news.Load(), true
+		h.subscribed.Add(1)
+		return fmt.Sprintf("*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n", len(words[1]), words[1]) + *h.message.Load(), true
 	case "evalsha", "eval", "get":
-		h.asked.Add(1)
 		return *h.reply.Load(), h.keeps.Load()
 	case "ping":
 		return "+PONG\r\n", true

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,121 +18,143 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// holdBack is a client that is slow to write its first script: it has looked at
-// the context, and writes when it is told to, as go-redis may when it sets up a
-// connection for the command.
-type holdBack struct {
-	begun   atomic.Bool
-	write   chan struct{}
-	written chan struct{}
-}
-
-func (*holdBack) DialHook(next goredis.DialHook) goredis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
-}
-
-func (*holdBack) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
-	return next
-}
-
-func (h *holdBack) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
-	return func(ctx context.Context, cmd goredis.Cmder) error {
-		if cmd.Name() != "evalsha" || !h.begun.CompareAndSwap(false, true) {
-			return next(ctx, cmd)
-		}
-		<-h.write
-		defer close(h.written)
-		return next(context.WithoutCancel(ctx), cmd)
-	}
-}
-
-func TestAnAcquireThatLandsAfterItsReleaseIsUndone(t *testing.T) {
+func TestAcquireThatArrivesAfterItsReleaseIsRefused(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		then func(t *testing.T, b *redis.Backing, c backing.Claim)
-		want int64
+	for name, tt := range map[string]struct {
+		then   func(t *testing.T, b *redis.Backing, c backing.Claim)
+		holder string
 	}{
 		"released": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
-			t.Helper()
-			released, err := b.Release(t.Context(), c.Key, c.Holder)
-			require.NoError(t, err)
-			require.False(t, released)
-		}, 0},
+			assertReports(t, backing.NotHeld, b, c)
+		}, ""},
+		"released, and another has it": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
+			assertReports(t, backing.NotHeld, b, c)
+			acquire(t, b, c.Key, "another")
+		}, "another"},
 		"asked again": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
-			t.Helper()
-			grant, err := b.TryAcquire(t.Context(), c)
-			require.NoError(t, err)
-			require.True(t, option.IsSome(grant))
-		}, 1},
-		"released and asked again": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
-			t.Helper()
-			_, err := b.Release(t.Context(), c.Key, c.Holder)
-			require.NoError(t, err)
-			grant, err := b.TryAcquire(t.Context(), c)
-			require.NoError(t, err)
-			require.True(t, option.IsSome(grant))
-		}, 1},
-		"asked again, and passed on": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
-			t.Helper()
-			_, err := b.TryAcquire(t.Context(), c)
-			require.NoError(t, err)
-			pass(t, b, c.Holder, waiter(c.Key, "next"), false)
-			assertReleases(t, true, b, c.Key, "next")
-		}, 0},
-		"left alone": {func(*testing.T, *redis.Backing, backing.Claim) {}, 1},
+			acquire(t, b, c.Key, c.Holder)
+		}, "h"},
+		"asked again, and released": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
+			acquire(t, b, c.Key, c.Holder)
+			assertReports(t, backing.FreedNow, b, c)
+		}, ""},
+		"asked again, passed on, and released": {func(t *testing.T, b *redis.Backing, c backing.Claim) {
+			acquire(t, b, c.Key, c.Holder)
+			passes(t, b, c.Holder, waiter(c.Key, "next"), false)
+			assertReports(t, backing.FreedEarlier, b, c)
+			assertReports(t, backing.FreedNow, b, claim(c.Key, "next"))
+		}, ""},
+		"left alone": {func(*testing.T, *redis.Backing, backing.Claim) {}, "h"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, client := start(t)
 			acquire(t, redis.New(client), "warm", "up") // the script is in the server's cache
-			slow := &holdBack{write: make(chan struct{}), written: make(chan struct{})}
-			client.AddHook(slow)
+			slow := newHoldBack(client)
 			b := redis.New(client)
-
-			claim := backing.Claim{Key: "k", Holder: "h", TTL: time.Minute}
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			defer cancel()
-			_, err := b.TryAcquire(ctx, claim)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			c.then(t, b, claim)
-			close(slow.write)
-			<-slow.written
-
-			exists := func() int64 { return client.Exists(t.Context(), "dmutex:k").Val() }
-			if c.want == 0 {
-				assert.Eventually(t, func() bool { return exists() == 0 }, 5*time.Second, time.Millisecond)
-				return
-			}
-			stays(t, 200*time.Millisecond, func() bool { return exists() == 1 })
+			c := claim("k", "h")
+			slow.next()
+			fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, c); return err })
+			tt.then(t, b, c)
+			slow.letGo()
+			assert.Equal(t, tt.holder, holderOf(t, client))
 		})
 	}
 }
 
-func TestAReleaseOfAnEarlierGrantIsNotThatOfALaterOne(t *testing.T) {
+func TestEnqueueThatArrivesAfterItsReleaseIsRefused(t *testing.T) {
 	t.Parallel()
-	_, client := start(t)
-	b := redis.New(client)
-	acquire(t, b, "k", "h")
-	assertReleases(t, true, b, "k", "h")
-	acquire(t, b, "k", "h")
-	require.NoError(t, client.Del(t.Context(), "dmutex:k").Err())
-	assertReleases(t, false, b, "k", "h")
+	_, c := start(t)
+	direct := redis.New(c)
+	acquire(t, direct, "k", "a")
+	queues(t, direct, waiter("k", "x")) // the server knows the script
+	assertReleases(t, false, direct, "k", "x")
+	slow := newHoldBack(c)
+	b := redis.New(c)
+	queues(t, b, waiter("k", "y"))
+	slow.next()
+	late := waiter("k", "b")
+	fails(t, func(ctx context.Context) error { _, err := b.Enqueue(ctx, late.Waiter); return err })
+	assertReports(t, backing.NotHeld, b, late.Claim)
+	slow.letGo()
+	assert.Equal(t, []string{"y"}, waiters(t, c))
+	assert.Equal(t, backing.Refused{}, enqueue(t, b, late), "nor does it ask again")
 }
 
-func TestTheLongestLeaseOverflowsNothing(t *testing.T) {
+// waiters are those in the queue, without released claims.
+func waiters(t *testing.T, c *goredis.Client) (holders []string) {
+	t.Helper()
+	for _, member := range c.ZRange(t.Context(), queueKey, 0, -1).Val() {
+		if !strings.HasPrefix(member, "x ") {
+			holders = append(holders, member[strings.LastIndex(member, " ")+1:])
+		}
+	}
+	return holders
+}
+
+func TestLockIsNotPassedToAClaimThatWasReleasedInDoubt(t *testing.T) {
 	t.Parallel()
-	_, client := start(t)
-	grant, err := redis.New(client).TryAcquire(t.Context(), backing.Claim{Key: "k", Holder: "h", TTL: 1<<63 - 1})
+	_, c := start(t)
+	slow := newHoldBack(c)
+	b, other := redis.New(c), redis.New(c)
+	next, waits := waiter("k", "next"), waiter("k", "w")
+	acquire(t, b, "k", "a")
+	slow.next()
+	fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, next.Claim); return err })
+	assertReports(t, backing.NotHeld, b, next.Claim)
+	slow.letGo()
+	queues(t, other, waits)
+	assert.Equal(t, backing.MustPoll{}, pass(t, b, "a", next, false))
+	waits.isGranted(t, other)
+}
+
+// Another attempt of the same holder is another claim.
+func TestLaterAttemptIsNotRefused(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	slow := newHoldBack(c)
+	b := redis.New(c)
+	first := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "1"}
+	second := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "2"}
+	acquire(t, b, "warm", "up")
+	slow.next()
+	fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, first); return err })
+	assertReports(t, backing.NotHeld, b, first)
+	grant, err := b.TryAcquire(t.Context(), second)
 	require.NoError(t, err)
 	require.True(t, option.IsSome(grant))
-	left, err := client.Do(t.Context(), "PTTL", "dmutex:k").Int64() // of the client, a Duration overflows
+	require.NoError(t, c.PExpire(t.Context(), "dmutex:k", lease/2).Err())
+	slow.letGo()
+	assert.LessOrEqual(t, c.PTTL(t.Context(), "dmutex:k").Val(), lease/2, "the lease of the second is its own")
+	grant, err = b.TryAcquire(t.Context(), first)
 	require.NoError(t, err)
-	assert.Greater(t, left, (200 * 365 * 24 * time.Hour).Milliseconds())
+	assert.True(t, option.IsNone(grant))
+}
+
+func TestReleasedClaimsAreForgottenAfterAMinute(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	slow := newHoldBack(c)
+	b := redis.New(c)
+	acquire(t, b, "warm", "up")
+	now := c.Time(t.Context()).Val()
+	for name, ago := range map[string]time.Duration{"old": 70 * time.Second, "recent": 30 * time.Second} {
+		at := float64(1<<53 + now.Add(-ago).UnixMicro())
+		require.NoError(t, c.ZAdd(t.Context(), queueKey, goredis.Z{Score: at, Member: "x " + name}).Err())
+	}
+	slow.next()
+	fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, claim("k", "h")); return err })
+	assertReports(t, backing.NotHeld, b, claim("k", "h"))
+	slow.letGo()
+	assert.Equal(t, []string{"recent", "h"}, inQueue(t, c))
+	assert.InDelta(t, time.Minute, c.PTTL(t.Context(), queueKey).Val(), float64(20*time.Second))
+	assert.Positive(t, acquire(t, b, "k", "another"), "they keep nobody from the lock")
+	assertReports(t, backing.FreedNow, b, claim("k", "another"))
 }
 
 // Nobody answers the acquire, whose sender has gone, nor the release that should undo
 // it. When the server goes on, it applies what it was sent.
-func TestARequestThatNobodyAnswersIsUndoneWhenItLands(t *testing.T) {
+func TestRequestThatNobodyAnswersIsUndoneWhenItArrives(t *testing.T) {
 	t.Parallel()
 	for name, timeouts := range map[string]bool{"the sender leaves": false, "the socket gives up first": true} {
 		t.Run(name, func(t *testing.T) {
@@ -148,26 +171,20 @@ func TestARequestThatNobodyAnswersIsUndoneWhenItLands(t *testing.T) {
 			before := ran(t, client, "evalsha")
 
 			s.Freeze()
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			defer cancel()
-			_, err := b.TryAcquire(ctx, backing.Claim{Key: "k", Holder: "h", TTL: time.Minute})
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
-			defer cancel()
-			_, err = b.Release(ctx, "k", "h")
-			require.ErrorIs(t, err, context.DeadlineExceeded)
+			fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, claim("k", "h")); return err })
+			fails(t, func(ctx context.Context) error { _, err := b.Release(ctx, "k", "h"); return err })
 			time.Sleep(400 * time.Millisecond) // the client gives up its connections
 			s.Thaw()
-			require.Eventually(t, func() bool { return ran(t, client, "evalsha") > before }, 5*time.Second, time.Millisecond, "it lands")
-			assert.Eventually(t, func() bool { return client.Exists(t.Context(), "dmutex:k").Val() == 0 }, 20*time.Second, time.Millisecond)
-			stays(t, 50*time.Millisecond, func() bool { return client.Exists(t.Context(), "dmutex:k").Val() == 0 })
+			require.Eventually(t, func() bool { return ran(t, client, "evalsha") > before }, 20*time.Second, time.Millisecond, "it arrives")
+			require.Eventually(t, func() bool { return holderOf(t, client) == "" }, 30*time.Second, time.Millisecond)
+			stays(t, 50*time.Millisecond, func() bool { return holderOf(t, client) == "" })
 		})
 	}
 }
 
 // The network holds the first copy of a request back. If go-redis repeated it, and the
 // second copy was answered, nobody would know that there is a first.
-func TestACopyThatWasNotAnsweredIsUndoneThoughALaterOneWas(t *testing.T) {
+func TestCopyThatWasNotAnsweredIsRefusedThoughALaterOneWas(t *testing.T) {
 	t.Parallel()
 	s, direct := start(t)
 	slow := redistest.NewProxy(t, s.Addr())
@@ -187,30 +204,29 @@ func TestACopyThatWasNotAnsweredIsUndoneThoughALaterOneWas(t *testing.T) {
 	warm(t, b)
 	slow.Cut()
 	past.Store(true)
-	for answered := false; !answered; {
+	require.Eventually(t, func() bool {
 		_, err := b.TryAcquire(t.Context(), claim("k", "a"))
-		answered = err == nil
-	}
+		return err == nil
+	}, 30*time.Second, time.Millisecond)
 	assertReleases(t, true, b, "k", "a")
 	before := ran(t, direct, "evalsha")
 	slow.Heal()
-	require.Eventually(t, func() bool { return ran(t, direct, "evalsha") > before }, 5*time.Second, time.Millisecond, "it lands")
-	assert.Eventually(t, func() bool { return direct.Exists(t.Context(), "dmutex:k").Val() == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return ran(t, direct, "evalsha") > before }, 20*time.Second, time.Millisecond, "it arrives")
+	stays(t, 100*time.Millisecond, func() bool { return holderOf(t, direct) == "" })
 }
 
-func TestARefreshForNoTimeIsRefused(t *testing.T) {
+// Nothing else is written by a release that finds nothing.
+func TestClaimInDoubtIsRefusedByAFullServerToo(t *testing.T) {
 	t.Parallel()
-	_, client := start(t)
-	b := redis.New(client)
-	acquire(t, b, "k", "h")
-	acquire(t, b, "l", "h")
-	for _, ttl := range []time.Duration{0, -time.Second} {
-		_, err := b.Refresh(t.Context(), backing.Claim{Key: "k", Holder: "h", TTL: ttl})
-		require.ErrorContains(t, err, "Claim.TTL is "+ttl.String())
-		for _, answer := range b.RefreshAll(t.Context(), []backing.Claim{{Key: "k", Holder: "h", TTL: ttl}, {Key: "l", Holder: "h", TTL: ttl}}) {
-			require.ErrorContains(t, answer.Err, "Claim.TTL is "+ttl.String())
-		}
-	}
-	assertHolder(t, b, "k", "h")
-	assertHolder(t, b, "l", "h")
+	_, c := start(t)
+	slow := newHoldBack(c)
+	b := redis.New(c)
+	warm(t, b)
+	require.NoError(t, c.ConfigSet(t.Context(), "maxmemory", "1").Err())
+	slow.next()
+	fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, claim("k", "h")); return err })
+	assertReports(t, backing.NotHeld, b, claim("k", "h"))
+	require.NoError(t, c.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	slow.letGo()
+	assert.Empty(t, holderOf(t, c))
 }

@@ -25,7 +25,13 @@ func claim(key, holder string) backing.Claim {
 	return backing.Claim{Key: key, Holder: holder, TTL: lease}
 }
 
-// start runs a server and, when the test ends, sees that it holds no key for ever.
+// The keys that belong to the lock dmutex:k, and the one of all tokens.
+const (
+	queueKey = "dmutex:{dmutex:k}~queue"
+	fenceKey = "dmutex:{3560}~fence" // 3560 hashes to slot 0
+)
+
+// start runs a server and, when the test ends, checks that it keeps nothing for ever but fences.
 func start(t *testing.T, args ...string) (*redistest.Server, *goredis.Client) {
 	t.Helper()
 	s := redistest.Start(t, args...)
@@ -40,6 +46,9 @@ func assertAllExpire(t *testing.T, c *goredis.Client) {
 	keys, err := c.Keys(ctx, "*").Result()
 	require.NoError(t, err)
 	for _, key := range keys {
+		if strings.HasSuffix(key, "~fence") {
+			continue
+		}
 		assert.NotEqual(t, time.Duration(-1), c.PTTL(ctx, key).Val(), "%q is kept for ever", key)
 	}
 }
@@ -75,6 +84,20 @@ func assertReleases(t *testing.T, want bool, b backing.Backing, key, holder stri
 	assert.Equal(t, want, got)
 }
 
+func assertReports(t *testing.T, want backing.Released, b *redis.Backing, c backing.Claim) {
+	t.Helper()
+	got, err := b.ReleaseClaim(context.Background(), c)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+}
+
+func assertFree(t *testing.T, b backing.Backing, key string) {
+	t.Helper()
+	locked, err := b.IsLocked(context.Background(), key)
+	require.NoError(t, err)
+	assert.False(t, locked, "%q is held", key)
+}
+
 func assertRefreshes(t *testing.T, want bool, b backing.Backing, key, holder string) {
 	t.Helper()
 	got, err := b.Refresh(context.Background(), claim(key, holder))
@@ -82,8 +105,8 @@ func assertRefreshes(t *testing.T, want bool, b backing.Backing, key, holder str
 	assert.Equal(t, want, got)
 }
 
-// stays asks for a while whether something remains as it is. Other than testify's
-// Never it asks on the goroutine of the test, which ends no earlier than the question.
+// stays checks for a while that something remains as it is. Unlike testify's Never it
+// does so on the goroutine of the test, which ends no earlier than the last check.
 func stays(t *testing.T, d time.Duration, as func() bool) {
 	t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Millisecond) {

@@ -2,11 +2,9 @@ package redis_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -16,24 +14,46 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
+func pass(t *testing.T, b *redis.Backing, from string, to waiting, yield bool) backing.Outcome {
+	t.Helper()
+	o, err := b.Pass(context.Background(), claim(to.Key, from), to.Waiter, yield)
+	require.NoError(t, err)
+	return o
+}
+
+// passes hands the lock on, which must be granted.
+func passes(t *testing.T, b *redis.Backing, from string, to waiting, yield bool) backing.Grant {
+	t.Helper()
+	o := pass(t, b, from, to, yield)
+	g, ok := o.(backing.Granted)
+	require.True(t, ok, "%#v", o)
+	return g.Grant
+}
+
+// subscribes makes b receive messages.
+func subscribes(t *testing.T, b *redis.Backing) {
+	t.Helper()
+	acquire(t, b, "busy", "x")
+	queues(t, b, waiter("busy", "y"))
+}
+
 func TestYieldGoesToTheQueueAndTheNextHolderWaitsBehind(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	locks, other := redis.New(c), redis.New(c)
 	acquire(t, locks, "k", "a")
 	theirs, ours := waiter("k", "b"), waiter("k", "d")
-	acquire(t, locks, "busy", "y")
-	queues(t, locks, waiter("busy", "x")) // so that news are heard
+	subscribes(t, locks)
 	queues(t, other, theirs)
 	for range 2 { // the second repeats the first, as if its reply was lost
-		s := pass(t, locks, "a", ours, true)
-		assert.True(t, option.IsNone(s.Grant))
-		assert.Positive(t, s.AskAgain)
+		o := pass(t, locks, "a", ours, true)
+		require.IsType(t, backing.Queued{}, o)
+		assert.Positive(t, o.(backing.Queued).AskAgain)
 		assertHolder(t, locks, "k", "b")
 	}
-	theirs.isHanded(t)
+	theirs.isGranted(t, other)
 	assertReleases(t, true, other, "k", "b")
-	ours.isHanded(t)
+	ours.isGranted(t, locks)
 }
 
 func TestYieldWithoutSubscriptionLeavesTheNextHolderOutOfTheQueue(t *testing.T) {
@@ -44,27 +64,23 @@ func TestYieldWithoutSubscriptionLeavesTheNextHolderOutOfTheQueue(t *testing.T) 
 	theirs := waiter("k", "b")
 	queues(t, other, theirs)
 	for range 2 {
-		s := pass(t, locks, "a", waiter("k", "d"), true)
-		assert.True(t, option.IsNone(s.Grant))
-		assert.Zero(t, s.AskAgain)
-		assert.Error(t, s.NotQueued)
+		assert.Equal(t, backing.MustPoll{}, pass(t, locks, "a", waiter("k", "d"), true))
 	}
-	theirs.isHanded(t)
+	theirs.isGranted(t, other)
 	assert.Empty(t, inQueue(t, c))
 }
 
-func TestYieldToTheDeadGivesTheLockToTheNextHolder(t *testing.T) {
+func TestYieldGivesTheLockToTheNextHolderIfNoWaiterCanBeWoken(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	locks := redis.New(c)
-	acquire(t, locks, "another", "z")
-	queues(t, locks, waiter("another", "y")) // it is subscribed now
+	subscribes(t, locks)
 	token := acquire(t, locks, "k", "a")
-	standIn(t, c, "push:dead", "x")
-	s := pass(t, locks, "a", waiter("k", "b"), true)
-	g, _ := option.Unwrap(s.Grant)
+	standIn(t, c, "push:gone", "x")
+	g := passes(t, locks, "a", waiter("k", "b"), true)
 	assert.Greater(t, g.Token, token)
 	assertHolder(t, locks, "k", "b")
+	assert.Greater(t, c.PTTL(t.Context(), "dmutex:k").Val(), lease/2)
 }
 
 func TestPassTakesTheNextHolderOutOfTheQueue(t *testing.T) {
@@ -75,13 +91,43 @@ func TestPassTakesTheNextHolderOutOfTheQueue(t *testing.T) {
 		acquire(t, locks, "k", "a")
 		w := waiter("k", "b")
 		queues(t, locks, w)
-		s := pass(t, locks, "a", w, yield)
-		assert.True(t, option.IsSome(s.Grant))
+		passes(t, locks, "a", w, yield)
 		assert.Empty(t, inQueue(t, c))
 		assert.Greater(t, c.PTTL(t.Context(), "dmutex:k").Val(), lease/2)
 		assertReleases(t, true, locks, "k", "b")
-		assert.Empty(t, w.handed, "the answer has told it")
+		assert.Empty(t, w.woken, "the reply has told it")
 	}
+}
+
+func TestPassWithoutYieldGoesBeforeTheQueue(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks := redis.New(c)
+	acquire(t, locks, "k", "a")
+	w := waiter("k", "b")
+	queues(t, locks, w)
+	passes(t, locks, "a", waiter("k", "d"), false)
+	assertHolder(t, locks, "k", "d")
+	assertReleases(t, true, locks, "k", "d")
+	w.isGranted(t, locks)
+}
+
+func TestPassByOneThatDoesNotHaveTheLockIsRefused(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks := redis.New(c)
+	queued := waiter("k", "q")
+	acquire(t, locks, "k", "a")
+	queues(t, locks, queued)
+	for _, yield := range []bool{false, true} {
+		assert.Equal(t, backing.Refused{}, pass(t, locks, "x", waiter("k", "d"), yield))
+		assert.Equal(t, backing.Refused{}, pass(t, locks, "x", waiter("k", "a"), yield), "that it has the lock is no repeat")
+		assert.Equal(t, backing.Refused{}, pass(t, locks, "x", queued, yield))
+	}
+	assertHolder(t, locks, "k", "a")
+	assert.Equal(t, []string{"q"}, inQueue(t, c))
+	assertReleases(t, true, locks, "k", "a")
+	queued.isGranted(t, locks) // it is still known as one that waits
 }
 
 func TestLostReplyOfAPassIsMadeUpByTheNext(t *testing.T) {
@@ -89,15 +135,51 @@ func TestLostReplyOfAPassIsMadeUpByTheNext(t *testing.T) {
 	p, b, direct := throughProxy(t)
 	acquire(t, b, "k", "a")
 	w := waiter("k", "b")
-	had, _, err := b.Pass(t.Context(), "x", backing.Waiter{Claim: claim("k", "a")}, false) // the server knows the script
-	require.NoError(t, err)
-	require.False(t, had, "that a has it from another is no repeat")
+	require.Equal(t, backing.Refused{}, pass(t, b, "x", w, false)) // the server knows the script
 	p.DropReplies(1, "evalsha")
-	_, _, err = b.Pass(t.Context(), "a", w.Waiter, false)
+	_, err := b.Pass(t.Context(), claim("k", "a"), w.Waiter, false)
 	require.Error(t, err)
 	assertHolder(t, direct, "k", "b")
-	s := pass(t, b, "a", w, false)
-	assert.Equal(t, option.Some(backing.Grant{Token: acquire(t, direct, "k", "b")}), s.Grant)
+	assert.True(t, passes(t, b, "a", w, false).Resumed)
+	assertReports(t, backing.FreedNow, direct, w.Claim)
+	assert.Equal(t, backing.MustPoll{}, pass(t, b, "a", w, false), "it has let go")
+	assert.Equal(t, backing.Refused{}, pass(t, b, "a", waiter("k", "d"), false), "to another it is no repeat")
+	assertFree(t, b, "k")
+}
+
+// Two acquisitions under a configured holder id are told apart by their attempts alone.
+func TestPassToTheSameHolderThatQueuesItLeavesItWaiting(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks, other := redis.New(c), redis.New(c)
+	subscribes(t, locks)
+	from := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "1"}
+	next, theirs := waiter("k", "h"), waiter("k", "b")
+	next.Attempt = "2"
+	_, err := locks.TryAcquire(t.Context(), from)
+	require.NoError(t, err)
+	queues(t, other, theirs)
+	o, err := locks.Pass(t.Context(), from, next.Waiter, true)
+	require.NoError(t, err)
+	require.IsType(t, backing.Queued{}, o)
+	theirs.isGranted(t, other)
+	assertReports(t, backing.FreedNow, other, theirs.Claim)
+	next.isGranted(t, locks)
+	assertReports(t, backing.FreedEarlier, locks, from)
+	assertHolder(t, locks, "k", "h")
+}
+
+func TestPassHasReleasedTheLock(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks := redis.New(c)
+	acquire(t, locks, "k", "a")
+	passes(t, locks, "a", waiter("k", "b"), false)
+	for range 2 {
+		assertReports(t, backing.FreedEarlier, locks, claim("k", "a"))
+	}
+	assertReports(t, backing.NotHeld, locks, claim("k", "x"))
+	assertHolder(t, locks, "k", "b")
 }
 
 func TestLostReplyOfAnEnqueueIsMadeUpByTheNext(t *testing.T) {
@@ -112,23 +194,21 @@ func TestLostReplyOfAnEnqueueIsMadeUpByTheNext(t *testing.T) {
 	queues(t, b, w)
 	assertReleases(t, false, b, "k", "x")
 	assertReleases(t, true, direct, "k", "a")
-	w.isHanded(t)
+	w.isGranted(t, b)
 }
 
-func TestGrantIsToldAlthoughTheReplyWasLost(t *testing.T) {
+func TestWaiterIsWokenAlthoughTheReplyWasLost(t *testing.T) {
 	t.Parallel()
 	p, b, direct := throughProxy(t)
 	acquire(t, direct, "k", "a")
 	queues(t, b, waiter("k", "x"))
 	assertReleases(t, false, b, "k", "x")
 	w := waiter("k", "b")
-	before := time.Now()
 	p.DropReplies(1, "evalsha")
 	_, err := b.Enqueue(t.Context(), w.Waiter)
 	require.Error(t, err)
 	assertReleases(t, true, direct, "k", "a")
-	h := w.isHanded(t)
-	assert.False(t, h.Start.Before(before))
+	w.isGranted(t, b)
 }
 
 func TestReleaseIsRepeatedWithThePlaceInTheQueue(t *testing.T) {
@@ -150,29 +230,15 @@ func TestReleaseIsRepeatedWithThePlaceInTheQueue(t *testing.T) {
 	assert.Empty(t, inQueue(t, c))
 }
 
-func TestEnqueueThatLandsAfterItsReleaseIsUndone(t *testing.T) {
+func TestLateAcquireOfAHolderThatHasPassedTheLockOnIsRefused(t *testing.T) {
 	t.Parallel()
-	_, c := start(t)
-	direct := redis.New(c)
-	acquire(t, direct, "k", "a")
-	queues(t, direct, waiter("k", "x")) // the server knows the script
-	assertReleases(t, false, direct, "k", "x")
-	slow := &holdBack{write: make(chan struct{}), written: make(chan struct{})}
-	slow.begun.Store(true)
-	c.AddHook(slow)
-	b := redis.New(c)
-	queues(t, b, waiter("k", "y")) // so that news are heard
-	slow.begun.Store(false)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-	defer cancel()
-	_, err := b.Enqueue(ctx, waiter("k", "b").Waiter)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	assertReleases(t, false, b, "k", "b")
-	close(slow.write)
-	<-slow.written
-	require.Eventually(t, func() bool {
-		members := inQueue(t, c)
-		return len(members) == 1 && strings.HasSuffix(members[0], " y")
-	}, 5*time.Second, time.Millisecond)
-	stays(t, 50*time.Millisecond, func() bool { return len(inQueue(t, c)) == 1 })
+	p, b, direct := throughProxy(t)
+	p.DropReplies(1, "evalsha")
+	_, err := b.TryAcquire(t.Context(), claim("k", "a"))
+	require.Error(t, err)
+	acquire(t, b, "k", "a") // a copy of the first request may still be on its way
+	passes(t, b, "a", waiter("k", "b"), false)
+	assertReports(t, backing.FreedNow, b, claim("k", "b"))
+	assertRefused(t, direct, "k", "a")
+	assertFree(t, b, "k")
 }

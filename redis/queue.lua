@@ -1,53 +1,92 @@
--- Part of the scripts that free a lock. Those who wait for one stand in
+-- Part of the scripts that free a lock or queue for one. The lock is KEYS[1], and
+-- KEYS[2] is its queue, a sorted set that expires a minute after it was last needed:
 --
---   queue  sorted set: "<lease in ms> <channel> <holder's id>", by the server's
---          time in microseconds at which each came; expires a minute after
---          somebody came or asked again
+--   "<lease in ms> <channel> <holder's id>"   one that waits, by the server's time in
+--                                             microseconds at which it came
+--   the same                                  one that was passed over, by that time + 2^52
+--   "x <claim>"                               a claim that was released while a request of it
+--                                             had no reply, by that time + 2^53
 
--- grantNext gives a lock that is free to the first in its queue who can be
--- told, and returns that holder, or nil. The asker, the holder who runs this
--- script, needs no message: it gets its full lease, and its token is returned too.
+-- reserveNext gives a lock that is free to the first in its queue that can be woken,
+-- and returns that holder, or nil. The asker, the holder that runs this script, needs
+-- no message, and its key is written by the caller.
 --
--- The message is "<token> <lease in ms> <server's time in microseconds>
--- <length of the lock's name> <the lock's name><holder's id>". If nobody
--- receives it, the process is dead or deaf; so it counts if it may not be sent.
--- The lease is short, for the process may be as good as dead: a live one makes it
--- a full one with its first refresh.
+-- The lock is only reserved: the claimant is woken, asks, and is granted the lock by the
+-- answer. The lease until then is short, because the process may have stopped. The message,
+-- "<length of the lock's name> <the lock's name><holder's id>", is a hint and no
+-- proof: it may reach the claimant late, twice, or through a replica, or although it
+-- was passed over here.
 --
--- The message goes out when the script has ended, so nobody can act on a grant
--- that is still to be written.
-local function grantNext(lock, fence, queue, afterlife, asker, askersLease)
+-- A claimant whose message nobody receives is passed over. It may be dead, or still be
+-- subscribed to the server that was the primary before: it gets its place back when it
+-- asks again. A message that may not be sent counts as not received.
+local function reserveNext(asker)
   while true do
-    local first = redis.pcall('ZPOPMIN', queue)
-    if not first[1] then -- empty, or of another type
+    local first = redis.pcall('ZRANGEBYSCORE', KEYS[2], '0', '4503599627370495', 'LIMIT', '0', '1')[1]
+    if not first then -- none, or the key is of another type
       return nil
     end
-    local lease, channel, holder = string.match(first[1], '^(%d+) (%S+) (.*)$')
-    if holder then
-      if holder == asker then
-        lease = askersLease
+    local lease, channel, holder = string.match(first, '^(%d+) (%S+) (.+)$')
+    if not holder or holder == asker then
+      redis.call('ZREM', KEYS[2], first)
+    else
+      local receivers = redis.pcall(string.find(channel, '{', 1, true) and 'SPUBLISH' or 'PUBLISH', channel,
+        #KEYS[1] .. ' ' .. KEYS[1] .. holder)
+      if type(receivers) == 'number' and receivers > 0 then
+        redis.call('ZREM', KEYS[2], first)
+        redis.call('SET', KEYS[1], holder, 'PX', lease)
+        return holder
       end
-      local token, now = renew(fence, holder, lease + afterlife)
-      if not token then
-        redis.call('ZADD', queue, first[2], first[1]) -- perhaps it was the last
-        redis.call('PEXPIRE', queue, 60000)
-        return nil
-      end
-      local heard = 1
-      if holder ~= asker then
-        heard = redis.pcall(string.find(channel, '{', 1, true) and 'SPUBLISH' or 'PUBLISH', channel,
-          string.format('%s %s %d%06d %d ', token, lease, now[1], now[2], #lock) .. lock .. holder)
-      end
-      if type(heard) == 'number' and heard > 0 then
-        redis.call('SET', lock, holder, 'PX', lease)
-        return holder, token
-      end
+      redis.call('ZINCRBY', KEYS[2], '4503599627370496', first)
+    end
+    if holder == asker then
+      return holder
     end
   end
 end
 
--- standing says how a waiter stands: "q<remaining lease in ms> <server's time
--- in microseconds>", -1 if the lease does not end.
-local function standing(lock, now)
-  return string.format('q%d %d%06d', redis.call('PTTL', lock), now[1], now[2])
+-- join puts a claimant at the end of the queue. One that is in it keeps its place,
+-- and one that was passed over gets its place back. Those that were passed over, and came
+-- more than ten minutes ago, are taken for dead.
+local function join(member)
+  local place = redis.call('ZSCORE', KEYS[2], member)
+  if not place then
+    local now = redis.call('TIME')
+    redis.call('ZADD', KEYS[2], now[1] .. string.sub('00000' .. now[2], -6), member)
+    redis.call('ZREMRANGEBYSCORE', KEYS[2], '4503599627370496', string.format('%.0f', 4503599627370496 + (tonumber(now[1]) - 600) * 1000000))
+  elseif tonumber(place) >= 4503599627370496 then
+    redis.call('ZINCRBY', KEYS[2], '-4503599627370496', member)
+  end
+  redis.call('PEXPIRE', KEYS[2], '60000')
+end
+
+-- leave takes a claimant out of the queue; member is "" if it cannot be in it.
+local function leave(member)
+  if member ~= '' then
+    redis.call('ZREM', KEYS[2], member)
+  end
+end
+
+-- standing is the reply to a claimant in the queue: "q<what is left of the lease in
+-- ms>", -1 if it does not end. If probe is true it counts the subscribers of the
+-- claimant's channel with an empty message; without any, the reply begins with "u".
+local function standing(member, probe)
+  local left = string.format('%d', redis.call('PTTL', KEYS[1]))
+  if probe then
+    local channel = string.match(member, '^%d+ (%S+) ')
+    if redis.pcall(string.find(channel, '{', 1, true) and 'SPUBLISH' or 'PUBLISH', channel, '') == 0 then
+      return 'u' .. left
+    end
+  end
+  return 'q' .. left
+end
+
+-- refuse notes a claim of which a request may arrive late, and forgets those that were
+-- noted a minute ago.
+local function refuse(claim)
+  local now = tonumber(redis.call('TIME')[1])
+  local function at(second) return string.format('%.0f', 9007199254740992 + second * 1000000) end
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '9007199254740992', at(now - 60))
+  redis.call('ZADD', KEYS[2], at(now), 'x ' .. claim)
+  redis.call('PEXPIRE', KEYS[2], '60000')
 end

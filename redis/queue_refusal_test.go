@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,7 +12,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-func TestRefusedPublicationCountsAsADeadProcess(t *testing.T) {
+func TestMessageThatMayNotBeSentCountsAsNotReceived(t *testing.T) {
 	t.Parallel()
 	s, admin := start(t)
 	require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "mute", "on", ">pw", "~*", "&*", "+@all", "-publish").Err())
@@ -37,18 +36,18 @@ func TestUserWithoutPubSubPolls(t *testing.T) {
 		locks := redis.New(c)
 		acquire(t, locks, "k", "a")
 		for range 3 {
-			standing := enqueue(t, locks, waiter("k", "b"))
-			assert.ErrorContains(t, standing.NotQueued, "NOPERM")
-			assert.True(t, backing.IsPermanent(standing.NotQueued))
-			assert.Zero(t, standing.AskAgain)
+			o := enqueue(t, locks, waiter("k", "b"))
+			require.IsType(t, backing.MustPoll{}, o)
+			assert.ErrorContains(t, o.(backing.MustPoll).Why, "NOPERM")
+			assert.True(t, backing.IsPermanent(o.(backing.MustPoll).Why))
 		}
 		assert.Empty(t, inQueue(t, admin))
 		assertReleases(t, true, locks, "k", "a")
-		assert.True(t, option.IsSome(enqueue(t, locks, waiter("k", "b")).Grant))
+		assert.IsType(t, backing.Granted{}, enqueue(t, locks, waiter("k", "b")))
 	}
 }
 
-func TestClaimantThatCannotBeToldAnyMoreLeavesTheQueue(t *testing.T) {
+func TestWaiterThatCannotBeWokenAnyMorePollsAndLeavesTheQueueWithItsRelease(t *testing.T) {
 	t.Parallel()
 	s, admin := start(t)
 	allow := func(rule string) {
@@ -61,37 +60,36 @@ func TestClaimantThatCannotBeToldAnyMoreLeavesTheQueue(t *testing.T) {
 	acquire(t, locks, "k", "a")
 	w := waiter("k", "b")
 	queues(t, locks, w)
-	require.NotEmpty(t, inQueue(t, admin))
+	require.Equal(t, []string{"b"}, inQueue(t, admin))
 	allow("-subscribe")
 	require.NoError(t, admin.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err())
-	require.Eventually(t, func() bool { return len(w.retry) > 0 }, 5*time.Second, time.Millisecond)
+	w.isWoken(t)
 	require.Eventually(t, func() bool {
-		standing := enqueue(t, locks, w)
-		return standing.NotQueued != nil && standing.AskAgain == 0
-	}, 5*time.Second, time.Millisecond)
+		o, polls := enqueue(t, locks, w).(backing.MustPoll)
+		return polls && o.Why != nil
+	}, 20*time.Second, time.Millisecond)
+	assertReleases(t, false, locks, "k", "b")
 	assert.Empty(t, inQueue(t, admin))
 }
 
 func TestWithoutPushNothingIsQueuedAndTheQueueOfOthersIsServed(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
-	deaf, other := redis.New(c, redis.WithoutPush()), redis.New(c)
-	acquire(t, deaf, "k", "a")
-	assert.Equal(t, backing.Standing{}, enqueue(t, deaf, waiter("k", "b")))
+	polling, other := redis.New(c, redis.WithoutPush()), redis.New(c)
+	acquire(t, polling, "k", "a")
+	assert.Equal(t, backing.MustPoll{}, enqueue(t, polling, waiter("k", "b")))
 	assert.Zero(t, ran(t, c, "subscribe"))
 
 	w := waiter("k", "d")
 	queues(t, other, w)
-	assert.True(t, option.IsNone(pass(t, deaf, "a", waiter("k", "b"), true).Grant))
-	w.isHanded(t)
+	assert.Equal(t, backing.MustPoll{}, pass(t, polling, "a", waiter("k", "b"), true))
+	w.isGranted(t, other)
 	assertReleases(t, true, other, "k", "d")
-	assert.True(t, option.IsSome(enqueue(t, deaf, waiter("k", "b")).Grant))
+	assert.IsType(t, backing.Granted{}, enqueue(t, polling, waiter("k", "b")))
 
 	for range 2 {
-		assert.True(t, option.IsNone(pass(t, deaf, "b", waiter("k", "c"), true).Grant), "nobody is in the queue, but others may poll")
-		locked, err := deaf.IsLocked(t.Context(), "k")
-		require.NoError(t, err)
-		assert.False(t, locked)
+		assert.Equal(t, backing.MustPoll{}, pass(t, polling, "b", waiter("k", "c"), true), "nobody is in the queue, but others may poll")
+		assertFree(t, polling, "k")
 	}
 }
 
@@ -100,16 +98,16 @@ func TestQueueOfAnotherTypeSpoilsNothingButTheWaiting(t *testing.T) {
 	_, c := start(t)
 	locks := redis.New(c)
 	acquire(t, locks, "k", "a")
-	require.NoError(t, c.Set(t.Context(), "queue:{dmutex:k}", "mine", lease).Err())
+	require.NoError(t, c.Set(t.Context(), queueKey, "mine", lease).Err())
 	_, err := locks.Enqueue(t.Context(), waiter("k", "b").Waiter)
 	require.ErrorContains(t, err, "WRONGTYPE")
 	assert.True(t, backing.IsPermanent(err))
-	_, _, err = locks.Pass(t.Context(), "a", waiter("k", "b").Waiter, true)
+	_, err = locks.Pass(t.Context(), claim("k", "a"), waiter("k", "b").Waiter, true)
 	require.ErrorContains(t, err, "WRONGTYPE")
 	assertHolder(t, locks, "k", "a")
 	assertReleases(t, true, locks, "k", "a")
 	assert.Zero(t, c.Exists(t.Context(), "dmutex:k").Val())
-	assert.Equal(t, "mine", c.Get(t.Context(), "queue:{dmutex:k}").Val())
+	assert.Equal(t, "mine", c.Get(t.Context(), queueKey).Val())
 }
 
 func TestFenceOfAnotherTypeLeavesNoHalfAGrant(t *testing.T) {
@@ -119,18 +117,23 @@ func TestFenceOfAnotherTypeLeavesNoHalfAGrant(t *testing.T) {
 	acquire(t, locks, "k", "a")
 	w := waiter("k", "b")
 	queues(t, locks, w)
-	require.NoError(t, c.Del(t.Context(), "fence:{dmutex:k}").Err())
-	require.NoError(t, c.LPush(t.Context(), "fence:{dmutex:k}", "mine").Err())
-	require.NoError(t, c.PExpire(t.Context(), "fence:{dmutex:k}", lease).Err())
-	_, _, err := locks.Pass(t.Context(), "a", waiter("k", "d").Waiter, false)
-	require.ErrorContains(t, err, "WRONGTYPE")
+	require.NoError(t, c.Del(t.Context(), fenceKey).Err())
+	require.NoError(t, c.LPush(t.Context(), fenceKey, "mine").Err())
+	_, err := locks.TryAcquire(t.Context(), claim("k", "a"))
+	require.ErrorContains(t, err, "WRONGTYPE", "a lock that one has needs a token as well")
+	assert.True(t, backing.IsPermanent(err))
 	assertHolder(t, locks, "k", "a")
-	assertReleases(t, true, locks, "k", "a")
-	assert.Zero(t, c.Exists(t.Context(), "dmutex:k").Val())
-	assert.Len(t, inQueue(t, c), 1, "who waits keeps its place")
+	_, err = locks.Pass(t.Context(), claim("k", "a"), waiter("k", "d").Waiter, false)
+	require.ErrorContains(t, err, "WRONGTYPE")
+	assertFree(t, locks, "k")
+	assertReports(t, backing.FreedEarlier, locks, claim("k", "a"))
+	assert.Equal(t, []string{"b"}, inQueue(t, c), "waiters keep their places")
+	_, err = locks.TryAcquire(t.Context(), claim("k", "d"))
+	require.ErrorContains(t, err, "WRONGTYPE")
 	_, err = locks.Enqueue(t.Context(), w.Waiter)
 	require.ErrorContains(t, err, "WRONGTYPE")
-	assert.Zero(t, c.Exists(t.Context(), "dmutex:k").Val())
+	assertFree(t, locks, "k")
+	assert.Equal(t, []string{"mine"}, c.LRange(t.Context(), fenceKey, 0, -1).Val())
 }
 
 func TestLockOfAnotherTypeIsAnErrorForThoseWhoWait(t *testing.T) {
@@ -143,7 +146,7 @@ func TestLockOfAnotherTypeIsAnErrorForThoseWhoWait(t *testing.T) {
 	require.NoError(t, c.PExpire(t.Context(), "dmutex:k", lease).Err())
 	_, err := locks.Enqueue(t.Context(), waiter("k", "b").Waiter)
 	require.ErrorContains(t, err, "WRONGTYPE")
-	_, _, err = locks.Pass(t.Context(), "a", waiter("k", "b").Waiter, false)
+	_, err = locks.Pass(t.Context(), claim("k", "a"), waiter("k", "b").Waiter, false)
 	require.ErrorContains(t, err, "WRONGTYPE")
 	assert.Equal(t, []string{"mine"}, c.LRange(t.Context(), "dmutex:k", 0, -1).Val())
 }
@@ -156,11 +159,11 @@ func TestFullServerHandsOverAndPasses(t *testing.T) {
 	w, next := waiter("k", "b"), waiter("k", "e")
 	queues(t, locks, w)
 	require.NoError(t, c.ConfigSet(t.Context(), "maxmemory", "1").Err())
-	assert.True(t, option.IsSome(pass(t, locks, "a", waiter("k", "d"), false).Grant))
-	assert.Zero(t, pass(t, locks, "d", next, true).Grant)
-	w.isHanded(t)
+	passes(t, locks, "a", waiter("k", "d"), false)
+	require.IsType(t, backing.Queued{}, pass(t, locks, "d", next, true))
+	w.isGranted(t, locks) // PEXPIRE comes first, and is allowed
 	assertReleases(t, true, locks, "k", "b")
-	next.isHanded(t)
+	next.isGranted(t, locks)
 	_, err := locks.Enqueue(t.Context(), waiter("k", "x").Waiter)
 	require.ErrorContains(t, err, "OOM")
 	assert.False(t, backing.IsPermanent(err))

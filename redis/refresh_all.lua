@@ -1,25 +1,20 @@
--- Makes the leases of many holders run anew.
+-- Makes the leases of many holders run from now.
 --
--- KEYS[2n-1]  lock   string: the holder's id; expires with the lease
--- KEYS[2n]    fence  string: "<last token> <who got it>"; outlives the lease
--- ARGV[1]  lease, in whole milliseconds
--- ARGV[2]  life of the fence, in whole milliseconds
--- ARGV[n+2]  holder's id
+-- KEYS[n]    lock  string: the holder's id; expires with the lease
+-- ARGV[1]    lease, in whole milliseconds
+-- ARGV[n+1]  holder's id
 --
--- Returns a string of a character for each lock: "1", or "0" if the holder does
--- not have the lock, or "e" if the server refused; then refreshing it alone tells
--- why. A string costs server and client a tenth of what an array does.
+-- Returns a string of a character for each lock: "y", or "n" if the holder does not
+-- have the lock, or "!" if the server refused; then refreshing it alone tells why. A
+-- string costs server and client a tenth of what an array does.
 local answers = {}
-for n = 1, #KEYS / 2 do
-  local lock, fence = KEYS[2 * n - 1], KEYS[2 * n]
-  local owner = redis.pcall('GET', lock)
-  local answer = '0'
+for n = 1, #KEYS do
+  local owner = redis.pcall('GET', KEYS[n])
+  local answer = 'n'
   if type(owner) == 'table' then
-    answer = 'e'
-  elseif owner == ARGV[n + 2] then
-    local refused = redis.pcall('PEXPIRE', lock, ARGV[1])
-    redis.pcall('PEXPIRE', fence, ARGV[2])
-    answer = type(refused) == 'table' and 'e' or '1'
+    answer = '!'
+  elseif owner == ARGV[n + 1] then
+    answer = type(redis.pcall('PEXPIRE', KEYS[n], ARGV[1])) == 'table' and '!' or 'y'
   end
   answers[n] = answer
 end

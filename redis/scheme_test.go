@@ -33,11 +33,8 @@ func TestLockIsAStringKeyWithTheHolderAndTheLease(t *testing.T) {
 	}
 }
 
-func TestPrefixOfTheOwnKeysIsRefused(t *testing.T) {
+func TestNewWithoutAClientPanics(t *testing.T) {
 	t.Parallel()
-	for _, prefix := range []string{"fence:", "released:", "queue:", "fence:{x}"} {
-		assert.Panics(t, func() { redis.KeyPrefix(prefix) }, prefix)
-	}
 	assert.PanicsWithValue(t, "redis: New: client is nil", func() { redis.New(nil) })
 }
 
@@ -91,12 +88,24 @@ func TestLeaseIsRoundedUpToAMillisecond(t *testing.T) {
 	assert.Greater(t, c.PTTL(t.Context(), "dmutex:long").Val(), 50*time.Second)
 }
 
-func TestFenceAndReleaseAreForgottenInTime(t *testing.T) {
+func TestReleaseIsForgottenInTimeAndTheLastTokenIsNot(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	b := redis.New(c)
 	acquire(t, b, "k", "h")
-	assert.InDelta(t, lease+time.Hour, c.PTTL(t.Context(), "fence:{dmutex:k}").Val(), float64(10*time.Second))
 	assertReleases(t, true, b, "k", "h")
-	assert.InDelta(t, lease, c.PTTL(t.Context(), "released:{dmutex:k}:h").Val(), float64(10*time.Second))
+	assert.Equal(t, time.Duration(-1), c.PTTL(t.Context(), fenceKey).Val())
+	left, err := c.PTTL(t.Context(), releasedKey(t, c)).Result()
+	require.NoError(t, err)
+	assert.InDelta(t, 6*time.Second, left, float64(5*time.Second))
+	assert.Len(t, c.Keys(t.Context(), "*").Val(), 2, "and nothing else is left")
+}
+
+// releasedKey is the only memory of a release of the lock dmutex:k.
+func releasedKey(t *testing.T, c *goredis.Client) string {
+	t.Helper()
+	keys, err := c.Keys(t.Context(), "dmutex:{dmutex:k}~released:*").Result()
+	require.NoError(t, err)
+	require.Len(t, keys, 1)
+	return keys[0]
 }

@@ -151,11 +151,7 @@ func TestDocumentedUserLocksInTurnWithManyProcesses(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	admin := s.Client(t)
-	set := []any{"ACL", "SETUSER", "worker", "reset", "on", ">pw"}
-	for _, rule := range documentedRules(t) {
-		set = append(set, rule)
-	}
-	require.NoError(t, admin.Do(t.Context(), set...).Err())
+	setUser(t, admin, documentedRules(t))
 	const processes, each, turns = 3, 4, 5
 	const ttl = 6 * time.Second
 	var heard listener

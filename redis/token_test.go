@@ -2,6 +2,9 @@ package redis_test
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,47 +68,132 @@ func TestTokensIncreaseWhenTheServersClockWentBack(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	b := redis.New(c)
-	// The last token from a server whose clock was a century ahead: just below
-	// the largest integer that a Lua number holds exactly.
-	const future = 1<<53 - 4
-	require.NoError(t, c.Set(t.Context(), "fence:{dmutex:k}", "9007199254740988 gone", time.Hour).Err())
-	for n := range uint64(3) {
-		assert.Equal(t, future+1+n, acquire(t, b, "k", "a"))
-		assertReleases(t, true, b, "k", "a")
+	for _, at := range []uint64{ // of a server whose clock was ahead
+		1<<53 - 9,             // the largest integers that a Lua number holds exactly
+		1_999_999_999_999_990, // a few years
+		uint64(time.Now().Add(time.Hour).UnixMicro()), //nolint:gosec // not negative
+	} {
+		require.NoError(t, c.Set(t.Context(), fenceKey, at, 0).Err())
+		for n := range uint64(3) {
+			assert.Equal(t, at+1+n, acquire(t, b, "k", "a"))
+			assertReleases(t, true, b, "k", "a")
+		}
+		assert.Equal(t, strconv.FormatUint(at+3, 10), c.Get(t.Context(), fenceKey).Val())
 	}
+	w := waiter("k", "b")
+	acquire(t, b, "k", "a")
+	queues(t, b, w)
+	before := last(t, c)
+	assertReleases(t, true, b, "k", "a")
+	assert.Equal(t, before+1, w.isGranted(t, b).Token)
+	assert.Equal(t, before+2, passes(t, b, "b", waiter("k", "d"), false).Token)
 }
 
-func TestSameHolderKeepsItsTokenAndGetsAFullLease(t *testing.T) {
+// last is the last token.
+func last(t *testing.T, c *goredis.Client) uint64 {
+	t.Helper()
+	token, err := c.Get(t.Context(), fenceKey).Uint64()
+	require.NoError(t, err)
+	return token
+}
+
+// Two grants in one microsecond: the script runs in less.
+func TestTokensOfOneMomentDiffer(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c)
+	seen := map[uint64]bool{}
+	for n := range 200 {
+		acquire(t, b, fmt.Sprint("k", n%7), fmt.Sprint("h", n%7))
+		seen[last(t, c)] = true
+	}
+	assert.Len(t, seen, 200)
+
+	// And what is no tie by the clock: the last token is the clock's of a moment ago.
+	now := uint64(c.Time(t.Context()).Val().Add(time.Second).UnixMicro()) //nolint:gosec // not negative
+	require.NoError(t, c.Set(t.Context(), fenceKey, now, 0).Err())
+	assert.GreaterOrEqual(t, acquire(t, b, "k", "h"), now+1)
+}
+
+func TestHolderThatAsksAgainGetsAHigherTokenAndAFullLease(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	b := redis.New(c)
 	ctx := t.Context()
-	holder := "a b\nc \x00 %d 7" // must survive being kept beside the token
+	holder := "a b\nc \x00 %d 7"
 	token := acquire(t, b, "k", holder)
 	require.NoError(t, c.PExpire(ctx, "dmutex:k", lease/2).Err())
-	assert.Equal(t, token, acquire(t, b, "k", holder))
+	assert.Greater(t, acquire(t, b, "k", holder), token)
 	assert.InDelta(t, lease, c.PTTL(ctx, "dmutex:k").Val(), float64(lease/10))
 	assertRefused(t, b, "k", "a")
-
-	require.NoError(t, c.Del(ctx, "fence:{dmutex:k}").Err()) // evicted, say
-	assert.Greater(t, acquire(t, b, "k", holder), token)
 }
 
-func TestTokenIsRememberedForAsLongAsTheLockIsRefreshed(t *testing.T) {
+func TestLastTokenThatIsNoneCounts(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	b := redis.New(c)
-	acquire(t, b, "k", "a")
-	require.NoError(t, c.PExpire(t.Context(), "fence:{dmutex:k}", lease).Err()) // an hour later
-	assertRefreshes(t, true, b, "k", "a")
-	assert.Greater(t, c.PTTL(t.Context(), "fence:{dmutex:k}").Val(), time.Hour)
+	for _, garbage := range []string{"", "x", "9 lives", "-5", "99999"} {
+		require.NoError(t, c.Set(t.Context(), fenceKey, garbage, 0).Err())
+		before := c.Time(t.Context()).Val()
+		assert.GreaterOrEqual(t, acquire(t, b, "k", "h"), uint64(before.UnixMicro()), garbage) //nolint:gosec // not negative
+	}
+	require.NoError(t, c.Set(t.Context(), fenceKey, strings.Repeat("9", 30), 0).Err())
+	_, err := b.TryAcquire(t.Context(), claim("k", "h"))
+	assert.ErrorContains(t, err, "redis: a script replied")
 }
 
-func TestTokenThatIsNoneIsAnError(t *testing.T) {
+func TestAllLocksOfAServerShareAFence(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
-	require.NoError(t, c.Set(t.Context(), "dmutex:k", "h", lease).Err())
-	require.NoError(t, c.Set(t.Context(), "fence:{dmutex:k}", "99999999999999999999 h", lease).Err())
-	_, err := redis.New(c).TryAcquire(t.Context(), claim("k", "h"))
-	assert.EqualError(t, err, `redis: fence:{dmutex:k} is not a fencing token: "99999999999999999999"`)
+	b := redis.New(c)
+	var before uint64
+	for _, key := range []string{"a", "b{tag}", "c}", "{a}b"} {
+		token := acquire(t, b, key, "h")
+		assert.Greater(t, token, before, key)
+		before = token
+	}
+	assert.Equal(t, []string{fenceKey}, c.Keys(t.Context(), "*fence*").Val())
+}
+
+func TestEachSlotOfAClusterHasAFence(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	b := redis.New(cluster.Client(t))
+	for _, key := range []string{"a", "b{tag}", "c}", "d{tag}"} {
+		acquire(t, b, key, "h")
+	}
+	var fences []string
+	for _, s := range cluster.Servers {
+		fences = append(fences, s.Client(t).Keys(t.Context(), "*~fence").Val()...)
+	}
+	assert.Len(t, fences, 3, "two locks are in one slot: %v", fences)
+}
+
+// A proxy may stand for a Cluster behind one address.
+func TestServerThatRefusesSeveralSlotsIsGivenAFenceForEach(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	b := redis.New(cluster.Servers[0].Client(t))
+	mine := keysOn(t, cluster, 0, 5)
+	first := acquire(t, b, mine[0], "h") // it learns here
+	for _, key := range mine[1:] {
+		assert.Greater(t, acquire(t, b, key, "h"), first)
+	}
+	for _, key := range mine {
+		assertReleases(t, true, b, key, "h")
+	}
+	fences := cluster.Servers[0].Client(t).Keys(t.Context(), "*~fence").Val()
+	assert.Len(t, fences, len(mine))
+}
+
+// keysOn finds keys whose locks are in different slots of a server.
+func keysOn(t *testing.T, cluster *redistest.Cluster, server, n int) (keys []string) {
+	t.Helper()
+	for i := 0; len(keys) < n; i++ {
+		key := fmt.Sprint("key", i)
+		if cluster.Owner(t, "dmutex:"+key) == cluster.Servers[server] {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }

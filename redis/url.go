@@ -11,6 +11,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
 // URLError tells that the address given to [FromURL] cannot be used. Neither it
@@ -68,13 +69,13 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	ping, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	began := time.Now()
-	_, err = call(ping, func(ctx context.Context) (string, error) { return client.Ping(ctx).Result() })
+	_, err = pipeline.Call(ping, func(ctx context.Context) (string, error) { return client.Ping(ctx).Result() })
 	if err != nil {
 		_ = client.Close()
 		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) { // the caller has set none
 			err = &effect.TimeoutError{Duration: time.Since(began).Round(time.Millisecond), Err: err}
 		}
-		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, err)
+		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, classify(err))
 	}
 	return New(client, opts...), nil
 }

@@ -10,6 +10,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
 // oldest is the version from which on everything here is tested.
@@ -38,8 +39,8 @@ func (b *Backing) checkVersion(ctx context.Context) error {
 	if b.checked.Load() {
 		return nil
 	}
-	_, err := call(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, b.askVersion(ctx) })
-	return err
+	_, err := pipeline.Call(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, b.askVersion(ctx) })
+	return classify(err)
 }
 
 func (b *Backing) askVersion(ctx context.Context) error {

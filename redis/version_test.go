@@ -71,7 +71,7 @@ func (p *pretender) answer(conn net.Conn, command string) {
 	case "info":
 		_, _ = fmt.Fprintf(conn, "$%d\r\n%s\r\n", len(p.info), p.info)
 	case "evalsha":
-		_, _ = fmt.Fprint(conn, "$1\r\n7\r\n")
+		_, _ = fmt.Fprint(conn, "$2\r\ng7\r\n")
 	default:
 		_, _ = fmt.Fprintf(conn, "-ERR unknown command '%s'\r\n", command)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/fp-go/v2/option"
+
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/backing/backingtest"
 	"github.com/effectlock/effectlock/backing/memory"
@@ -20,8 +22,8 @@ func TestADecoratedBackingPasses(t *testing.T) {
 	}, backingtest.Virtual())
 }
 
-// Over a connection: what is told comes late or gets lost, the lease is short at first.
-func TestABackingThatTellsFromAfarPasses(t *testing.T) {
+// Over a connection: wake-ups come late, twice and for nothing, and the key is not kept for long.
+func TestABackingThatWakesFromAfarPasses(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string][]backingtest.Option{
 		"in virtual time": {backingtest.Virtual()},
@@ -34,53 +36,73 @@ func TestABackingThatTellsFromAfarPasses(t *testing.T) {
 	}
 }
 
-func TestABackingThatCannotTellAnybodyPasses(t *testing.T) {
+func TestABackingThatCannotWakeAnybodyPasses(t *testing.T) {
 	t.Parallel()
-	backingtest.Run(t, func(*testing.T) backing.Backing { return deaf{memory.New()} }, backingtest.Virtual())
+	backingtest.Run(t, func(*testing.T) backing.Backing { return silent{memory.New()} }, backingtest.Virtual())
 }
 
-// decorated shows what it wraps, which is where its abilities are.
+// decorated passes on the abilities of what it wraps.
 type decorated struct {
 	backing.Backing
-	wrapped backing.Backing
+	wrapped *memory.Backing
 }
 
-func (d decorated) Unwrap() backing.Backing { return d.wrapped }
+func (d decorated) Abilities() backing.Abilities {
+	a := d.wrapped.Abilities()
+	a.Of = d
+	return a
+}
 
 type distant struct{ *memory.Backing }
 
-func (d distant) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-	s, err := d.Backing.Enqueue(ctx, d.away(w))
-	s.AskAgain = min(s.AskAgain, 2*time.Second)
-	return s, err
+func (d distant) Abilities() backing.Abilities {
+	return backing.Abilities{Of: d, Queue: d, Passer: d, Batcher: d, Releaser: d}
 }
 
-func (d distant) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
-	ok, s, err := d.Backing.Pass(ctx, from, d.away(next), yield)
-	s.AskAgain = min(s.AskAgain, 2*time.Second)
-	return ok, s, err
+func (d distant) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
+	if rand.N(4) == 0 {
+		time.AfterFunc(rand.N(5*time.Millisecond), w.Wake)
+	}
+	o, err := d.Backing.Enqueue(ctx, d.away(w))
+	return often(o), err
+}
+
+func (d distant) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
+	o, err := d.Backing.Pass(ctx, from, d.away(next), yield)
+	return often(o), err
 }
 
 func (d distant) away(w backing.Waiter) backing.Waiter {
 	near := w
-	near.Granted = func(h backing.Handed) {
-		h.Lease = min(h.Lease, 2*time.Second)
-		_, _ = d.Refresh(context.Background(), backing.Claim{Key: w.Key, Holder: w.Holder, TTL: h.Lease})
-		time.AfterFunc(rand.N(5*time.Millisecond), func() {
-			if rand.N(4) == 0 {
-				w.Retry()
-			} else {
-				w.Granted(h)
-			}
-		})
+	near.Wake = func() {
+		_, _ = d.Refresh(context.Background(), backing.Claim{Key: w.Key, Holder: w.Holder, TTL: min(w.TTL, 2*time.Second)})
+		for range 1 + rand.N(2) {
+			time.AfterFunc(rand.N(5*time.Millisecond), w.Wake)
+		}
 	}
 	return near
 }
 
-// deaf has no connection to tell anybody over, and queues nobody.
-type deaf struct{ *memory.Backing }
+// often makes claimants ask again every two seconds.
+func often(o backing.Outcome) backing.Outcome {
+	if q, ok := o.(backing.Queued); ok {
+		return backing.Queued{AskAgain: min(q.AskAgain, 2*time.Second)}
+	}
+	return o
+}
 
-func (d deaf) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-	g, err := d.TryAcquire(ctx, w.Claim)
-	return backing.Standing{Grant: g, NotQueued: errors.New("the subscription was refused")}, err
+// silent has no connection to wake anybody over, queues nobody, and does not remember
+// releases.
+type silent struct{ *memory.Backing }
+
+func (s silent) Abilities() backing.Abilities {
+	return backing.Abilities{Of: s, Queue: s, Passer: s, Batcher: s}
+}
+
+func (s silent) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
+	o, err := s.TryAcquire(ctx, w.Claim)
+	if g, ok := option.Unwrap(o); ok {
+		return backing.Granted{Grant: g}, err
+	}
+	return backing.MustPoll{Why: errors.New("the subscription was refused")}, err
 }

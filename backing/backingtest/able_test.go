@@ -4,80 +4,123 @@ import (
 	"context"
 	"sync"
 
-	"github.com/IBM/fp-go/v2/option"
-
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/backing/memory"
 )
 
+// A full store has all abilities.
+type full interface {
+	backing.Backing
+	backing.Passer
+	backing.Queue
+	backing.Batcher
+	backing.Releaser
+}
+
+// allOf is what Abilities of a full store returns.
+func allOf(f full) backing.Abilities {
+	return backing.Abilities{Of: f, Queue: f, Passer: f, Batcher: f, Releaser: f}
+}
+
 // An able backing is a sound one with all abilities, and some operations replaced.
 type able struct {
 	*memory.Backing
-	tryAcquire func(context.Context, backing.Claim) (grantOption, error)
-	refresh    func(context.Context, backing.Claim) (bool, error)
-	release    func(ctx context.Context, key, holder string) (bool, error)
-	enqueue    func(context.Context, backing.Waiter) (backing.Standing, error)
-	pass       passing
-	refreshAll func(context.Context, []backing.Claim) []backing.Refreshed
+	tryAcquire   func(context.Context, backing.Claim) (grantOption, error)
+	refresh      func(context.Context, backing.Claim) (bool, error)
+	release      func(ctx context.Context, key, holder string) (bool, error)
+	releaseClaim func(context.Context, backing.Claim) (backing.Released, error)
+	enqueue      func(context.Context, backing.Waiter) (backing.Outcome, error)
+	pass         passing
+	refreshAll   func(context.Context, []backing.Claim) []backing.Refreshed
+	abilities    func(backing.Abilities) backing.Abilities
 }
 
-type passing func(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error)
+type passing func(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error)
 
-func (a able) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, error) {
+func (a *able) Abilities() backing.Abilities {
+	if a.abilities != nil {
+		return a.abilities(allOf(a))
+	}
+	return allOf(a)
+}
+
+func (a *able) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, error) {
 	if a.tryAcquire != nil {
 		return a.tryAcquire(ctx, c)
 	}
 	return a.Backing.TryAcquire(ctx, c)
 }
 
-func (a able) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
+func (a *able) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	if a.refresh != nil {
 		return a.refresh(ctx, c)
 	}
 	return a.Backing.Refresh(ctx, c)
 }
 
-func (a able) Release(ctx context.Context, key, holder string) (bool, error) {
+func (a *able) Release(ctx context.Context, key, holder string) (bool, error) {
 	if a.release != nil {
 		return a.release(ctx, key, holder)
 	}
 	return a.Backing.Release(ctx, key, holder)
 }
 
-func (a able) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+func (a *able) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
+	if a.releaseClaim != nil {
+		return a.releaseClaim(ctx, c)
+	}
+	return a.Backing.ReleaseClaim(ctx, c)
+}
+
+func (a *able) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	if a.enqueue != nil {
 		return a.enqueue(ctx, w)
 	}
 	return a.Backing.Enqueue(ctx, w)
 }
 
-func (a able) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+func (a *able) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if a.pass != nil {
 		return a.pass(ctx, from, next, yield)
 	}
 	return a.Backing.Pass(ctx, from, next, yield)
 }
 
-func (a able) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
+func (a *able) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 	if a.refreshAll != nil {
 		return a.refreshAll(ctx, claims)
 	}
 	return a.Backing.RefreshAll(ctx, claims)
 }
 
-// telling changes how the claimant is told of a grant.
-func telling(m *memory.Backing, tell func(w backing.Waiter, h backing.Handed)) able {
-	changed := func(w backing.Waiter) backing.Waiter {
-		told := w
-		told.Granted = func(h backing.Handed) { tell(w, h) }
-		return told
+// forgetful returns a backing that does not know a late request when it sees one: to
+// it, each that is not a Pass is of an acquisition of its own.
+func forgetful(m *memory.Backing) *able {
+	a := &able{Backing: m}
+	fresh := attempts()
+	a.tryAcquire = func(ctx context.Context, c backing.Claim) (grantOption, error) {
+		return m.TryAcquire(ctx, fresh(c))
 	}
-	return able{
+	a.enqueue = func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
+		w.Claim = fresh(w.Claim)
+		return m.Enqueue(ctx, w)
+	}
+	return a
+}
+
+// waking changes how claimants are woken.
+func waking(m *memory.Backing, wake func(w backing.Waiter)) *able {
+	changed := func(w backing.Waiter) backing.Waiter {
+		woken := w
+		woken.Wake = func() { wake(w) }
+		return woken
+	}
+	return &able{
 		Backing: m,
-		enqueue: func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+		enqueue: func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 			return m.Enqueue(ctx, changed(w))
 		},
-		pass: func(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+		pass: func(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 			return m.Pass(ctx, from, changed(next), yield)
 		},
 	}
@@ -128,20 +171,20 @@ func (l *lines) remove(key, holder string) {
 }
 
 // lined returns a sound backing beside a list of who waits in it.
-func lined(m *memory.Backing) (able, *lines) {
+func lined(m *memory.Backing) (*able, *lines) {
 	var l lines
-	a := telling(m, func(w backing.Waiter, h backing.Handed) {
+	a := waking(m, func(w backing.Waiter) {
 		l.remove(w.Key, w.Holder)
-		w.Granted(h)
+		w.Wake()
 	})
 	enqueue := a.enqueue
-	a.enqueue = func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+	a.enqueue = func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 		l.add(w)
-		s, err := enqueue(ctx, w)
-		if err != nil || option.IsSome(s.Grant) {
+		o, err := enqueue(ctx, w)
+		if _, queued := o.(backing.Queued); !queued {
 			l.remove(w.Key, w.Holder)
 		}
-		return s, err
+		return o, err
 	}
 	a.release = func(ctx context.Context, key, holder string) (bool, error) {
 		ok, err := m.Release(ctx, key, holder)
@@ -149,6 +192,13 @@ func lined(m *memory.Backing) (able, *lines) {
 			l.remove(key, holder)
 		}
 		return ok, err
+	}
+	a.releaseClaim = func(ctx context.Context, c backing.Claim) (backing.Released, error) {
+		found, err := m.ReleaseClaim(ctx, c)
+		if found == backing.NotHeld {
+			l.remove(c.Key, c.Holder)
+		}
+		return found, err
 	}
 	return a, &l
 }

@@ -39,27 +39,50 @@ func exerciseAcquire(run runner) {
 		k := p.key("k")
 		p.acquires(freeIsGiven, k, "a", long)
 		p.releases(releaseFrees, k, "a", true)
-		for _, holder := range []string{"b", "a"} {
+		for _, holder := range []string{"b", "c"} {
 			p.acquires(releaseFrees, k, holder, long)
 			p.releases(releaseFrees, k, holder, true)
 		}
 	})
 
+	run("gives a released key to its last holder, under another attempt", func(p *probe) {
+		k := p.key("k")
+		for _, attempt := range []string{"1", "2", "3"} {
+			p.acquiresClaim(releaseFrees, backing.Claim{Key: k, Holder: "a", TTL: long, Attempt: attempt})
+			p.releases(releaseFrees, k, "a", true)
+			p.isFree(releaseFrees, k)
+		}
+	})
+
+	run("recognizes its holder under another attempt", func(p *probe) {
+		p.lives(p.key("control"), "a")
+		k := p.key("k")
+		c := backing.Claim{Key: k, Holder: "a", TTL: long, Attempt: "1"}
+		g := p.acquiresClaim(freeIsGiven, c)
+		c.Attempt = "2"
+		p.resumesClaim(sameButAttempt, c, g)
+		c.Attempt = "3"
+		if !p.refreshClaim(c) {
+			p.breaks(sameButAttempt, "Refresh by %s answered false", quote(c.Holder))
+		}
+		p.isHeldBy(sameButAttempt, k, "a")
+		p.releases(sameButAttempt, k, "a", true)
+		p.isFree(sameButAttempt, k)
+	})
+
 	run("recognizes its holder", func(p *probe) {
 		k := p.key("k")
-		first := p.acquires(freeIsGiven, k, "a", long)
+		g := p.acquires(freeIsGiven, k, "a", long)
 		for range 3 {
-			if again := p.acquires(sameHolder, k, "a", long); again != first {
-				p.breaks(sameHolder, "the token was %d and is %d now", first.Token, again.Token)
-			}
+			g = p.resumes(k, "a", long, g)
 		}
 		p.isHeldBy(sameHolder, k, "a")
 	})
 
 	run("recognizes its holder and makes the lease longer", func(p *probe) {
-		k, short := p.beforeExpiry(sameHolder, func(k string, first backing.Grant) bool {
+		k, short := p.beforeExpiry(sameHolder, func(k string, _ backing.Grant) bool {
 			again, ok := p.try(k, "a", long)
-			return ok && again == first
+			return ok && (again.Resumed || p.mayRepeat())
 		})
 		p.runsOut(short)
 		p.isHeldBy(sameHolder, k, "a")
@@ -67,8 +90,8 @@ func exerciseAcquire(run runner) {
 
 	run("recognizes its holder and makes the lease shorter", func(p *probe) {
 		k := p.key("k")
-		p.acquires(freeIsGiven, k, "a", long)
-		p.acquires(sameHolder, k, "a", p.ttl)
+		g := p.acquires(freeIsGiven, k, "a", long)
+		p.resumes(k, "a", p.ttl, g)
 		p.runsOut(p.ttl)
 		p.isFree(sameHolder, k)
 	})

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// stall is how long a case on waiting may take before a lease that it was
-// handed may be over. The store chooses how long that is, and unlike the other
+// stall is how long a case on waiting may take before the key may no longer be kept for
+// a claimant that was woken. The store chooses how long that is, and unlike the other
 // leases a case cannot ask for a longer one where the machine was slow.
 const stall = time.Second
 
@@ -81,6 +81,9 @@ func (run runner) offering(ability string, has func(*probe) bool) runner {
 	}
 }
 
-func hasPasser(p *probe) bool  { return p.passer != nil }
-func hasQueue(p *probe) bool   { return p.queue != nil }
-func hasBatcher(p *probe) bool { return p.batcher != nil }
+func refusesReleased(p *probe) bool { return p.releaser != nil && !p.unanswered }
+
+func hasPasser(p *probe) bool   { return p.passer != nil }
+func hasQueue(p *probe) bool    { return p.queue != nil }
+func hasBatcher(p *probe) bool  { return p.batcher != nil }
+func hasReleaser(p *probe) bool { return p.releaser != nil }

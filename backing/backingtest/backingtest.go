@@ -38,18 +38,20 @@ import (
 // hour.
 //
 // The cases run in parallel with each other, in real time, and wait for leases
-// to run out: a few seconds in all. Run returns when all have ended, so that
+// to run out, and to see that a release is remembered: some seconds in all. Run returns when all have ended, so that
 // what the caller defers is safe. A slow machine or a slow store makes
 // the kit slower; it does not make it fail.
 //
-// The abilities [backing.Passer], [backing.Queue] and [backing.Batcher] are
-// checked if [backing.As] finds them in what newBacking makes, or in what that
-// wraps. The log of a case says if it had nothing to check: an ability is not
-// offered, or the store queues nobody at present and rightly says so. A lease
-// that is handed over may be shorter than was asked for, but should outlast a
-// few calls: the kit refreshes it as soon as it hears of it. Where the lease may
-// have run out because the machine was slow, a case is run again, up to three
-// times.
+// The abilities that [backing.AbilitiesOf] finds are checked. The log of a case says if
+// it had nothing to check: an ability is not offered, or the store queues nobody at
+// present and rightly says so. The time for which a key is kept for a claimant that was
+// woken may be shorter than was asked for, but should outlast a few calls: the kit asks
+// as soon as it is woken. Where that time may have run out because the machine was slow, a
+// case is run again, up to three times.
+//
+// That late requests are refused is demanded of a store that is a [backing.Releaser],
+// which shows that it remembers releases; see [RemembersUnanswered]. Of others it is not: see
+// [RunFaults].
 //
 // Run does not check what only a restart or a lost connection would show, which
 // [RunFaults] does, nor a clock that is off.
@@ -91,10 +93,20 @@ func TTL(d time.Duration) Option { return func(k *kit) { k.ttl = d } }
 // time package and which waits for nothing outside the process.
 func Virtual() Option { return func(k *kit) { k.enter = synctest.Test } }
 
+// RemembersUnanswered is for a store that knows which of its answers have reached their
+// caller. It remembers a release only while that may be repeated, and refuses a
+// released claim only if a request of the claim has no answer, and so may be late. What the
+// kit repeats has been answered: cases in which that is repeated after the next release, or in
+// which a released claim asks again, are left out. [RunFaults] loses answers and makes
+// requests late. And a store that repeats a request whose answer is late may call a grant
+// new that is resumed.
+func RemembersUnanswered() Option { return func(k *kit) { k.unanswered = true } }
+
 type kit struct {
-	ttl   time.Duration
-	keys  int // how many at once
-	enter func(*testing.T, func(*testing.T))
+	unanswered bool
+	ttl        time.Duration
+	keys       int // how many at once
+	enter      func(*testing.T, func(*testing.T))
 }
 
 func newKit(opts []Option) (kit, error) {
@@ -134,7 +146,6 @@ func (k kit) exercise(run runner) {
 	run = run.patiently()
 	queue := run.offering("backing.Queue", hasQueue)
 	exerciseQueue(queue.in("Queue"))
-	exerciseHanded(queue.in("Queue: a lease that is handed over"))
 	exerciseLeaving(queue.in("Queue: a claimant that leaves"))
 	exerciseCrowding(queue.in("Queue: concurrency"))
 
@@ -143,4 +154,11 @@ func (k kit) exercise(run runner) {
 	exerciseYield(passer.offering("backing.Queue", hasQueue).in("Pass to yield"))
 
 	exerciseBatch(run.offering("backing.Batcher", hasBatcher).in("RefreshAll"))
+
+	releaser := run.offering("backing.Releaser", hasReleaser)
+	exerciseReleaser(releaser.in("ReleaseClaim"))
+	if !k.unanswered {
+		exerciseLate(releaser.in("late requests"))
+	}
+	exerciseAbilities(run.in("abilities"))
 }

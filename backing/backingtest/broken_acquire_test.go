@@ -21,14 +21,43 @@ var brokenAcquires = []brokenBacking{
 			return m.TryAcquire(ctx, c)
 		}}
 	}},
-	{"TryAcquire gives its holder a new token", []rule{sameHolder}, func(m *memory.Backing) backing.Backing {
-		var n atomic.Uint64
-		return tokened(m, func(backing.Claim, uint64) uint64 { return n.Add(1) })
+	{"TryAcquire gives its holder a lower token", []rule{tokenKeeps}, func(m *memory.Backing) backing.Backing {
+		return tokened(m, func(_ backing.Claim, g backing.Grant) uint64 {
+			if g.Resumed {
+				return g.Token - 1
+			}
+			return g.Token
+		})
+	}},
+	{"TryAcquire takes every grant for a new one", []rule{sameHolder}, func(m *memory.Backing) backing.Backing {
+		return resuming(m, false)
+	}},
+	{"TryAcquire takes every grant for an old one", []rule{resumedMeans}, func(m *memory.Backing) backing.Backing {
+		return resuming(m, true)
+	}},
+	{"TryAcquire takes another attempt for another holder", []rule{sameButAttempt}, func(m *memory.Backing) backing.Backing {
+		var granted record
+		return variant{Backing: m, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
+			if holderOf(m, c.Key) == c.Holder && !granted.has(c.Key, c.Holder+" "+c.Attempt) {
+				return option.None[backing.Grant](), ctx.Err()
+			}
+			o, err := m.TryAcquire(ctx, c)
+			if option.IsSome(o) {
+				granted.add(c.Key, c.Holder+" "+c.Attempt)
+			}
+			return o, err
+		}}
+	}},
+	{"a release is remembered of every attempt of its holder", []rule{releaseFrees}, func(m *memory.Backing) backing.Backing {
+		return claimed(m, func(c backing.Claim) backing.Claim {
+			c.Attempt = ""
+			return c
+		})
 	}},
 	{"TryAcquire by the holder does not extend the lease", []rule{sameHolder}, func(m *memory.Backing) backing.Backing {
 		return variant{Backing: m, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
 			if holderOf(m, c.Key) == c.Holder {
-				return option.Some(backing.Grant{}), ctx.Err()
+				return option.Some(backing.Grant{Resumed: true}), ctx.Err()
 			}
 			_, _ = m.TryAcquire(ctx, c)
 			if holderOf(m, c.Key) == c.Holder {
@@ -81,27 +110,27 @@ var brokenAcquires = []brokenBacking{
 		return variant{Backing: m, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
 			if ctx.Err() == nil && holderOf(m, c.Key) == "" {
 				time.Sleep(aMoment)
-				_, _ = m.Release(ctx, c.Key, holderOf(m, c.Key))
+				expires(m, c.Key, holderOf(m, c.Key))
 			}
 			return m.TryAcquire(ctx, c)
 		}}
 	}},
 
 	{"tokens repeat", []rule{tokensRise}, func(m *memory.Backing) backing.Backing {
-		return tokened(m, func(backing.Claim, uint64) uint64 { return 7 })
+		return tokened(m, func(backing.Claim, backing.Grant) uint64 { return 7 })
 	}},
 	{"tokens fall", []rule{tokensRise}, func(m *memory.Backing) backing.Backing {
-		return tokened(m, func(_ backing.Claim, token uint64) uint64 { return -token })
+		return tokened(m, func(_ backing.Claim, g backing.Grant) uint64 { return -g.Token })
 	}},
 	{"tokens belong to holders", []rule{tokensRise}, func(m *memory.Backing) backing.Backing {
-		return tokened(m, func(c backing.Claim, _ uint64) uint64 { return uint64(c.Holder[0]) })
+		return tokened(m, func(c backing.Claim, _ backing.Grant) uint64 { return uint64(c.Holder[0]) })
 	}},
 	{"tokens are lost for a while", []rule{tokensRise}, func(m *memory.Backing) backing.Backing {
-		return tokened(m, func(c backing.Claim, token uint64) uint64 {
+		return tokened(m, func(c backing.Claim, g backing.Grant) uint64 {
 			if c.Holder == "b" {
 				return 0
 			}
-			return token
+			return g.Token
 		})
 	}},
 
@@ -134,4 +163,15 @@ var brokenAcquires = []brokenBacking{
 			return m.TryAcquire(ctx, c)
 		}}
 	}},
+}
+
+// resuming says the same of every grant.
+func resuming(m *memory.Backing, resumed bool) backing.Backing {
+	return variant{Backing: m, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
+		o, err := m.TryAcquire(ctx, c)
+		return option.Map(func(g backing.Grant) backing.Grant {
+			g.Resumed = resumed
+			return g
+		})(o), err
+	}}
 }

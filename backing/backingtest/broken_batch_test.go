@@ -18,7 +18,7 @@ var brokenBatches = []brokenBacking{
 		return slices.DeleteFunc(all, func(r backing.Refreshed) bool { return !r.Held && r.Err == nil })
 	})},
 	{"RefreshAll stops at the first that has no key", []rule{refreshAllApart}, func(m *memory.Backing) backing.Backing {
-		return able{Backing: m, refreshAll: func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
+		return &able{Backing: m, refreshAll: func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 			all := make([]backing.Refreshed, len(claims))
 			for i, c := range claims {
 				all[i].Held, all[i].Err = m.Refresh(ctx, c)
@@ -30,7 +30,7 @@ var brokenBatches = []brokenBacking{
 		}}
 	}},
 	{"RefreshAll creates keys", []rule{refreshAllEach}, func(m *memory.Backing) backing.Backing {
-		return able{Backing: m, refreshAll: func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
+		return &able{Backing: m, refreshAll: func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 			all := m.RefreshAll(ctx, claims)
 			for _, c := range claims {
 				_, _ = m.TryAcquire(ctx, c)
@@ -39,7 +39,7 @@ var brokenBatches = []brokenBacking{
 		}}
 	}},
 	{"RefreshAll only looks", []rule{refreshAllEach}, func(m *memory.Backing) backing.Backing {
-		return able{Backing: m, refreshAll: func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
+		return &able{Backing: m, refreshAll: func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 			all := make([]backing.Refreshed, len(claims))
 			for i, c := range claims {
 				all[i] = backing.Refreshed{Held: holderOf(m, c.Key) == c.Holder, Err: ctx.Err()}
@@ -48,7 +48,7 @@ var brokenBatches = []brokenBacking{
 		}}
 	}},
 	{"RefreshAll ignores an ended context", []rule{endedContext}, func(m *memory.Backing) backing.Backing {
-		return able{Backing: m, refreshAll: func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
+		return &able{Backing: m, refreshAll: func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 			return m.RefreshAll(context.WithoutCancel(ctx), claims)
 		}}
 	}},
@@ -56,7 +56,7 @@ var brokenBatches = []brokenBacking{
 
 func batched(change func([]backing.Refreshed) []backing.Refreshed) func(*memory.Backing) backing.Backing {
 	return func(m *memory.Backing) backing.Backing {
-		return able{Backing: m, refreshAll: func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
+		return &able{Backing: m, refreshAll: func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 			return change(m.RefreshAll(ctx, claims))
 		}}
 	}

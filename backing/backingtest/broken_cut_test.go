@@ -18,13 +18,15 @@ var brokenByCuts = []brokenByFault{
 		w.failed = errStore
 		return w
 	})},
-	{"what was given up lands later", []rule{settles}, before(func(w *wire, _ *Faults) backing.Backing {
+	{"what was given up lands later", []rule{settles}, func() (backing.Backing, Faults) {
+		w, faults := wired(unremembering)
 		w.late = true
-		return w
-	})},
-	{"a place that was given up is taken later", []rule{settles}, before(func(w *wire, _ *Faults) backing.Backing {
-		return lateInLine{w}
-	})},
+		return w, faults
+	}},
+	{"a place that was given up is taken later", []rule{settles}, func() (backing.Backing, Faults) {
+		w, faults := wired(unremembering)
+		return lateInLine{w}, faults
+	}},
 	{"sends what was asked after the context had ended", []rule{endedContext}, before(func(w *wire, _ *Faults) backing.Backing {
 		return variant{Backing: w, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
 			if ctx.Err() != nil {
@@ -35,10 +37,12 @@ var brokenByCuts = []brokenByFault{
 	})},
 }
 
-// lateInLine undoes what lands late, but for a place in the queue.
+// lateInLine is late with a request for a place in the queue, and with nothing else.
 type lateInLine struct{ *wire }
 
-func (l lateInLine) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+func (l lateInLine) Abilities() backing.Abilities { return allOf(l) }
+
+func (l lateInLine) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	store, _ := l.there()
 	holder, _ := store.GetHolder(context.Background(), w.Key)
 	l.set(func() { l.late = option.IsSome(holder) })

@@ -40,7 +40,7 @@ func TestABackingBrokenByAFaultFailsWithTheSentenceThatItBreaks(t *testing.T) {
 }
 
 // behind is a sound client of a store with a mistake.
-func behind(mistake func(*memory.Backing) able) func() (backing.Backing, Faults) {
+func behind(mistake func(*memory.Backing) *able) func() (backing.Backing, Faults) {
 	return func() (backing.Backing, Faults) {
 		w, faults := wired(func() full { return mistake(memory.New()) })
 		return w, faults

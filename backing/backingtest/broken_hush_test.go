@@ -14,10 +14,10 @@ var brokenByHushing = func() (all []brokenByFault) {
 			return hush{w, operation, hides}
 		})})
 	}
-	for _, operation := range []string{"TryAcquire", "Refresh", "Release", "Pass", "RefreshAll"} {
+	for _, operation := range []string{"TryAcquire", "Refresh", "Release", "ReleaseClaim", "Pass", "RefreshAll"} {
 		hushing(operation, "an answer was lost", errConnection)
 	}
-	for _, operation := range []string{"TryAcquire", "Refresh", "Release", "IsLocked", "GetHolder", "Enqueue", "Pass", "RefreshAll"} {
+	for _, operation := range []string{"TryAcquire", "Refresh", "Release", "IsLocked", "GetHolder", "ReleaseClaim", "Enqueue", "Pass", "RefreshAll"} {
 		hushing(operation, "a context has ended", context.Canceled)
 	}
 	return all
@@ -40,6 +40,8 @@ func hushed[A any](ctx context.Context, h hush, operation string, ask func() (A,
 	return answer, err
 }
 
+func (h hush) Abilities() backing.Abilities { return allOf(h) }
+
 func (h hush) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, error) {
 	return hushed(ctx, h, "TryAcquire", func() (grantOption, error) { return h.wire.TryAcquire(ctx, c) })
 }
@@ -60,16 +62,16 @@ func (h hush) GetHolder(ctx context.Context, key string) (holderOption, error) {
 	return hushed(ctx, h, "GetHolder", func() (holderOption, error) { return h.wire.GetHolder(ctx, key) })
 }
 
-func (h hush) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-	return hushed(ctx, h, "Enqueue", func() (backing.Standing, error) { return h.wire.Enqueue(ctx, w) })
+func (h hush) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
+	return hushed(ctx, h, "ReleaseClaim", func() (backing.Released, error) { return h.wire.ReleaseClaim(ctx, c) })
 }
 
-func (h hush) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (passed bool, _ backing.Standing, _ error) {
-	standing, err := hushed(ctx, h, "Pass", func() (standing backing.Standing, err error) {
-		passed, standing, err = h.wire.Pass(ctx, from, next, yield)
-		return standing, err
-	})
-	return passed, standing, err
+func (h hush) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
+	return hushed(ctx, h, "Enqueue", func() (backing.Outcome, error) { return h.wire.Enqueue(ctx, w) })
+}
+
+func (h hush) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
+	return hushed(ctx, h, "Pass", func() (backing.Outcome, error) { return h.wire.Pass(ctx, from, next, yield) })
 }
 
 func (h hush) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {

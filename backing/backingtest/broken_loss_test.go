@@ -3,14 +3,13 @@ package backingtest
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/IBM/fp-go/v2/option"
 
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Mistakes that show when a store is started anew, with its data or without.
+// Mistakes that show when a store is started again, with its data or without.
 var brokenByLosses = []brokenByFault{
 	{"Refresh creates the key again for its holder", []rule{refreshElse}, before(func(w *wire, _ *Faults) backing.Backing {
 		var holding record
@@ -36,7 +35,7 @@ var brokenByLosses = []brokenByFault{
 	{"RefreshAll creates the keys again", []rule{refreshAllEach}, before(func(w *wire, _ *Faults) backing.Backing {
 		return &restoring{wire: w}
 	})},
-	{"tokens begin anew in an empty store", []rule{tokensRise}, before(func(w *wire, f *Faults) backing.Backing {
+	{"tokens begin again in an empty store", []rule{tokensRise}, before(func(w *wire, f *Faults) backing.Backing {
 		n := numbered(w)
 		wipe := f.Wipe
 		f.Wipe = func() {
@@ -45,7 +44,7 @@ var brokenByLosses = []brokenByFault{
 		}
 		return n
 	})},
-	{"tokens begin anew at a restart", []rule{tokensRise}, before(func(w *wire, f *Faults) backing.Backing {
+	{"tokens begin again at a restart", []rule{tokensRise}, before(func(w *wire, f *Faults) backing.Backing {
 		n := numbered(w)
 		f.Restart = n.begin
 		return n
@@ -61,7 +60,7 @@ var brokenByLosses = []brokenByFault{
 			return ok || err == nil && before.has(key, holder), err
 		}}
 	})},
-	{"leases begin anew at a restart", []rule{ttlRuns}, before(func(w *wire, f *Faults) backing.Backing {
+	{"leases begin again at a restart", []rule{ttlRuns}, before(func(w *wire, f *Faults) backing.Backing {
 		var mu sync.Mutex
 		var all []backing.Claim
 		f.Restart = func() {
@@ -96,15 +95,6 @@ var brokenByLosses = []brokenByFault{
 			return w.Release(ctx, key, holder)
 		}}
 	})},
-	{"those who wait are told of a grant when the store is empty", []rule{toldOnce}, before(func(w *wire, f *Faults) backing.Backing {
-		h := &hopeful{wire: w}
-		wipe := f.Wipe
-		f.Wipe = func() {
-			wipe()
-			h.tellAll()
-		}
-		return h
-	})},
 	{"those who wait go on waiting when the store is empty", []rule{enqueueTakes}, before(func(w *wire, _ *Faults) backing.Backing {
 		return &stoic{wire: w}
 	})},
@@ -115,6 +105,8 @@ type restoring struct {
 	*wire
 	held record
 }
+
+func (r *restoring) Abilities() backing.Abilities { return allOf(r) }
 
 func (r *restoring) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 	all := r.wire.RefreshAll(ctx, claims)
@@ -154,54 +146,47 @@ func (n *counting) TryAcquire(ctx context.Context, c backing.Claim) (grantOption
 			n.next++
 			n.numbers[g.Token] = n.next
 		}
-		return backing.Grant{Token: n.numbers[g.Token]}
+		return backing.Grant{Token: n.numbers[g.Token], Resumed: g.Resumed}
 	})(o), err
 }
 
-// hopeful takes a store that has forgotten the holder for a key that is free.
-type hopeful struct {
-	*wire
-	waiting []backing.Waiter
-}
-
-func (h *hopeful) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-	h.waiting = append(h.waiting, w)
-	return h.wire.Enqueue(ctx, w)
-}
-
-func (h *hopeful) tellAll() {
-	for _, w := range h.waiting {
-		w.Granted(backing.Handed{Start: time.Now(), Lease: w.TTL})
-	}
-}
-
-// stoic asks the store only once.
+// stoic asks the store only once, unless it is woken.
 type stoic struct {
 	*wire
 	mu     sync.Mutex
-	queued map[string]backing.Standing
+	queued map[string]backing.Outcome
 }
 
-func (s *stoic) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+func (s *stoic) Abilities() backing.Abilities { return allOf(s) }
+
+func (s *stoic) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if standing, ok := s.queued[w.Key+" "+w.Holder]; ok {
-		return standing, ctx.Err()
+	if o, ok := s.queued[w.Key+" "+w.Holder]; ok {
+		return o, ctx.Err()
 	}
-	standing, err := s.wire.Enqueue(ctx, w)
-	if err == nil && option.IsNone(standing.Grant) {
+	wake := w.Wake
+	w.Wake = func() {
+		s.forget(w.Key, w.Holder)
+		wake()
+	}
+	o, err := s.wire.Enqueue(ctx, w)
+	if _, queued := o.(backing.Queued); queued {
 		if s.queued == nil {
-			s.queued = map[string]backing.Standing{}
+			s.queued = map[string]backing.Outcome{}
 		}
-		s.queued[w.Key+" "+w.Holder] = standing
+		s.queued[w.Key+" "+w.Holder] = o
 	}
-	return standing, err
+	return o, err
 }
 
-// Release forgets.
-func (s *stoic) Release(ctx context.Context, key, holder string) (bool, error) {
+func (s *stoic) forget(key, holder string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.queued, key+" "+holder)
+}
+
+func (s *stoic) Release(ctx context.Context, key, holder string) (bool, error) {
+	s.forget(key, holder)
 	return s.wire.Release(ctx, key, holder)
 }

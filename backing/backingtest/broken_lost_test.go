@@ -9,33 +9,42 @@ import (
 
 // Mistakes that a lost answer brings to light.
 var brokenByLostAnswers = []brokenByFault{
-	{"TryAcquire refuses its own holder", []rule{sameHolder}, behind(func(m *memory.Backing) able {
-		return able{Backing: m, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
+	{"TryAcquire refuses its own holder", []rule{sameHolder}, behind(func(m *memory.Backing) *able {
+		return &able{Backing: m, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
 			if holderOf(m, c.Key) == c.Holder {
 				return grantOption{}, nil
 			}
 			return m.TryAcquire(ctx, c)
 		}}
 	})},
-	{"Release forgets what it released", []rule{releaseTwice}, behind(func(m *memory.Backing) able {
-		return able{Backing: m, release: func(ctx context.Context, key, holder string) (bool, error) {
+	{"Release forgets what it released", []rule{releaseTwice}, behind(func(m *memory.Backing) *able {
+		return &able{Backing: m, release: func(ctx context.Context, key, holder string) (bool, error) {
 			had := holderOf(m, key) == holder
 			_, err := m.Release(ctx, key, holder)
 			return had, err
 		}}
 	})},
-	{"a second Pass answers false", []rule{passAgain}, behind(func(m *memory.Backing) able {
-		return able{Backing: m, pass: func(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
-			if holderOf(m, next.Key) != from {
-				return false, backing.Standing{}, nil
+	{"ReleaseClaim forgets what it released", []rule{freedBefore}, behind(func(m *memory.Backing) *able {
+		return &able{Backing: m, releaseClaim: func(ctx context.Context, c backing.Claim) (backing.Released, error) {
+			found, err := m.ReleaseClaim(ctx, c)
+			if found == backing.FreedEarlier {
+				found = backing.NotHeld
+			}
+			return found, err
+		}}
+	})},
+	{"a second Pass is refused", []rule{passAgain}, behind(func(m *memory.Backing) *able {
+		return &able{Backing: m, pass: func(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
+			if holderOf(m, next.Key) != from.Holder {
+				return backing.Refused{}, nil
 			}
 			return m.Pass(ctx, from, next, yield)
 		}}
 	})},
-	{"Enqueue does not recognize a holder", []rule{enqueueTakes}, behind(func(m *memory.Backing) able {
-		return able{Backing: m, enqueue: func(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+	{"Enqueue does not recognize a holder", []rule{enqueueTakes}, behind(func(m *memory.Backing) *able {
+		return &able{Backing: m, enqueue: func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 			if holderOf(m, w.Key) == w.Holder {
-				return backing.Standing{AskAgain: long}, nil
+				return backing.Queued{AskAgain: long}, nil
 			}
 			return m.Enqueue(ctx, w)
 		}}
@@ -57,9 +66,10 @@ var brokenByLostAnswers = []brokenByFault{
 	{"RefreshAll gives up for good after a failure", []rule{refreshAllEach}, before(func(w *wire, _ *Faults) backing.Backing {
 		return &tired{wire: w}
 	})},
-	{"Enqueue goes to the end after a failure", []rule{enqueueWaits}, before(func(w *wire, _ *Faults) backing.Backing {
-		return &shy{wire: w}
-	})},
+	{"Enqueue goes to the end after a failure", []rule{enqueueWaits}, func() (backing.Backing, Faults) {
+		w, faults := wired(unremembering)
+		return &shy{wire: w}, faults
+	}},
 }
 
 // tired does not refresh together any more what it once could not.
@@ -67,6 +77,8 @@ type tired struct {
 	*wire
 	given record
 }
+
+func (d *tired) Abilities() backing.Abilities { return allOf(d) }
 
 func (d *tired) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 	if d.given.has(claims[0].Key, "") {
@@ -79,19 +91,21 @@ func (d *tired) RefreshAll(ctx context.Context, claims []backing.Claim) []backin
 	return all
 }
 
-// shy leaves and queues anew where it does not know whether it is in the queue.
+// shy leaves and queues again where it does not know whether it is in the queue.
 type shy struct {
 	*wire
 	unsure record
 }
 
-func (s *shy) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+func (s *shy) Abilities() backing.Abilities { return allOf(s) }
+
+func (s *shy) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	if s.unsure.has(w.Key, w.Holder) {
 		_, _ = s.Release(ctx, w.Key, w.Holder)
 	}
-	standing, err := s.wire.Enqueue(ctx, w)
+	o, err := s.wire.Enqueue(ctx, w)
 	if err != nil {
 		s.unsure.add(w.Key, w.Holder)
 	}
-	return standing, err
+	return o, err
 }

@@ -39,7 +39,7 @@ var brokenReleases = []brokenBacking{
 				return false, ctx.Err()
 			}
 			time.Sleep(aMoment)
-			o, err := m.TryAcquire(ctx, c)
+			o, err := m.TryAcquire(ctx, unknown(c))
 			return option.IsSome(o), err
 		}}
 	}},
@@ -65,6 +65,9 @@ var brokenReleases = []brokenBacking{
 		return variant{Backing: m, refresh: func(ctx context.Context, c backing.Claim) (bool, error) {
 			return holderOf(m, c.Key) == c.Holder, ctx.Err()
 		}}
+	}},
+	{"Refresh of a decorator that embeds a store does nothing", []rule{refreshExtends}, func(m *memory.Backing) backing.Backing {
+		return embedding{m}
 	}},
 	{"Refresh answers false", []rule{refreshExtends}, func(m *memory.Backing) backing.Backing {
 		return variant{Backing: m, refresh: func(ctx context.Context, c backing.Claim) (bool, error) {
@@ -165,4 +168,11 @@ var brokenReleases = []brokenBacking{
 			return true, nil
 		}}
 	}},
+}
+
+// embedding inherits all of a store, its method Abilities too, but for one operation.
+type embedding struct{ *memory.Backing }
+
+func (e embedding) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
+	return holderOf(e.Backing, c.Key) == c.Holder, ctx.Err()
 }

@@ -23,7 +23,7 @@ type brokenBacking struct {
 }
 
 var brokenBackings = slices.Concat(brokenAcquires, brokenReleases, brokenAnswers,
-	brokenQueues, brokenTellings, brokenPasses, brokenBatches)
+	brokenQueues, brokenWakeUps, brokenPasses, brokenBatches, brokenReleasers)
 
 type (
 	grantOption  = option.Option[backing.Grant]

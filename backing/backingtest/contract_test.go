@@ -13,17 +13,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What no answer of a store shows, and what the claimant must do, or a decorator.
+// What no answer of a store shows, and what a claimant must do.
 var unseen = []string{
 	`The words "must" and "may" in this package are the contract: backingtest quotes them.`,
 	"Expiry must be judged by the store's own clock, never by the caller's wall clock.",
 	"Clients whose clocks are hours off must not matter.",
-	"A claimant must ask again whenever AskAgain has passed: by that the store sees that it lives, and it finds out what it was not told.",
+	"ReleaseMemory is how long a store must remember a release at least: a little more than the 5 s that the mutex spends on trying to release a lock.",
+	"A wake-up may be late, come twice, or be about a key that another holder has by now, and no claimant must take it for a grant: only the outcome of an operation is one.",
+	"A claimant must ask again when it is woken, and at the latest when AskAgain has passed: the store learns that it lives, and it learns what a lost wake-up would have told it.",
 	"One that leaves must call Release.",
-	"It may be called for a claimant that has left, and must return at once: the backing calls it on a goroutine that others wait for.",
-	"It must return at once.",
-	"0 means that it is not in the queue and is told nothing: it must poll.",
-	"It must then leave keys and holders as they are, for an ability that is found beneath it is used without it.",
+	"It must return at once: the store calls it on a goroutine that others wait for.",
 }
 
 func TestQuotesStandInTheContract(t *testing.T) {

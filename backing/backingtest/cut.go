@@ -43,7 +43,12 @@ var (
 		return err
 	}}
 	passingOn = inquiry{"Pass", func(p *probe, ctx context.Context, key string) error {
-		_, _, err := p.passer.Pass(ctx, "a", p.claimant(key, "b", long).waiter(), false)
+		from := backing.Claim{Key: key, Holder: "a", TTL: long}
+		_, err := p.passer.Pass(ctx, from, p.claimant(key, "b", long).waiter(), false)
+		return err
+	}}
+	releasing = inquiry{"ReleaseClaim", func(p *probe, ctx context.Context, key string) error {
+		_, err := p.releaser.ReleaseClaim(ctx, backing.Claim{Key: key, Holder: "a", TTL: long})
 		return err
 	}}
 	refreshingAll = inquiry{"RefreshAll", func(p *probe, ctx context.Context, key string) error {
@@ -75,6 +80,7 @@ func exerciseCut(run runner) {
 	}
 	failsSoon(queue, enqueuing)
 	failsSoon(passer, passingOn)
+	failsSoon(run.offering("backing.Releaser", hasReleaser), releasing)
 	failsSoon(run.offering("backing.Batcher", hasBatcher), refreshingAll)
 
 	run("TryAcquire that is given up takes nothing once it is released", func(p *probe) {
@@ -108,11 +114,11 @@ func exerciseCut(run runner) {
 	queue("Enqueue that is given up has no place once it is released", func(p *probe) {
 		k := p.key("k")
 		p.acquires(freeIsGiven, k, "a", long)
-		p.queues(p.claimant(k, "z", long)) // so that the store has all it needs to tell anybody
+		p.queues(p.claimant(k, "z", long)) // so that the store has all it needs to wake anybody
 		p.release(k, "z")
 		p.whileCut(func() { p.givesUp(enqueuing, k) })
 		p.release(k, "b")
-		time.Sleep(soon) // for a lease that is handed over may be short, and not be there any more
+		time.Sleep(soon) // in which a place that was taken late must be given up
 		p.releases(releaseFrees, k, "a", true)
 		p.isFree(settles, k)
 	})
@@ -174,14 +180,14 @@ func (p *probe) givesUp(i inquiry, key string) {
 // its context ends, with the context's error. It may fail before, with another.
 func (p *probe) failsSoon(ctx context.Context, r rule, name string, operation func(context.Context) error) {
 	p.Helper()
-	type outcome struct{ err, ended error } // ended as it was when the operation returned
-	outcomes := make(chan outcome, 1)
-	go func() { outcomes <- outcome{operation(ctx), ctx.Err()} }()
+	type result struct{ err, ended error } // ended as it was when the operation returned
+	results := make(chan result, 1)
+	go func() { results <- result{operation(ctx), ctx.Err()} }()
 	<-ctx.Done()
 	overdue := time.NewTimer(soon)
 	defer overdue.Stop()
 	select {
-	case o := <-outcomes:
+	case o := <-results:
 		p.note("%s while the way is cut = %v", name, o.err)
 		if o.err == nil {
 			p.breaks(noAnswer, "%s returned no error while the way to the store was cut, if Faults.Cut cuts it", name)
@@ -192,7 +198,7 @@ func (p *probe) failsSoon(ctx context.Context, r rule, name string, operation fu
 	case <-overdue.C:
 		p.faults.Heal()
 		select { // which ends it, unless nothing does
-		case <-outcomes:
+		case <-results:
 		case <-time.After(patience):
 		}
 		p.breaks(r, "%s had not returned %v after its context ended", name, soon)

@@ -15,9 +15,8 @@ import (
 // RunFaults calls them from one goroutine, and never while an operation is under
 // way that it expects to be answered. Each must have taken effect when it returns.
 type Faults struct {
-	// LoseReply has the store apply the next operation, and loses the answer. It is one
-	// that may change something: TryAcquire, Refresh, Release, Pass, Enqueue or
-	// RefreshAll. Whether the client then sees a connection that broke, or tries
+	// LoseReply lets the store apply the next operation, and loses the answer. It is one
+	// that may change something: any but IsLocked and GetHolder. Whether the client then sees a connection that broke, or tries
 	// again by itself, is up to it.
 	LoseReply func()
 	// Cut lets nothing through, neither requests nor answers, and nobody is told:
@@ -44,12 +43,11 @@ type Faults struct {
 // cases run in parallel and each breaks its own. What open starts it should end
 // with t.Cleanup.
 //
-// What is checked: who asks again after a lost answer finds what the first time
-// did, with the same token. Who gives up while the way is cut learns it soon, and
-// leaves nothing behind once it has called Release. What the store did not answer
-// is an error. Nobody goes on holding, or is told to have, what the store has
-// forgotten; what it keeps over a restart goes on to be held; and tokens rise
-// over both.
+// What is checked: a client that asks again after a lost answer finds what the first
+// time did, with no lower token. A client that gives up while the way is cut learns it
+// soon, and leaves nothing behind once it has called Release. What the store did not
+// answer is an error. Nobody goes on holding what the store has forgotten; what it keeps
+// over a restart goes on to be held; and tokens rise over both.
 //
 // After a fault, an operation that fails is asked again until it does not, for
 // up to 20 s. A context that ends is followed within 2 s, or the case is run

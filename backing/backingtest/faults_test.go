@@ -30,8 +30,17 @@ func TestASoundBackingPassesUnderFaults(t *testing.T) {
 func TestABackingThatUndoesWhatLandsLatePasses(t *testing.T) {
 	t.Parallel()
 	RunFaults(t, func(*testing.T) (backing.Backing, Faults) {
-		w, faults := wired(sound)
+		w, faults := wired(unremembering)
 		w.late, w.undo = true, true
+		return w, faults
+	}, Virtual())
+}
+
+func TestABackingThatRefusesWhatLandsLatePasses(t *testing.T) {
+	t.Parallel()
+	RunFaults(t, func(*testing.T) (backing.Backing, Faults) {
+		w, faults := wired(sound)
+		w.late = true
 		return w, faults
 	}, Virtual())
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Cases in which the store does what it is asked, and nobody hears of it.
+// Cases in which the store does what it is asked, and the answer gets lost.
 func exerciseLost(run runner) {
 	run("TryAcquire asked again finds its own grant", func(p *probe) {
 		k := p.key("k")
@@ -17,7 +17,7 @@ func exerciseLost(run runner) {
 			o, err := p.store.TryAcquire(ctx, backing.Claim{Key: k, Holder: "a", TTL: long})
 			return option.IsSome(o), err
 		})
-		p.keepsToken(k, "a", p.acquires(sameHolder, k, "a", long))
+		p.keeps(k, "a", p.resumes(k, "a", long, backing.Grant{}))
 		p.isRefused(freeIsGiven, k, "b", long)
 		p.answers(denied, "TryAcquire")
 		p.releases(releaseFrees, k, "a", true)
@@ -31,7 +31,7 @@ func exerciseLost(run runner) {
 			return p.store.Refresh(ctx, backing.Claim{Key: k, Holder: "a", TTL: long})
 		})
 		p.refreshes(refreshExtends, k, "a", long, true)
-		p.keepsToken(k, "a", g)
+		p.keeps(k, "a", g)
 		p.answers(denied, "Refresh")
 	})
 
@@ -67,18 +67,31 @@ func exerciseLost(run runner) {
 		before := p.acquires(freeIsGiven, k, "a", long)
 		b := p.claimant(k, "b", long)
 		denied := p.loses("Pass", func(ctx context.Context) (bool, error) {
-			ok, _, err := p.passer.Pass(ctx, "a", b.waiter(), false)
+			from := backing.Claim{Key: k, Holder: "a", TTL: long}
+			o, err := p.passer.Pass(ctx, from, b.waiter(), false)
+			_, ok := o.(backing.Granted)
 			return ok, err
 		})
-		ok, s := p.pass("a", b, false)
-		g, some := option.Unwrap(s.Grant)
-		if !ok || !some {
-			p.breaks(passAgain, "Pass answered %t, %s", ok, standing(s))
+		o := p.pass("a", b, false)
+		g, ok := o.(backing.Granted)
+		if !ok {
+			p.breaks(passAgain, "Pass answered %v, and the key is next's", outcome{o})
 		}
-		p.isHigher(before, g)
-		p.keepsToken(k, "b", g)
+		p.isHigher(before, g.Grant)
+		p.keeps(k, "b", g.Grant)
 		p.answers(denied, "Pass")
 		p.refreshes(refreshElse, k, "a", long, false)
+	})
+
+	run.offering("backing.Releaser", hasReleaser)("ReleaseClaim asked again has released", func(p *probe) {
+		c := backing.Claim{Key: p.key("k"), Holder: "a", TTL: long}
+		p.acquiresClaim(freeIsGiven, c)
+		denied := p.loses("ReleaseClaim", func(ctx context.Context) (bool, error) {
+			found, err := p.releaser.ReleaseClaim(ctx, c)
+			return found != backing.NotHeld, err
+		})
+		p.reports(freedBefore, c, backing.FreedEarlier)
+		p.answers(denied, "ReleaseClaim")
 	})
 
 	exerciseLostPlaces(run.offering("backing.Queue", hasQueue))
@@ -89,7 +102,7 @@ func exerciseLostPlaces(run runner) {
 		k := p.key("k")
 		b := p.claimant(k, "b", long)
 		p.losesEnqueue(b)
-		p.keepsToken(k, "b", p.enqueueGives(b))
+		p.keeps(k, "b", p.enqueueGives(b))
 	})
 
 	run("Enqueue asked again keeps its place", func(p *probe) {
@@ -116,9 +129,6 @@ func exerciseLostPlaces(run runner) {
 		p.releases(releaseFrees, k, "a", true)
 		p.releases(releaseFrees, k, "b", true)
 		p.isHigher(g, p.findsOut(c))
-		if n := c.times(); n > 1 {
-			p.breaks(toldOnce, "%s was told %d times of one grant", quote(c.Holder), n)
-		}
 	})
 }
 
@@ -152,11 +162,9 @@ func (p *probe) answers(denied bool, name string) {
 	}
 }
 
-// keepsToken checks that holder has g, and finds that again when it asks.
-func (p *probe) keepsToken(key, holder string, g backing.Grant) {
+// keeps checks that holder has the key under g, and finds that again when it asks.
+func (p *probe) keeps(key, holder string, g backing.Grant) {
 	p.Helper()
 	p.isHeldBy(sameHolder, key, holder)
-	if again := p.acquires(sameHolder, key, holder, long); again != g {
-		p.breaks(sameHolder, "the token was %d and is %d now", g.Token, again.Token)
-	}
+	p.resumes(key, holder, long, g)
 }

@@ -2,11 +2,11 @@ package backingtest
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 	"runtime"
 	"sync/atomic"
 	"time"
-
-	"github.com/IBM/fp-go/v2/option"
 
 	"github.com/effectlock/effectlock/backing"
 )
@@ -18,9 +18,19 @@ func exercisePass(run runner) {
 		p.passes(p.claimant(k, "b", long), before)
 		p.isHeldBy(passMoves, k, "b")
 		p.refreshes(refreshElse, k, "a", long, false)
-		p.release(k, "a")
-		p.isHeldBy(releaseElse, k, "b")
+		p.releases(passReleases, k, "a", true)
+		p.isHeldBy(releaseInBetween, k, "b")
 		p.releases(releaseFrees, k, "b", true)
+		p.isFree(releaseFrees, k)
+	})
+
+	run("gives the key to the same holder under another attempt", func(p *probe) {
+		k := p.key("k")
+		first := backing.Claim{Key: k, Holder: "a", TTL: long, Attempt: "1"}
+		before := p.acquiresClaim(freeIsGiven, first)
+		p.passesClaim(first, p.claimantOf(backing.Claim{Key: k, Holder: "a", TTL: long, Attempt: "2"}), before)
+		p.isHeldBy(passMoves, k, "a")
+		p.releases(releaseFrees, k, "a", true)
 		p.isFree(releaseFrees, k)
 	})
 
@@ -34,8 +44,8 @@ func exercisePass(run runner) {
 
 	run("gives the next holder a lease of its own, a longer one", func(p *probe) {
 		k, short := p.beforeExpiry(passMoves, func(k string, _ backing.Grant) bool {
-			ok, _ := p.pass("a", p.claimant(k, "b", long), false)
-			return ok
+			_, refused := p.pass("a", p.claimant(k, "b", long), false).(backing.Refused)
+			return !refused
 		})
 		p.runsOut(short)
 		p.isHeldBy(passGrants, k, "b")
@@ -57,36 +67,73 @@ func exercisePass(run runner) {
 		p.isHeldBy(passElse, k, "b")
 	})
 
+	run("by one in whose name the key was released changes nothing", func(p *probe) {
+		k, b := p.key("k"), p.claimant(p.key("k"), "b", long)
+		p.acquires(freeIsGiven, k, "a", long)
+		p.releases(releaseFrees, k, "a", true)
+		p.passesNot("a", b)
+		p.isFree(passElse, k)
+		p.acquires(freeIsGiven, k, "b", p.ttl)
+		p.passesNot("a", b)
+		p.runsOut(p.ttl)
+		p.isFree(passElse, k)
+	})
+
+	run("by one that has passed the key to another changes nothing", func(p *probe) {
+		k := p.key("k")
+		before := p.acquires(freeIsGiven, k, "a", long)
+		p.passes(p.claimant(k, "b", long), before)
+		p.passesNot("a", p.claimant(k, "c", long))
+		p.isHeldBy(passElse, k, "b")
+	})
+
 	run("a second time answers the same", func(p *probe) {
 		k, b := p.key("k"), p.claimant(p.key("k"), "b", long)
 		before := p.acquires(freeIsGiven, k, "a", long)
 		g := p.passes(b, before)
 		for range 3 {
-			ok, s := p.pass("a", b, false)
-			if again, some := option.Unwrap(s.Grant); !ok || !some || again != g {
-				p.breaks(passAgain, "Pass answered %t, %s, and before: true, granted %v", ok, standing(s), g)
+			again, ok := p.pass("a", b, false).(backing.Granted)
+			if !ok {
+				p.breaks(passAgain, "the outcome was a grant before, and is none now")
 			}
+			p.isNotLower(g, again.Grant)
+			g = again.Grant
 			p.isHeldBy(passAgain, k, "b")
 		}
 		p.releases(releaseFrees, k, "b", true)
-		if ok, s := p.pass("a", b, false); !ok || option.IsSome(s.Grant) {
-			p.breaks(passLater, "Pass answered %t, %s", ok, standing(s))
+		if p.unanswered {
+			return
 		}
-		p.isFree(passLater, k)
+		p.passesTo(passAgain, backing.MustPoll{}, "a", b, false)
+		p.isFree(passAgain, k)
 	})
 
 	run("to yield gives the key to the next holder if nobody waits, or leaves it to those who poll", func(p *probe) {
 		k := p.key("k")
 		before := p.acquires(freeIsGiven, k, "a", long)
 		p.passes(p.claimant(k, "b", long), before)
-		ok, s := p.pass("b", p.claimant(k, "c", long), true)
-		switch {
-		case !ok || p.queue == nil && option.IsSome(s.Grant):
-			p.breaks(yieldUnheard, "Pass by the holder answered %t, %s", ok, standing(s))
-		case option.IsSome(s.Grant):
+		switch o := p.pass("b", p.claimant(k, "c", long), true).(type) {
+		case backing.MustPoll:
+			p.isFree(yieldPolls, k)
+		case backing.Granted:
+			if p.queue == nil {
+				p.breaks(yieldPolls, "Pass by the holder answered a grant, and the store has no queue")
+			}
 			p.isHeldBy(passMoves, k, "c")
 		default:
-			p.isFree(yieldUnheard, k)
+			p.breaks(yieldPolls, "Pass by the holder answered %v", outcome{o})
+		}
+	})
+
+	run.offering("a memory of answered releases", refusesReleased)("to one that has been released leaves the key to others", func(p *probe) {
+		for _, yield := range []bool{false, true} {
+			k := p.key(fmt.Sprint(yield))
+			b := p.claimant(k, "b", long)
+			p.acquires(freeIsGiven, k, "a", long)
+			p.releases(releaseElse, k, "b", false)
+			p.passesTo(passToReleased, backing.MustPoll{}, "a", b, yield)
+			p.isFree(passToReleased, k)
+			p.releases(passToReleased, k, "a", true)
 		}
 	})
 
@@ -94,7 +141,8 @@ func exercisePass(run runner) {
 		k := p.key("k")
 		p.acquires(freeIsGiven, k, "a", long)
 		p.failsWhenEnded("Pass", func(ctx context.Context) error {
-			_, _, err := p.passer.Pass(ctx, "a", p.claimant(k, "b", long).waiter(), false)
+			from := backing.Claim{Key: k, Holder: "a", TTL: long}
+			_, err := p.passer.Pass(ctx, from, p.claimant(k, "b", long).waiter(), false)
 			return err
 		})
 		p.isHeldBy(endedContext, k, "a")
@@ -124,78 +172,52 @@ func exercisePass(run runner) {
 	})
 }
 
-// Cases that show how passing a key and waiting for it go together.
-func exerciseYield(run runner) {
-	run("gives the key to the first who waits, and the next holder waits behind", func(p *probe) {
-		p.servesInTurn(p.key("control"))
-		k := p.key("k")
-		b, c, d := p.claimant(k, "b", long), p.claimant(k, "c", long), p.claimant(k, "d", long)
-		g := p.acquires(freeIsGiven, k, "a", long)
-		p.queues(b, c)
-		ok, s := p.pass("a", d, true)
-		if !ok || option.IsSome(s.Grant) || s.AskAgain <= 0 {
-			p.breaks(passYields, "Pass answered %t, %s", ok, standing(s))
-		}
-		g = p.isGiven(passYields, b, g)
-		p.releases(releaseFrees, k, "b", true)
-		g = p.isGiven(releaseHands, c, g)
-		p.releases(releaseFrees, k, "c", true)
-		p.isGiven(passYields, d, g)
-		p.releases(releaseFrees, k, "d", true)
-		p.isFree(releaseFrees, k)
-	})
-
-	run("and not, gives it to the next holder though others wait", func(p *probe) {
-		k := p.key("k")
-		b := p.claimant(k, "b", long)
-		g := p.acquires(freeIsGiven, k, "a", long)
-		p.queues(b)
-		g = p.passes(p.claimant(k, "c", long), g)
-		p.isHeldBy(passMoves, k, "c")
-		p.releases(releaseFrees, k, "c", true)
-		p.isGiven(releaseHands, b, g)
-	})
-}
-
 // passes hands the key, which a has, to next.
 func (p *probe) passes(next *claimant, before backing.Grant) backing.Grant {
 	p.Helper()
-	ok, s := p.pass("a", next, false)
-	g, some := option.Unwrap(s.Grant)
-	if !ok {
-		p.breaks(passMoves, "Pass by a, who has the key, answered false")
+	return p.passesClaim(backing.Claim{Key: next.Key, Holder: "a", TTL: long}, next, before)
+}
+
+func (p *probe) passesClaim(from backing.Claim, next *claimant, before backing.Grant) backing.Grant {
+	p.Helper()
+	o := p.passClaim(from, next, false)
+	g, granted := o.(backing.Granted)
+	if _, refused := o.(backing.Refused); refused {
+		p.breaks(passMoves, "Pass by %s, which has the key, answered Refused", quote(from.Holder))
 	}
-	if !some {
+	if !granted {
 		p.isHeldBy(passMoves, next.Key, next.Holder)
-		p.breaks(passGrants, "Pass by a, who has the key, answered true, %s", standing(s))
+		p.breaks(passGrants, "Pass by %s, which has the key, answered %v", quote(from.Holder), outcome{o})
 	}
-	p.isHigher(before, g)
-	return g
+	if g.Resumed && p.faults == nil {
+		p.breaks(passGrants, "Pass by %s, which has the key, answered a grant that is not new", quote(from.Holder))
+	}
+	p.isHigher(before, g.Grant)
+	return g.Grant
+}
+
+// passesTo passes a key, and checks of which kind the outcome is.
+func (p *probe) passesTo(r rule, want backing.Outcome, from string, next *claimant, yield bool) {
+	p.Helper()
+	if o := p.pass(from, next, yield); reflect.TypeOf(o) != reflect.TypeOf(want) {
+		p.breaks(r, "Pass by %s answered %v, want %T", quote(from), outcome{o}, want)
+	}
 }
 
 func (p *probe) passesNot(from string, next *claimant) {
 	p.Helper()
-	if ok, s := p.pass(from, next, false); ok {
-		p.breaks(passElse, "Pass by %s answered true, %s", quote(from), standing(s))
-	}
+	p.passesTo(passElse, backing.Refused{}, from, next, false)
 }
 
 // passesRound passes a key that p0 has from hand to hand.
 func (p *probe) passesRound(k string, passes int) {
 	p.Helper()
-	names := []string{"p0", "p1", "p2"}
 	g := backing.Grant{}
 	for n := range passes {
 		if p.going.Err() != nil {
 			runtime.Goexit()
 		}
-		next := p.claimant(k, names[(n+1)%3], long)
-		ok, s := p.pass(names[n%3], next, false)
-		again, _ := option.Unwrap(s.Grant)
-		if !ok {
-			p.breaks(passMoves, "Pass by %s, who has the key, answered false", names[n%3])
-		}
-		p.isHigher(g, again)
-		g = again
+		from := backing.Claim{Key: k, Holder: fmt.Sprint("p", n), TTL: long}
+		g = p.passesClaim(from, p.claimant(k, fmt.Sprint("p", n+1), long), g)
 	}
 }

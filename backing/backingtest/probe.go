@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/IBM/fp-go/v2/option"
@@ -40,10 +41,12 @@ type probe struct {
 	calls   []call
 	going   context.Context // ends when another probe of the same team has failed
 	crowd   *crowd          // of the cases that wait
+	freed   *sync.Map       // time.Time of the first release, by key and holder
 
-	passer  backing.Passer // nil if not offered, and so on
-	queue   backing.Queue
-	batcher backing.Batcher
+	passer   backing.Passer // nil if not offered, and so on
+	queue    backing.Queue
+	batcher  backing.Batcher
+	releaser backing.Releaser
 
 	faults *Faults // nil if nothing is to go wrong
 }
@@ -55,10 +58,11 @@ func newProbe(r reporter, store backing.Backing, k kit) *probe {
 		kit:      k,
 		unique:   strconv.FormatUint(rand.Uint64(), 36),
 		going:    context.Background(),
+		freed:    new(sync.Map),
 	}
-	p.passer, _ = backing.As[backing.Passer](store)
-	p.queue, _ = backing.As[backing.Queue](store)
-	p.batcher, _ = backing.As[backing.Batcher](store)
+	abilities := backing.AbilitiesOf(store)
+	p.passer, p.queue = abilities.Passer, abilities.Queue
+	p.batcher, p.releaser = abilities.Batcher, abilities.Releaser
 	return p
 }
 
@@ -124,12 +128,17 @@ func (p *probe) ask(operation func(context.Context) error) {
 
 func (p *probe) try(key, holder string, ttl time.Duration) (g backing.Grant, ok bool) {
 	p.Helper()
+	return p.tryClaim(backing.Claim{Key: key, Holder: holder, TTL: ttl})
+}
+
+func (p *probe) tryClaim(c backing.Claim) (g backing.Grant, ok bool) {
+	p.Helper()
 	p.ask(func(ctx context.Context) error {
 		p.Helper()
 		start := time.Now()
-		o, err := p.store.TryAcquire(ctx, backing.Claim{Key: key, Holder: holder, TTL: ttl})
+		o, err := p.store.TryAcquire(ctx, c)
 		g, ok = option.Unwrap(o)
-		p.note("TryAcquire(%s, %s, %v) = %s, %v", quote(key), quote(holder), ttl, maybe{g, ok}, err)
+		p.note("TryAcquire(%s) = %s, %v", claim(c), maybe{grant(g), ok}, err)
 		if took := time.Since(start); took >= patience && (err == nil || errors.Is(err, context.DeadlineExceeded)) {
 			p.breaks(neverWaits, "TryAcquire took %v", took)
 		}
@@ -140,9 +149,14 @@ func (p *probe) try(key, holder string, ttl time.Duration) (g backing.Grant, ok 
 
 func (p *probe) refresh(key, holder string, ttl time.Duration) (ok bool) {
 	p.Helper()
+	return p.refreshClaim(backing.Claim{Key: key, Holder: holder, TTL: ttl})
+}
+
+func (p *probe) refreshClaim(c backing.Claim) (ok bool) {
+	p.Helper()
 	p.ask(func(ctx context.Context) (err error) {
-		ok, err = p.store.Refresh(ctx, backing.Claim{Key: key, Holder: holder, TTL: ttl})
-		p.note("Refresh(%s, %s, %v) = %t, %v", quote(key), quote(holder), ttl, ok, err)
+		ok, err = p.store.Refresh(ctx, c)
+		p.note("Refresh(%s) = %t, %v", claim(c), ok, err)
 		return err
 	})
 	return ok
@@ -150,6 +164,7 @@ func (p *probe) refresh(key, holder string, ttl time.Duration) (ok bool) {
 
 func (p *probe) release(key, holder string) (ok bool) {
 	p.Helper()
+	p.freed.LoadOrStore([2]string{key, holder}, time.Now())
 	p.ask(func(ctx context.Context) (err error) {
 		ok, err = p.store.Release(ctx, key, holder)
 		p.note("Release(%s, %s) = %t, %v", quote(key), quote(holder), ok, err)
@@ -177,28 +192,4 @@ func (p *probe) holder(key string) (holder string, ok bool) {
 		return err
 	})
 	return holder, ok
-}
-
-// quote is a string that prints quoted, and not in full if it is long.
-type quote string
-
-func (s quote) String() string {
-	const most = 60
-	if len(s) > most {
-		return fmt.Sprintf("%q… (%d bytes)", string(s[:most]), len(s))
-	}
-	return strconv.Quote(string(s))
-}
-
-// maybe is an Option that prints its value as it is.
-type maybe struct {
-	value any
-	some  bool
-}
-
-func (m maybe) String() string {
-	if !m.some {
-		return "None"
-	}
-	return fmt.Sprintf("Some(%v)", m.value)
 }

@@ -2,9 +2,8 @@ package backingtest
 
 import (
 	"context"
-	"time"
 
-	"github.com/IBM/fp-go/v2/option"
+	"github.com/effectlock/effectlock/backing"
 )
 
 func exerciseQueue(run runner) {
@@ -19,14 +18,25 @@ func exerciseQueue(run runner) {
 		p.isFree(enqueueTakes, k)
 	})
 
-	run("recognizes the holder", func(p *probe) {
-		k := p.key("k")
-		before := p.acquires(freeIsGiven, k, "a", p.ttl)
-		if again := p.enqueueGives(p.claimant(k, "a", long)); again != before {
-			p.breaks(enqueueTakes, "the token was %d and is %d now", before.Token, again.Token)
-		}
-		p.runsOut(p.ttl)
+	run("recognizes the holder and makes the lease longer", func(p *probe) {
+		k, short := p.beforeExpiry(enqueueTakes, func(k string, first backing.Grant) bool {
+			again, ok := p.enqueue(p.claimant(k, "a", long)).(backing.Granted)
+			if !ok || !again.Resumed && !p.mayRepeat() {
+				return false
+			}
+			p.isNotLower(first, again.Grant)
+			return true
+		})
+		p.runsOut(short)
 		p.isHeldBy(enqueueTakes, k, "a")
+	})
+
+	run("recognizes the holder and makes the lease shorter", func(p *probe) {
+		k := p.key("k")
+		p.acquires(freeIsGiven, k, "a", long)
+		p.enqueueGives(p.claimant(k, "a", p.ttl))
+		p.runsOut(p.ttl)
+		p.isFree(enqueueTakes, k)
 	})
 
 	run("serves first come, first served", func(p *probe) { p.servesInTurn(p.key("k")) })
@@ -39,23 +49,6 @@ func exerciseQueue(run runner) {
 		p.queues(b, c, b, c, b)
 		p.releases(releaseFrees, k, "a", true)
 		p.isGiven(enqueueWaits, b, g)
-	})
-
-	run("tells each once", func(p *probe) {
-		k := p.key("k")
-		b, c := p.claimant(k, "b", long), p.claimant(k, "c", long)
-		g := p.acquires(freeIsGiven, k, "a", long)
-		p.queues(b, b, c)
-		p.releases(releaseFrees, k, "a", true)
-		g = p.isGiven(releaseHands, b, g)
-		p.releases(releaseFrees, k, "b", true)
-		p.isGiven(releaseHands, c, g)
-		time.Sleep(p.ttl / 10)
-		for _, w := range []*claimant{b, c} {
-			if n := w.times(); n > 1 {
-				p.breaks(toldOnce, "%s was told %d times of one grant", quote(w.Holder), n)
-			}
-		}
 	})
 
 	run("keeps keys apart", func(p *probe) {
@@ -81,14 +74,14 @@ func exerciseQueue(run runner) {
 			p.refreshes(refreshExtends, k, "a", p.ttl, true)
 			p.runsOut(p.ttl)
 
-			s := p.enqueue(map[string]*claimant{"b": b, "c": c, "d": p.claimant(k, "d", long)}[asks])
+			o := p.enqueue(map[string]*claimant{"b": b, "c": c, "d": p.claimant(k, "d", long)}[asks])
 			p.isHeldBy(firstIsGiven, k, "b")
-			given, ok := option.Unwrap(s.Grant)
+			given, ok := o.(backing.Granted)
 			if ok != (asks == "b") {
-				p.breaks(firstIsGiven, "Enqueue by %s answered: %s; the first is b", asks, standing(s))
+				p.breaks(firstIsGiven, "Enqueue by %s answered %v; the first is b", asks, outcome{o})
 			}
 			if ok {
-				p.isHigher(g, given)
+				p.isHigher(g, given.Grant)
 				continue
 			}
 			p.isGiven(firstIsGiven, b, g)
@@ -113,16 +106,58 @@ func exerciseQueue(run runner) {
 		p.isGiven(releaseHands, b, g)
 	})
 
-	run("queues nobody whom it cannot tell", func(p *probe) {
+	run("queues nobody whom it cannot wake", func(p *probe) {
 		k := p.key("k")
 		b := p.claimant(k, "b", long)
 		p.acquires(freeIsGiven, k, "a", long)
-		if s := p.enqueue(b); s.AskAgain > 0 || option.IsSome(s.Grant) {
+		if _, polls := p.enqueue(b).(backing.MustPoll); !polls {
 			return
 		}
 		p.releases(releaseFrees, k, "a", true)
 		p.isFree(notQueued, k)
 		p.enqueueGives(b)
+	})
+
+	run("grants the key to one that was woken, and the lease runs from then", func(p *probe) {
+		p.servesInTurn(p.key("control"))
+		k := p.key("k")
+		b := p.claimant(k, "b", p.ttl)
+		p.acquires(freeIsGiven, k, "a", long)
+		p.queues(b)
+		p.releases(releaseFrees, k, "a", true)
+		b.TTL = long
+		p.isServed(b)
+		p.runsOut(p.ttl)
+		p.isHeldBy(enqueueTakes, k, "b")
+	})
+
+	run("grants the key to one that was woken by TryAcquire as well", func(p *probe) {
+		k := p.key("k")
+		b := p.claimant(k, "b", long)
+		before := p.acquires(freeIsGiven, k, "a", long)
+		p.queues(b)
+		p.releases(releaseFrees, k, "a", true)
+		p.isHeldBy(releaseHands, k, "b")
+		g := p.resumes(k, "b", long, backing.Grant{})
+		p.isHigher(before, g)
+		p.isNotLower(g, p.enqueueGives(b))
+	})
+
+	run("does not keep the key for one that has died", func(p *probe) {
+		p.servesInTurn(p.key("control"))
+		k := p.key("k")
+		b, c := p.claimant(k, "b", p.ttl), p.claimant(k, "c", p.ttl)
+		p.acquires(freeIsGiven, k, "a", long)
+		p.queues(b, c)
+		p.releases(releaseFrees, k, "a", true)
+		p.runsOut(p.ttl)
+		if holder, some := p.holder(k); some && holder == "b" {
+			p.breaks(leaseIsBounded, "the key is kept for b, which has not asked for it in its TTL of %v", p.ttl)
+		}
+		o := p.enqueue(c)
+		if _, ok := o.(backing.Granted); !ok {
+			p.breaks(firstIsGiven, "Enqueue by the first in line answered %v", outcome{o})
+		}
 	})
 
 	run("takes nothing and queues nobody after the context has ended", func(p *probe) {
@@ -157,19 +192,4 @@ func (p *probe) servesInTurn(k string) {
 	p.isRefused(freeIsGiven, k, "rival", long)
 	p.releases(releaseFrees, k, has, true)
 	p.isFree(releaseFrees, k)
-}
-
-// handsTo lets a's release give the key to c.
-func (p *probe) handsTo(c *claimant) *hearing {
-	p.Helper()
-	before := p.acquires(freeIsGiven, c.Key, "a", long)
-	p.queues(c)
-	p.releases(releaseFrees, c.Key, "a", true)
-	p.isHeldBy(releaseHands, c.Key, c.Holder)
-	g, h := p.isTold(c)
-	p.isHigher(before, g)
-	if h == nil {
-		p.offersNot("what was told: it was lost")
-	}
-	return h
 }

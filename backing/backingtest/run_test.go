@@ -51,7 +51,7 @@ func TestAFailureListsTheCallsThatLedToIt(t *testing.T) {
 	assert.Regexp(t, `^contract: "Release must free the key and answer true, if holder has it\."
   Release by "b" answered false, want true
   after these calls:
-    TryAcquire\("k\\x00", "a", 1s\) = Some\({\d+}\), <nil>
+    TryAcquire\("k\\x00", "a", 1s\) = Some\(token \d+\), <nil>
     Release\("k\\x00", "b"\) = false, <nil>$`, message)
 }
 

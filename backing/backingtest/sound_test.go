@@ -3,7 +3,9 @@ package backingtest_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +42,17 @@ func TestABackingThatDoesNotFencePasses(t *testing.T) {
 	backingtest.Run(t, func(t *testing.T) backing.Backing { return unfenced{memory.New()} }, backingtest.Virtual())
 }
 
+func TestABackingThatGivesANewTokenEachTimePasses(t *testing.T) {
+	t.Parallel()
+	backingtest.Run(t, func(t *testing.T) backing.Backing { return &counted{Backing: memory.New()} }, backingtest.Virtual())
+}
+
+// A store need not know a late request, if its client sees to it that none is left.
+func TestABackingThatDoesNotRefuseLateRequestsPasses(t *testing.T) {
+	t.Parallel()
+	backingtest.Run(t, func(t *testing.T) backing.Backing { return &trusting{Backing: memory.New()} }, backingtest.Virtual())
+}
+
 // As on a machine that has stopped for a moment now and then.
 func TestASlowBackingPasses(t *testing.T) {
 	t.Parallel()
@@ -71,7 +84,29 @@ type unfenced struct{ backing.Backing }
 
 func (u unfenced) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
 	g, err := u.Backing.TryAcquire(ctx, c)
-	return option.Map(func(backing.Grant) backing.Grant { return backing.Grant{} })(g), err
+	return option.Map(func(g backing.Grant) backing.Grant { return backing.Grant{Resumed: g.Resumed} })(g), err
+}
+
+// counted counts what it grants, again or not.
+type counted struct {
+	backing.Backing
+	n atomic.Uint64
+}
+
+func (c *counted) TryAcquire(ctx context.Context, claim backing.Claim) (option.Option[backing.Grant], error) {
+	g, err := c.Backing.TryAcquire(ctx, claim)
+	return option.Map(func(g backing.Grant) backing.Grant { return backing.Grant{Token: c.n.Add(1), Resumed: g.Resumed} })(g), err
+}
+
+// trusting takes each request for one of an acquisition of its own.
+type trusting struct {
+	backing.Backing
+	n atomic.Uint64
+}
+
+func (s *trusting) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+	c.Attempt = fmt.Sprint(s.n.Add(1))
+	return s.Backing.TryAcquire(ctx, c)
 }
 
 type slow struct {

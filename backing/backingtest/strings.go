@@ -38,26 +38,26 @@ func exerciseStrings(run runner) {
 	})
 
 	run("are told apart: holders", func(p *probe) {
-		p.lives(p.key("k"), "a")
-		p.areTwoHolders(p.key("k"), "a", "b")
+		p.lives(p.key("k1"), "a")
+		p.areTwoHolders(p.key("k2"), "a", "b")
 		for i, pair := range alike {
-			k := p.key(fmt.Sprint(i))
-			for _, holder := range pair {
-				p.blaming(anyBytes).lives(k, holder)
-			}
-			p.blaming(wholeStrings).areTwoHolders(k, pair[0], pair[1])
-			p.blaming(wholeStrings).areTwoHolders(k, pair[1], pair[0])
+			k := func(n int) string { return p.key(fmt.Sprint(i, "-", n)) } // each holder lives once
+			p.blaming(anyBytes).lives(k(1), pair[0])
+			p.blaming(anyBytes).lives(k(2), pair[1])
+			p.blaming(wholeStrings).areTwoHolders(k(3), pair[0], pair[1])
+			p.blaming(wholeStrings).areTwoHolders(k(4), pair[1], pair[0])
 		}
 	})
 
 	run("are told apart: keys", func(p *probe) {
-		p.lives(p.key("k1"), "a")
+		p.lives(p.key("k"), "a")
 		p.areTwoKeys(p.key("k1"), p.key("k2"))
-		for _, pair := range alike {
+		for i, pair := range alike {
 			// Not key: what tells a pair apart may be at either end.
-			for _, start := range []string{p.unique, pair[0][:1] + p.unique} {
-				p.blaming(anyBytes).lives(start+pair[0], "a")
-				p.blaming(anyBytes).lives(start+pair[1], "a")
+			once := fmt.Sprint(p.unique, "-", i, "-")
+			for _, start := range []string{once, pair[0][:1] + once} {
+				p.blaming(anyBytes).lives(start+pair[0], "c")
+				p.blaming(anyBytes).lives(start+pair[1], "d")
 				p.blaming(wholeStrings).areTwoKeys(start+pair[0], start+pair[1])
 			}
 		}
@@ -88,9 +88,9 @@ func exerciseStrings(run runner) {
 // lives takes a key through all that can happen to it.
 func (p *probe) lives(key, holder string) {
 	p.Helper()
-	p.acquires(freeIsGiven, key, holder, long)
+	g := p.acquires(freeIsGiven, key, holder, long)
 	p.isHeldBy(freeIsGiven, key, holder)
-	p.acquires(sameHolder, key, holder, long)
+	p.resumes(key, holder, long, g)
 	p.refreshes(refreshExtends, key, holder, long, true)
 	p.isRefused(freeIsGiven, key, "rival", long)
 	p.releases(releaseFrees, key, holder, true)

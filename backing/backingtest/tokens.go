@@ -1,12 +1,16 @@
 package backingtest
 
-import "github.com/effectlock/effectlock/backing"
+import (
+	"fmt"
+
+	"github.com/effectlock/effectlock/backing"
+)
 
 func exerciseTokens(run runner) {
 	run("rise over release", func(p *probe) {
 		k, before := p.key("k"), backing.Grant{}
 		for i, holder := range []string{"a", "b", "b", "a", "c"} {
-			g := p.acquires(releaseFrees, k, holder, long)
+			g := p.acquiresClaim(releaseFrees, backing.Claim{Key: k, Holder: holder, TTL: long, Attempt: fmt.Sprint(i)})
 			if i > 0 {
 				p.isHigher(before, g)
 			}

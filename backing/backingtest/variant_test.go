@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/fp-go/v2/option"
@@ -59,7 +60,7 @@ func (v variant) GetHolder(ctx context.Context, key string) (option.Option[strin
 }
 
 // holderOf is "" if nobody has the key.
-func holderOf(m *memory.Backing, key string) string {
+func holderOf(m backing.Backing, key string) string {
 	holder, _ := m.GetHolder(context.Background(), key)
 	return option.GetOrElse(func() string { return "" })(holder)
 }
@@ -92,14 +93,23 @@ func keyed(m *memory.Backing, change func(string) string) backing.Backing {
 }
 
 // tokened changes the token of what TryAcquire grants.
-func tokened(m *memory.Backing, change func(c backing.Claim, token uint64) uint64) backing.Backing {
+func tokened(m *memory.Backing, change func(backing.Claim, backing.Grant) uint64) backing.Backing {
 	return variant{Backing: m, tryAcquire: func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
 		o, err := m.TryAcquire(ctx, c)
 		if g, ok := option.Unwrap(o); ok {
-			o = option.Some(backing.Grant{Token: change(c, g.Token)})
+			o = option.Some(backing.Grant{Token: change(c, g), Resumed: g.Resumed})
 		}
 		return o, err
 	}}
+}
+
+// attempts returns what makes each claim one of an acquisition of its own.
+func attempts() func(backing.Claim) backing.Claim {
+	var n atomic.Uint64
+	return func(c backing.Claim) backing.Claim {
+		c.Attempt = fmt.Sprint(n.Add(1))
+		return c
+	}
 }
 
 // record is a set that cases may share between goroutines.

@@ -2,142 +2,148 @@ package backingtest
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"time"
-
-	"github.com/IBM/fp-go/v2/option"
 
 	"github.com/effectlock/effectlock/backing"
 )
 
-func (p *probe) enqueue(c *claimant) (s backing.Standing) {
+func (p *probe) enqueue(c *claimant) (o backing.Outcome) {
 	p.Helper()
 	p.ask(func(ctx context.Context) (err error) {
-		s, err = p.queue.Enqueue(ctx, c.waiter())
-		p.note("Enqueue(%s, %s, %v) = %s, %v", quote(c.Key), quote(c.Holder), c.TTL, standing(s), err)
+		o, err = p.queue.Enqueue(ctx, c.waiter())
+		p.note("Enqueue(%s) = %v, %v", claim(c.Claim), outcome{o}, err)
 		return err
 	})
-	c.askAgain = s.AskAgain
-	if s.NotQueued != nil && s.AskAgain > 0 {
-		p.breaks(notQueued, "%s is to ask again after %v, as one that is queued, but is not: %v", quote(c.Holder), s.AskAgain, s.NotQueued)
-	}
-	return s
+	p.isSound("Enqueue", c, o)
+	return o
 }
 
-func (p *probe) pass(from string, next *claimant, yield bool) (ok bool, s backing.Standing) {
+func (p *probe) pass(from string, next *claimant, yield bool) backing.Outcome {
+	p.Helper()
+	return p.passClaim(backing.Claim{Key: next.Key, Holder: from, TTL: long}, next, yield)
+}
+
+func (p *probe) passClaim(from backing.Claim, next *claimant, yield bool) (o backing.Outcome) {
 	p.Helper()
 	p.ask(func(ctx context.Context) (err error) {
-		ok, s, err = p.passer.Pass(ctx, from, next.waiter(), yield)
-		p.note("Pass(%s, from %s, to %s, %v, yield %t) = %t, %s, %v",
-			quote(next.Key), quote(from), quote(next.Holder), next.TTL, yield, ok, standing(s), err)
+		o, err = p.passer.Pass(ctx, from, next.waiter(), yield)
+		p.note("Pass(from %s, to %s, yield %t) = %v, %v", claim(from), claim(next.Claim), yield, outcome{o}, err)
 		return err
 	})
-	next.askAgain = s.AskAgain
-	return ok, s
+	p.isSound("Pass", next, o)
+	return o
+}
+
+// isSound checks what every outcome must be, and takes down when c is to ask again: 0
+// if it is not in the queue.
+func (p *probe) isSound(name string, c *claimant, o backing.Outcome) {
+	p.Helper()
+	c.askAgain = 0
+	switch o := o.(type) {
+	case backing.Granted, backing.MustPoll, backing.Refused:
+	case backing.Queued:
+		if o.AskAgain <= 0 {
+			p.breaks(askAgain, "%s is to ask again in %v", quote(c.Holder), o.AskAgain)
+		}
+		c.askAgain = o.AskAgain
+	default:
+		p.breaks(noAnswer, "%s answered %v, which is no outcome, and no error", name, o)
+	}
 }
 
 // enqueueGives asks for a key that c must be given at once, as by TryAcquire.
 func (p *probe) enqueueGives(c *claimant) backing.Grant {
 	p.Helper()
-	g, ok := option.Unwrap(p.enqueue(c).Grant)
+	o := p.enqueue(c)
+	g, ok := o.(backing.Granted)
 	if !ok {
-		p.breaks(enqueueTakes, "Enqueue by %s answered no grant", quote(c.Holder))
+		p.breaks(enqueueTakes, "Enqueue by %s answered %v, want a grant", quote(c.Holder), outcome{o})
 	}
-	return g
+	return g.Grant
 }
 
-// queues puts c in line for a key that somebody else has. It ends the case if
+// queues puts claimants in line for a key that somebody else has. It ends the case if
 // the store does not queue.
 func (p *probe) queues(all ...*claimant) {
 	p.Helper()
 	for _, c := range all {
-		s := p.enqueue(c)
-		if option.IsSome(s.Grant) {
-			p.breaks(enqueueWaits, "Enqueue by %s answered a grant, and somebody else has the key", quote(c.Holder))
-		}
-		if s.AskAgain <= 0 {
-			p.offersNot("a place in the queue: %v", s.NotQueued)
+		switch o := p.enqueue(c).(type) {
+		case backing.Queued:
+		case backing.MustPoll:
+			p.offersNot("a place in the queue: %v", o.Why)
+		default:
+			p.breaks(enqueueWaits, "Enqueue by %s answered %v, and somebody else has the key", quote(c.Holder), outcome{o})
 		}
 	}
 }
 
-// isGiven checks that c has the key under a new grant and is told so, and
-// makes its lease a long one.
+// isGiven checks that c has the key before it asks, is woken, and is granted the key
+// when it asks.
 func (p *probe) isGiven(r rule, c *claimant, before backing.Grant) backing.Grant {
 	p.Helper()
 	p.isHeldBy(r, c.Key, c.Holder)
-	g, _ := p.isTold(c)
+	g := p.isWoken(c)
+	if !g.Resumed && !p.mayRepeat() {
+		p.breaks(resumedMeans, "%s had the key when it asked, and was granted it as a free one", quote(c.Holder))
+	}
 	p.isHigher(before, g)
-	p.refreshes(refreshExtends, c.Key, c.Holder, long, true)
 	return g
 }
 
-// isTold waits until c, which is in line or has come to its end, knows that it
-// has the key. Like everybody who waits it asks again when it should. It
-// returns what it was told, nil if that was lost and the store said so.
-func (p *probe) isTold(c *claimant) (backing.Grant, *hearing) {
+// isWoken waits until c, which is in line or has come to its end, is granted the key
+// because it was woken. Like everybody that waits it asks again when it should.
+func (p *probe) isWoken(c *claimant) backing.Grant {
 	p.Helper()
-	start, asked := time.Now(), time.Now()
+	start, asked, woken := time.Now(), time.Now(), 0
 	for {
-		if h, ok := c.last(); ok {
-			p.isSound(c, h)
-			return h.Grant, &h
+		polls := c.askAgain == 0
+		pause := max(c.askAgain, p.ttl/100) - time.Since(asked)
+		inTime := p.sleeps(c, min(pause, patience-time.Since(start)))
+		if inTime {
+			woken++
 		}
-		left := patience - time.Since(start)
-		if left <= 0 {
-			p.breaks(toldOnce, "%s was told nothing in %v", quote(c.Holder), patience)
+		o := p.enqueue(c)
+		asked = time.Now()
+		if g, ok := o.(backing.Granted); ok {
+			if !inTime && !polls {
+				p.breaks(wakes, "%s learned that it has the key only when it asked", quote(c.Holder))
+			}
+			return g.Grant
 		}
-		if retry := c.toRetry(); retry || time.Since(asked) >= c.askAgain {
-			g, ok := option.Unwrap(p.enqueue(c).Grant)
-			asked = time.Now()
-			if ok && retry {
-				return g, nil
-			}
-			if ok && c.times() == 0 {
-				p.breaks(toldOnce, "%s learned that it has the key only when it asked", quote(c.Holder))
-			}
-			if !ok {
-				c.askAgain = max(c.askAgain, p.ttl/100) // it may have to poll
-			}
-			continue
+		if _, refused := o.(backing.Refused); refused {
+			p.breaks(enqueueWaits, "Enqueue by %s, which waits, answered Refused", quote(c.Holder))
 		}
-		p.listens(c, min(left, c.askAgain-time.Since(asked)))
+		if took := time.Since(start); took >= patience {
+			r := wakes
+			if holder, some := p.holder(c.Key); woken > 0 && some && holder == c.Holder {
+				r = enqueueTakes
+			}
+			p.breaks(r, "%s was woken %d times in %v, and not granted the key", quote(c.Holder), woken, took)
+		}
 	}
 }
 
-func (p *probe) listens(c *claimant, most time.Duration) {
+// sleeps waits until c is woken, and reports whether it was in time.
+func (p *probe) sleeps(c *claimant, most time.Duration) bool {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
-	case <-c.news:
+	case <-c.woken:
+		return true
 	case <-timer.C:
+		return false
 	case <-p.going.Done():
 		runtime.Goexit()
+		panic("unreachable")
 	}
 }
 
-// isSound checks what shows of a grant at the moment that it is heard of.
-func (p *probe) isSound(c *claimant, h hearing) {
+// isServed waits in line.
+func (p *probe) isServed(c *claimant) backing.Grant {
 	p.Helper()
-	p.note("%s was told: token %d, a lease of %v from %v before", quote(c.Holder), h.Token, h.Lease, h.at.Sub(h.Start))
-	if h.Start.After(h.at) {
-		p.breaks(startIsPast, "Start is %v after the call", h.Start.Sub(h.at))
+	if g, ok := p.enqueue(c).(backing.Granted); ok {
+		return g.Grant
 	}
-	if h.Lease <= 0 || h.Lease > c.TTL {
-		p.breaks(leaseIsBounded, "the lease is %v, the claim's TTL %v", h.Lease, c.TTL)
-	}
-}
-
-// standing prints how a claimant stands.
-type standing backing.Standing
-
-func (s standing) String() string {
-	if g, ok := option.Unwrap(s.Grant); ok {
-		return fmt.Sprint("granted ", g)
-	}
-	if s.NotQueued != nil {
-		return fmt.Sprintf("not queued: %v", s.NotQueued)
-	}
-	return fmt.Sprintf("ask again in %v", s.AskAgain)
+	return p.isWoken(c)
 }

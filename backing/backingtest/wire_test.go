@@ -27,14 +27,6 @@ type wire struct {
 	released record
 }
 
-// A full store has all abilities.
-type full interface {
-	backing.Backing
-	backing.Passer
-	backing.Queue
-	backing.Batcher
-}
-
 func wired(open func() full) (*wire, Faults) {
 	w := &wire{open: open, store: open()}
 	return w, Faults{
@@ -54,6 +46,9 @@ func wired(open func() full) (*wire, Faults) {
 }
 
 func sound() full { return memory.New() }
+
+// unremembering does not refuse what is late: its clients must see to that.
+func unremembering() full { return forgetful(memory.New()) }
 
 func (w *wire) set(change func()) {
 	w.mu.Lock()
@@ -124,6 +119,8 @@ func (w *wire) lands(cut chan struct{}, by who, request func(context.Context, fu
 	}
 }
 
+func (w *wire) Abilities() backing.Abilities { return allOf(w) }
+
 func (w *wire) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, error) {
 	return send(ctx, w, who{c.Key, c.Holder}, func(ctx context.Context, s full) (grantOption, error) { return s.TryAcquire(ctx, c) })
 }
@@ -145,20 +142,19 @@ func (w *wire) GetHolder(ctx context.Context, key string) (holderOption, error) 
 	return send(ctx, w, who{}, func(ctx context.Context, s full) (holderOption, error) { return s.GetHolder(ctx, key) })
 }
 
-func (w *wire) Enqueue(ctx context.Context, c backing.Waiter) (backing.Standing, error) {
-	return send(ctx, w, who{c.Key, c.Holder}, func(ctx context.Context, s full) (backing.Standing, error) { return s.Enqueue(ctx, c) })
+func (w *wire) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
+	w.released.add(c.Key, c.Holder)
+	return send(ctx, w, who{}, func(ctx context.Context, s full) (backing.Released, error) { return s.ReleaseClaim(ctx, c) })
 }
 
-func (w *wire) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
-	type answer struct {
-		ok bool
-		backing.Standing
-	}
-	a, err := send(ctx, w, who{next.Key, next.Holder}, func(ctx context.Context, s full) (answer, error) {
-		ok, standing, err := s.Pass(ctx, from, next, yield)
-		return answer{ok, standing}, err
+func (w *wire) Enqueue(ctx context.Context, c backing.Waiter) (backing.Outcome, error) {
+	return send(ctx, w, who{c.Key, c.Holder}, func(ctx context.Context, s full) (backing.Outcome, error) { return s.Enqueue(ctx, c) })
+}
+
+func (w *wire) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
+	return send(ctx, w, who{next.Key, next.Holder}, func(ctx context.Context, s full) (backing.Outcome, error) {
+		return s.Pass(ctx, from, next, yield)
 	})
-	return a.ok, a.Standing, err
 }
 
 func (w *wire) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {

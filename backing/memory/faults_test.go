@@ -79,6 +79,10 @@ func ask[A any](ctx context.Context, f *far, operation func(*memory.Backing) (A,
 	return answer, err
 }
 
+func (f *far) Abilities() backing.Abilities {
+	return backing.Abilities{Of: f, Queue: f, Passer: f, Batcher: f, Releaser: f}
+}
+
 func (f *far) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
 	return ask(ctx, f, func(m *memory.Backing) (option.Option[backing.Grant], error) { return m.TryAcquire(ctx, c) })
 }
@@ -99,16 +103,16 @@ func (f *far) GetHolder(ctx context.Context, key string) (option.Option[string],
 	return ask(ctx, f, func(m *memory.Backing) (option.Option[string], error) { return m.GetHolder(ctx, key) })
 }
 
-func (f *far) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-	return ask(ctx, f, func(m *memory.Backing) (backing.Standing, error) { return m.Enqueue(ctx, w) })
+func (f *far) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
+	return ask(ctx, f, func(m *memory.Backing) (backing.Released, error) { return m.ReleaseClaim(ctx, c) })
 }
 
-func (f *far) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (passed bool, _ backing.Standing, _ error) {
-	standing, err := ask(ctx, f, func(m *memory.Backing) (standing backing.Standing, err error) {
-		passed, standing, err = m.Pass(ctx, from, next, yield)
-		return standing, err
-	})
-	return passed && err == nil, standing, err
+func (f *far) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
+	return ask(ctx, f, func(m *memory.Backing) (backing.Outcome, error) { return m.Enqueue(ctx, w) })
+}
+
+func (f *far) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
+	return ask(ctx, f, func(m *memory.Backing) (backing.Outcome, error) { return m.Pass(ctx, from, next, yield) })
 }
 
 func (f *far) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {

@@ -20,9 +20,9 @@ import (
 // safe for concurrent use; none of them waits, so each looks at its context
 // once and then runs to its end.
 //
-// It is a [backing.Passer], a [backing.Queue] and a [backing.Batcher] too. Who
-// waits in the queue is told on the goroutine of the call that frees the key,
-// before that call returns and with no mutex held; see [Backing.Enqueue].
+// It has all abilities, see [Backing.Abilities]. A claimant that waits in the queue is
+// woken on the goroutine of the call that frees the key, before that call returns and
+// with no mutex held; see [Backing.Enqueue].
 //
 // Leases expire on the monotonic clock: setting the machine's wall clock does
 // not touch them. Where that clock stops while the machine sleeps (Linux), so
@@ -33,23 +33,23 @@ import (
 // lives, and from one run of the process to the next as long as the wall clock
 // is not set back and grants come slower than one a microsecond.
 //
-// It starts no goroutine and has no Close. An expired lease takes up space
-// until a later TryAcquire sweeps it away. So does a released one, which a
-// second Release may still ask for: about 200 bytes until it would have
-// expired. A thousand locks a second with a TTL of 30 s come to 6 MB. A key
-// that nobody waits for has no queue.
+// It starts no goroutine and has no Close. An expired lease takes up space until a
+// later operation sweeps it away. So does the memory of a release, for
+// [backing.ReleaseMemory]: a few hundred bytes, so a thousand locks a second come to a
+// few MB. A key that nobody waits for has no queue.
 type Backing struct {
 	created time.Time // instants are durations since then: 8 bytes, no pointer
 
 	mu       sync.Mutex
 	leases   map[string]lease
-	released map[grant]time.Duration // until when the lease would have run
-	last     uint64                  // the highest token given, for whatever key
-	sweepAt  int                     // the size at which the next sweep is due
+	released map[acquisition]release
+	last     uint64 // the highest token given, for whatever key
+	sweepAt  int    // the size at which the next sweep is due
 }
 
 type lease struct {
 	holder  string
+	attempt string // of the claim that was granted or refreshed last
 	token   uint64
 	expires time.Duration
 	// queue is nil if nobody waits. It stands here, and not in a map of its own,
@@ -58,14 +58,12 @@ type lease struct {
 	queue *queue
 }
 
-// A grant is named by key and holder: a holder has one lease of a key at most.
-type grant struct{ key, holder string }
-
 var _ interface {
-	backing.Backing
+	backing.Able
 	backing.Passer
 	backing.Queue
 	backing.Batcher
+	backing.Releaser
 } = (*Backing)(nil)
 
 // New returns an empty store. Mutexes exclude each other only if they share
@@ -74,9 +72,14 @@ func New() *Backing {
 	return &Backing{
 		created:  time.Now(),
 		leases:   make(map[string]lease),
-		released: make(map[grant]time.Duration),
+		released: make(map[acquisition]release),
 		sweepAt:  minSweep,
 	}
+}
+
+// Abilities implements [backing.Able].
+func (b *Backing) Abilities() backing.Abilities {
+	return backing.Abilities{Of: b, Queue: b, Passer: b, Batcher: b, Releaser: b}
 }
 
 // TryAcquire implements [backing.Backing].
@@ -89,13 +92,14 @@ func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Optio
 	now := time.Since(b.created)
 
 	held, ok := b.lease(c.Key, now)
-	if !ok {
+	switch {
+	case b.isReleased(c, now), ok && held.holder != c.Holder:
+		return option.None[backing.Grant](), nil
+	case ok:
+		return option.Some(b.extend(c, held, now)), nil
+	default:
 		return option.Some(b.give(c, held.queue, now)), nil
 	}
-	if held.holder != c.Holder {
-		return option.None[backing.Grant](), nil
-	}
-	return option.Some(b.extend(c, held, now)), nil
 }
 
 // Refresh implements [backing.Backing].
@@ -108,42 +112,11 @@ func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	now := time.Since(b.created)
 
 	held, ok := b.lease(c.Key, now)
-	if !ok || held.holder != c.Holder {
+	if !ok || held.holder != c.Holder || b.isReleased(c, now) {
 		return false, nil
 	}
 	b.extend(c, held, now)
 	return true, nil
-}
-
-// Release implements [backing.Backing]. It calls Granted of the first who waits.
-func (b *Backing) Release(ctx context.Context, key, holder string) (bool, error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	released, told := b.release(key, holder)
-	told.tell()
-	return released, nil
-}
-
-func (b *Backing) release(key, holder string) (bool, news) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Since(b.created)
-
-	held, ok := b.lease(key, now)
-	if !ok || held.holder != holder {
-		if held.queue != nil {
-			held.queue = held.queue.without(holder)
-			b.leases[key] = held
-		}
-		return b.hasReleased(key, holder, now), news{}
-	}
-	b.released[grant{key, holder}] = held.expires
-	if held.queue == nil {
-		delete(b.leases, key)
-		return true, news{}
-	}
-	return true, b.giveFirst(held.queue, now)
 }
 
 // IsLocked implements [backing.Backing].
@@ -173,22 +146,15 @@ func (b *Backing) give(c backing.Claim, waiting *queue, now time.Duration) backi
 	b.sweep(now)
 	// One counter for all keys needs no memory for the keys that are gone.
 	b.last = max(b.last+1, b.clock(now))
-	delete(b.released, grant{c.Key, c.Holder}) // that was another grant
-	return b.extend(c, lease{holder: c.Holder, token: b.last, queue: waiting.without(c.Holder)}, now)
+	b.extend(c, lease{holder: c.Holder, token: b.last, queue: waiting.without(c.Holder)}, now)
+	return backing.Grant{Token: b.last}
 }
 
 // extend makes the lease of c.Holder run c.TTL from now.
 func (b *Backing) extend(c backing.Claim, held lease, now time.Duration) backing.Grant {
-	held.expires = after(now, c.TTL)
+	held.attempt, held.expires = c.Attempt, after(now, c.TTL)
 	b.leases[c.Key] = held
-	return backing.Grant{Token: held.token}
-}
-
-// hasReleased reports whether holder once gave the key back in a lease that
-// would still run.
-func (b *Backing) hasReleased(key, holder string, now time.Duration) bool {
-	until, ok := b.released[grant{key, holder}]
-	return ok && now < until
+	return backing.Grant{Token: held.token, Resumed: true}
 }
 
 // lease returns the last lease of key, and whether it runs at now. b.mu must be

@@ -15,33 +15,40 @@ import (
 	"github.com/effectlock/effectlock/backing/memory"
 )
 
-func TestARepeatedYieldAnswersThatItYielded(t *testing.T) {
+func TestARepeatedYieldAnswersWhatHasBecomeOfTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := memory.New()
 		acquire(t, m, "k", "a", time.Minute)
-		b, toldB := waiter("k", "b", time.Minute)
-		c, toldC := waiter("k", "c", time.Minute)
+		b, wokenB := waiter("k", "b", time.Minute)
+		c, wokenC := waiter("k", "c", time.Minute)
 		enqueue(t, m, b)
 		for range 3 {
-			ok, s := pass(t, m, "a", c, true)
-			assert.True(t, ok)
-			assert.Equal(t, backing.Standing{AskAgain: time.Minute}, s)
+			assert.Equal(t, backing.Queued{AskAgain: time.Minute}, pass(t, m, "a", c, true))
 		}
-		assert.Len(t, *toldB, 1)
+		assert.Equal(t, 1, *wokenB)
 
-		ok, _ := pass(t, m, "x", c, true)
-		assert.False(t, ok, "x never had the key")
-		d, toldD := waiter("k", "d", time.Minute)
-		ok, s := pass(t, m, "a", d, true)
-		assert.True(t, ok, "a had the key until it let go")
-		assert.Zero(t, s, "but d has it not from a, who yielded to c")
-		assert.Empty(t, *toldD)
+		assert.Equal(t, backing.Refused{}, pass(t, m, "x", c, true), "x never had the key")
+		d, wokenD := waiter("k", "d", time.Minute)
+		assert.Equal(t, backing.Refused{}, pass(t, m, "a", d, true), "a yielded to c")
+		assert.Zero(t, *wokenD)
 
 		require.True(t, release(t, m, "k", "b"))
-		require.Len(t, *toldC, 1)
-		ok, s = pass(t, m, "a", c, true)
-		assert.True(t, ok)
-		assert.Equal(t, option.Some((*toldC)[0].Grant), s.Grant)
+		assert.Equal(t, 1, *wokenC)
+		assert.IsType(t, backing.Granted{}, pass(t, m, "a", c, true))
+		require.True(t, release(t, m, "k", "c"))
+		assert.Equal(t, backing.MustPoll{}, pass(t, m, "a", c, true))
+		assert.Equal(t, option.None[string](), holder(t, m, "k"))
+	})
+}
+
+func TestARepeatedPassMustPollWhenTheLeaseOfTheNextHasExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		acquire(t, m, "k", "a", time.Minute)
+		b, _ := waiter("k", "b", time.Second)
+		require.IsType(t, backing.Granted{}, pass(t, m, "a", b, false))
+		time.Sleep(time.Second)
+		assert.Equal(t, backing.MustPoll{}, pass(t, m, "a", b, false))
 	})
 }
 
@@ -49,22 +56,49 @@ func TestOneWhoYieldsKeepsItsPlaceInLine(t *testing.T) {
 	t.Parallel()
 	m := memory.New()
 	acquire(t, m, "k", "a", time.Minute)
-	b, toldB := waiter("k", "b", time.Minute)
-	c, toldC := waiter("k", "c", time.Minute)
+	b, wokenB := waiter("k", "b", time.Minute)
+	c, wokenC := waiter("k", "c", time.Minute)
 	enqueue(t, m, b)
 	enqueue(t, m, c)
-	ok, s := pass(t, m, "a", b, true)
-	assert.True(t, ok)
-	assert.True(t, option.IsSome(s.Grant), "it was the first itself")
-	assert.Empty(t, *toldB)
-	assert.Empty(t, *toldC)
+	assert.IsType(t, backing.Granted{}, pass(t, m, "a", b, true), "it was the first itself")
+	assert.Zero(t, *wokenB)
+	assert.Zero(t, *wokenC)
 }
 
-func pass(t *testing.T, m *memory.Backing, from string, next backing.Waiter, yield bool) (bool, backing.Standing) {
+func TestPassTellsApartTheClaimsOfOneHolder(t *testing.T) {
+	t.Parallel()
+	m := memory.New()
+	first := backing.Claim{Key: "k", Holder: "a", TTL: time.Hour, Attempt: "1"}
+	second := backing.Waiter{Claim: backing.Claim{Key: "k", Holder: "a", TTL: time.Hour, Attempt: "2"}}
+	acquireClaim(t, m, first)
+	passClaim := func() backing.Outcome {
+		o, err := m.Pass(t.Context(), first, second, false)
+		require.NoError(t, err)
+		return o
+	}
+	before, ok := passClaim().(backing.Granted)
+	require.True(t, ok)
+	assert.False(t, before.Resumed)
+	assert.Equal(t, backing.Granted{Grant: backing.Grant{Token: before.Token, Resumed: true}}, passClaim())
+	assert.Equal(t, backing.FreedEarlier, releaseClaim(t, m, first))
+	assert.Equal(t, backing.FreedNow, releaseClaim(t, m, second.Claim))
+	assert.Equal(t, backing.MustPoll{}, passClaim())
+}
+
+func TestPassToItselfIsARelease(t *testing.T) {
+	t.Parallel()
+	m := memory.New()
+	acquire(t, m, "k", "a", time.Minute)
+	a, _ := waiter("k", "a", time.Minute)
+	assert.Equal(t, backing.MustPoll{}, pass(t, m, "a", a, false))
+	assert.Equal(t, option.None[string](), holder(t, m, "k"))
+}
+
+func pass(t *testing.T, m *memory.Backing, from string, next backing.Waiter, yield bool) backing.Outcome {
 	t.Helper()
-	ok, s, err := m.Pass(t.Context(), from, next, yield)
+	o, err := m.Pass(t.Context(), backing.Claim{Key: next.Key, Holder: from}, next, yield)
 	require.NoError(t, err)
-	return ok, s
+	return o
 }
 
 func ExampleBacking_Pass() {
@@ -74,9 +108,10 @@ func ExampleBacking_Pass() {
 	}
 
 	_, _ = store.TryAcquire(ctx, claim("ann"))
-	passed, _, _ := store.Pass(ctx, "ann", backing.Waiter{Claim: claim("bob")}, false)
+	outcome, _ := store.Pass(ctx, claim("ann"), backing.Waiter{Claim: claim("bob"), Wake: func() {}}, false)
+	_, granted := outcome.(backing.Granted)
 	holder, _ := store.GetHolder(ctx, "printer")
-	fmt.Println(passed, option.GetOrElse(func() string { return "nobody" })(holder))
+	fmt.Println(granted, option.GetOrElse(func() string { return "nobody" })(holder))
 	// Output:
 	// true bob
 }

@@ -5,96 +5,86 @@ import (
 	"context"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
-
 	"github.com/effectlock/effectlock/backing"
 )
 
 // Enqueue implements [backing.Queue].
 //
-// Granted is called by whichever goroutine frees the key with Release or Pass,
-// or finds with Enqueue that its lease has expired. That happens before the
-// call returns and without a mutex held, so Granted may use the Backing. The
-// lease that it brings is the whole TTL: nothing can be paused here but the
-// process with all its holders. Retry is never called, for nothing gets lost.
+// A waiter is woken by whichever goroutine frees the key with Release or Pass, or finds
+// with Enqueue that its lease has expired. That happens before the call returns and
+// without a mutex held, so Wake may use the Backing. No wake-up comes too early or gets
+// lost, and the key is kept for the waiter for its whole TTL: nothing can be paused here
+// but the process with all its holders.
 //
-// AskAgain is what is left of the holder's lease, at least a millisecond: that
-// it runs out is the only thing that nobody is told. It is never more than
-// w.TTL, in case that a shorter lease follows a long one.
-func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+// AskAgain is what is left of the holder's lease, at least a millisecond: nobody is
+// woken when it expires. It is never more than w.TTL, because a shorter lease may
+// follow a long one.
+func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
-		return backing.Standing{}, err
+		return nil, err
 	}
-	standing, told := b.enqueue(w)
-	told.tell()
-	return standing, nil
+	outcome, wake := b.enqueue(w)
+	wake.call()
+	return outcome, nil
 }
 
-func (b *Backing) enqueue(w backing.Waiter) (backing.Standing, news) {
+func (b *Backing) enqueue(w backing.Waiter) (backing.Outcome, wakeUp) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Since(b.created)
 
 	held, ok := b.lease(w.Key, now)
 	switch {
+	case b.isReleased(w.Claim, now):
+		return backing.Refused{}, nil
 	case ok && held.holder == w.Holder:
-		return granted(b.extend(w.Claim, held, now)), news{}
+		return granted(b.extend(w.Claim, held, now)), nil
 	case ok:
-		return b.wait(w, held, now), news{}
+		return b.wait(w, held, now), nil
 	case held.queue == nil:
-		return granted(b.give(w.Claim, nil, now)), news{}
+		return granted(b.give(w.Claim, nil, now)), nil
 	default:
 		return b.giveFirstBefore(w, held, now)
 	}
 }
 
 // wait puts w in the queue for a key, and says when to ask again.
-func (b *Backing) wait(w backing.Waiter, held lease, now time.Duration) backing.Standing {
+func (b *Backing) wait(w backing.Waiter, held lease, now time.Duration) backing.Outcome {
 	held.queue = held.queue.with(w)
 	b.leases[w.Key] = held
-	return backing.Standing{
-		Grant:    option.None[backing.Grant](),
-		AskAgain: max(time.Millisecond, min(held.expires-now, w.TTL)),
-	}
+	return backing.Queued{AskAgain: max(time.Millisecond, min(held.expires-now, w.TTL))}
 }
 
 // giveFirst gives a key that is free to the first of its queue.
-func (b *Backing) giveFirst(waiting *queue, now time.Duration) news {
+func (b *Backing) giveFirst(waiting *queue, now time.Duration) wakeUp {
 	first := waiting.first()
-	return news{first.Granted, backing.Handed{
-		Grant: b.give(first.Claim, waiting, now),
-		Start: b.created.Add(now), // keeps the monotonic reading
-		Lease: first.TTL,
-	}}
+	b.give(first.Claim, waiting, now)
+	return first.Wake
 }
 
 // giveFirstBefore gives a key that is free to the first of its queue when w
-// has its place in it. If w is that first, the answer says so, and it is told
-// nothing.
-func (b *Backing) giveFirstBefore(w backing.Waiter, held lease, now time.Duration) (backing.Standing, news) {
+// has its place in it. If w is that first, the outcome says so, and it is not woken.
+func (b *Backing) giveFirstBefore(w backing.Waiter, held lease, now time.Duration) (backing.Outcome, wakeUp) {
 	waiting := held.queue.with(w)
 	if waiting.first().Holder == w.Holder {
-		return granted(b.give(w.Claim, waiting, now)), news{}
+		return granted(b.give(w.Claim, waiting, now)), nil
 	}
-	told := b.giveFirst(waiting, now)
-	return b.wait(w, b.leases[w.Key], now), told
+	wake := b.giveFirst(waiting, now)
+	return b.wait(w, b.leases[w.Key], now), wake
 }
 
-func granted(g backing.Grant) backing.Standing { return backing.Standing{Grant: option.Some(g)} }
+func granted(g backing.Grant) backing.Outcome { return backing.Granted{Grant: g} }
 
-// news is what a claimant must be told once the mutex is free again.
-type news struct {
-	granted func(backing.Handed)
-	handed  backing.Handed
-}
+// wakeUp is what must be called once the mutex is free again, or nil.
+type wakeUp func()
 
-func (n news) tell() {
-	if n.granted != nil {
-		n.granted(n.handed)
+func (w wakeUp) call() {
+	if w != nil {
+		w()
 	}
 }
 
-// queue is the line of those who wait for one key; nil is the empty one. A map
+// queue is the line of the waiters for one key; nil is the empty one. A map
 // beside the list spares those who leave or ask again, and everybody else who
 // needs the mutex, a search through thousands.
 type queue struct {

@@ -17,39 +17,40 @@ import (
 	"github.com/effectlock/effectlock/backing/memory"
 )
 
-func TestReleaseTellsTheNextBeforeItReturns(t *testing.T) {
+func TestReleaseWakesTheNextBeforeItReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := memory.New()
 		before := acquire(t, m, "k", "a", time.Hour)
-		b, told := waiter("k", "b", time.Minute)
+		b, woken := waiter("k", "b", time.Minute)
 		enqueue(t, m, b)
 		time.Sleep(time.Second)
 		require.True(t, release(t, m, "k", "a"))
+		assert.Equal(t, 1, *woken)
 		assert.Equal(t, option.Some("b"), holder(t, m, "k"))
-		require.Len(t, *told, 1)
-		h := (*told)[0]
-		assert.Greater(t, h.Token, before)
-		assert.Zero(t, time.Since(h.Start), "the lease began now")
-		assert.Equal(t, time.Minute, h.Lease, "the TTL in full")
+		time.Sleep(30 * time.Second)
+		g, ok := enqueue(t, m, b).(backing.Granted)
+		require.True(t, ok)
+		assert.Greater(t, g.Token, before)
+		assert.True(t, g.Resumed)
 		time.Sleep(time.Minute - 1)
-		assert.Equal(t, option.Some("b"), holder(t, m, "k"))
+		assert.Equal(t, option.Some("b"), holder(t, m, "k"), "the lease runs from the answer")
 		time.Sleep(time.Nanosecond)
 		assert.Equal(t, option.None[string](), holder(t, m, "k"))
 	})
 }
 
-func TestStartFollowsTheMonotonicClock(t *testing.T) {
-	t.Parallel()
-	m := memory.New()
-	before := time.Now()
-	acquire(t, m, "k", "a", time.Hour)
-	b, told := waiter("k", "b", time.Minute)
-	enqueue(t, m, b)
-	release(t, m, "k", "a")
-	start := (*told)[0].Start
-	assert.NotEqual(t, start, start.Round(0), "Round strips the monotonic reading")
-	assert.False(t, start.Before(before))
-	assert.False(t, start.After(time.Now()))
+func TestTheKeyIsKeptForTheNextForItsTTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		acquire(t, m, "k", "a", time.Hour)
+		b, _ := waiter("k", "b", time.Minute)
+		enqueue(t, m, b)
+		require.True(t, release(t, m, "k", "a"))
+		time.Sleep(time.Minute - 1)
+		assert.Equal(t, option.Some("b"), holder(t, m, "k"))
+		time.Sleep(time.Nanosecond)
+		assert.Equal(t, option.None[string](), holder(t, m, "k"))
+	})
 }
 
 func TestAskAgainIsWhatIsLeftOfTheLease(t *testing.T) {
@@ -69,7 +70,7 @@ func TestAskAgainIsWhatIsLeftOfTheLease(t *testing.T) {
 				acquire(t, m, "k", "a", c.lease)
 				time.Sleep(c.gone)
 				b, _ := waiter("k", "b", c.in)
-				assert.Equal(t, backing.Standing{AskAgain: c.want}, enqueue(t, m, b))
+				assert.Equal(t, backing.Queued{AskAgain: c.want}, enqueue(t, m, b))
 			})
 		})
 	}
@@ -79,29 +80,32 @@ func TestOneWhoAsksWhenAskAgainHasPassedHasAKeyThatNobodyReleased(t *testing.T) 
 	synctest.Test(t, func(t *testing.T) {
 		m := memory.New()
 		acquire(t, m, "k", "a", time.Minute)
-		b, told := waiter("k", "b", time.Minute)
-		time.Sleep(enqueue(t, m, b).AskAgain)
-		assert.True(t, option.IsSome(enqueue(t, m, b).Grant))
-		assert.Empty(t, *told, "the answer said it")
+		b, woken := waiter("k", "b", time.Minute)
+		queued, ok := enqueue(t, m, b).(backing.Queued)
+		require.True(t, ok)
+		time.Sleep(queued.AskAgain)
+		assert.IsType(t, backing.Granted{}, enqueue(t, m, b))
+		assert.Zero(t, *woken, "the outcome said it")
 	})
 }
 
-func TestOneWhoAsksAgainIsToldInTheWayItAskedForLast(t *testing.T) {
+func TestOneWhoAsksAgainIsWokenAsItAskedForLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := memory.New()
 		acquire(t, m, "k", "a", time.Hour)
-		first, toldFirst := waiter("k", "b", time.Minute)
-		last, toldLast := waiter("k", "b", time.Second)
+		first, wokenFirst := waiter("k", "b", time.Minute)
+		last, wokenLast := waiter("k", "b", time.Second)
 		enqueue(t, m, first)
 		enqueue(t, m, last)
 		release(t, m, "k", "a")
-		assert.Empty(t, *toldFirst)
-		require.Len(t, *toldLast, 1)
-		assert.Equal(t, time.Second, (*toldLast)[0].Lease)
+		assert.Zero(t, *wokenFirst)
+		assert.Equal(t, 1, *wokenLast)
+		time.Sleep(time.Second)
+		assert.Equal(t, option.None[string](), holder(t, m, "k"))
 	})
 }
 
-func TestGrantedMayUseTheBacking(t *testing.T) {
+func TestWakeMayUseTheBacking(t *testing.T) {
 	t.Parallel()
 	m := memory.New()
 	acquire(t, m, "k", "a", time.Hour)
@@ -109,7 +113,7 @@ func TestGrantedMayUseTheBacking(t *testing.T) {
 	for _, name := range []string{"b", "c", "d"} {
 		enqueue(t, m, backing.Waiter{
 			Claim: backing.Claim{Key: "k", Holder: name, TTL: time.Hour},
-			Granted: func(backing.Handed) {
+			Wake: func() {
 				order = append(order, name)
 				assert.True(t, release(t, m, "k", name))
 			},
@@ -129,20 +133,19 @@ func TestAWaiterThatHelpsItselfWaitsNoLonger(t *testing.T) {
 		},
 		"Pass": func(t *testing.T, m *memory.Backing) {
 			b, _ := waiter("k", "b", time.Hour)
-			ok, s := pass(t, m, "a", b, false)
-			require.True(t, ok && option.IsSome(s.Grant))
+			require.IsType(t, backing.Granted{}, pass(t, m, "a", b, false))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := memory.New()
 				acquire(t, m, "k", "a", time.Minute)
-				b, told := waiter("k", "b", time.Hour)
+				b, woken := waiter("k", "b", time.Hour)
 				enqueue(t, m, b)
 				takes(t, m)
 				require.True(t, release(t, m, "k", "b"))
 				assert.Equal(t, option.None[string](), holder(t, m, "k"))
-				assert.Empty(t, *told)
+				assert.Zero(t, *woken)
 			})
 		})
 	}
@@ -156,7 +159,9 @@ func TestAnEndedContextIsReportedByTheAbilitiesToo(t *testing.T) {
 	w, _ := waiter("k", "a", time.Second)
 	_, err := m.Enqueue(ctx, w)
 	assert.Equal(t, context.Canceled, err)
-	_, _, err = m.Pass(ctx, "b", w, true)
+	_, err = m.Pass(ctx, backing.Claim{Key: "k", Holder: "b"}, w, true)
+	assert.Equal(t, context.Canceled, err)
+	_, err = m.ReleaseClaim(ctx, w.Claim)
 	assert.Equal(t, context.Canceled, err)
 	assert.Equal(t, []backing.Refreshed{{Err: context.Canceled}}, m.RefreshAll(ctx, []backing.Claim{w.Claim}))
 }
@@ -171,7 +176,7 @@ func TestThousandsOfWaitersAreServedInTurn(t *testing.T) {
 	all.Add(waiters)
 	for i := range waiters {
 		c := backing.Claim{Key: "k", Holder: strconv.Itoa(i), TTL: time.Hour}
-		enqueue(t, m, backing.Waiter{Claim: c, Granted: func(backing.Handed) {
+		enqueue(t, m, backing.Waiter{Claim: c, Wake: func() {
 			go func() {
 				defer all.Done()
 				order = append(order, i) // who has the lock
@@ -187,31 +192,37 @@ func TestThousandsOfWaitersAreServedInTurn(t *testing.T) {
 	}
 }
 
-func TestAskingForAKeyThatIsFreeAllocatesNothing(t *testing.T) {
+func TestAskingForAKeyThatIsFreeAllocatesTheOutcomesAlone(t *testing.T) {
 	ctx, m := t.Context(), memory.New()
-	a, _ := waiter("k", "a", time.Minute)
-	b, _ := waiter("k", "b", time.Minute)
-	assert.Zero(t, testing.AllocsPerRun(1000, func() {
+	var holders [2002]string
+	for i := range holders {
+		holders[i] = strconv.Itoa(i)
+	}
+	a, _ := waiter("k", "", time.Minute)
+	b, i := a, 0
+	assert.LessOrEqual(t, testing.AllocsPerRun(1000, func() {
+		a.Holder, b.Holder = holders[i], holders[i+1]
+		i += 2
 		_, _ = m.Enqueue(ctx, a)
-		_, _, _ = m.Pass(ctx, "a", b, true)
-		_, _ = m.Release(ctx, "k", "b")
-	}))
+		_, _ = m.Pass(ctx, a.Claim, b, true)
+		_, _ = m.Release(ctx, "k", b.Holder)
+	}), 2.0)
 }
 
-// waiter returns a claimant and what it has been told.
-func waiter(key, holder string, ttl time.Duration) (backing.Waiter, *[]backing.Handed) {
-	told := new([]backing.Handed)
+// waiter returns a claimant and how often it has been woken.
+func waiter(key, holder string, ttl time.Duration) (backing.Waiter, *int) {
+	woken := new(int)
 	return backing.Waiter{
-		Claim:   backing.Claim{Key: key, Holder: holder, TTL: ttl},
-		Granted: func(h backing.Handed) { *told = append(*told, h) },
-	}, told
+		Claim: backing.Claim{Key: key, Holder: holder, TTL: ttl},
+		Wake:  func() { *woken++ },
+	}, woken
 }
 
-func enqueue(t *testing.T, m *memory.Backing, w backing.Waiter) backing.Standing {
+func enqueue(t *testing.T, m *memory.Backing, w backing.Waiter) backing.Outcome {
 	t.Helper()
-	s, err := m.Enqueue(t.Context(), w)
+	o, err := m.Enqueue(t.Context(), w)
 	require.NoError(t, err)
-	return s
+	return o
 }
 
 func ExampleBacking_Enqueue() {
@@ -219,15 +230,20 @@ func ExampleBacking_Enqueue() {
 	claim := func(holder string) backing.Claim {
 		return backing.Claim{Key: "printer", Holder: holder, TTL: 30 * time.Second}
 	}
+	woken := make(chan struct{}, 1)
+	bob := backing.Waiter{Claim: claim("bob"), Wake: func() { woken <- struct{}{} }}
 
 	_, _ = store.TryAcquire(ctx, claim("ann"))
-	bob, _ := store.Enqueue(ctx, backing.Waiter{
-		Claim:   claim("bob"),
-		Granted: func(h backing.Handed) { fmt.Println("bob has the printer for", h.Lease) },
-	})
-	fmt.Println("bob has it at once:", option.IsSome(bob.Grant))
+	outcome, _ := store.Enqueue(ctx, bob)
+	_, queued := outcome.(backing.Queued)
+	fmt.Println("bob waits:", queued)
 	_, _ = store.Release(ctx, "printer", "ann")
+
+	<-woken
+	outcome, _ = store.Enqueue(ctx, bob)
+	_, granted := outcome.(backing.Granted)
+	fmt.Println("bob has the printer:", granted)
 	// Output:
-	// bob has it at once: false
-	// bob has the printer for 30s
+	// bob waits: true
+	// bob has the printer: true
 }

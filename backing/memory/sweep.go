@@ -21,7 +21,7 @@ func (b *Backing) sweep(now time.Duration) {
 	// moving what is alive pays only if that is the smaller part.
 	if leases+released <= size/2 {
 		b.leases = moved(b.leases, leases, func(l lease) bool { return l.matters(now) })
-		b.released = moved(b.released, released, func(until time.Duration) bool { return now < until })
+		b.released = moved(b.released, released, func(r release) bool { return now < r.until })
 		size = leases + released
 	}
 	b.sweepAt = max(minSweep, 2*size)
@@ -33,8 +33,8 @@ func (b *Backing) alive(now time.Duration) (leases, released int) {
 			leases++
 		}
 	}
-	for _, until := range b.released {
-		if now < until {
+	for _, r := range b.released {
+		if now < r.until {
 			released++
 		}
 	}

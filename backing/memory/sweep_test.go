@@ -17,9 +17,14 @@ import (
 func TestMemoryDoesNotGrowWithTheNumberOfGrants(t *testing.T) {
 	t.Parallel()
 	const grants = 50_000
-	for name, after := range map[string]func(*Backing, string){
-		"never released": func(*Backing, string) {},
-		"released":       func(b *Backing, key string) { _, _ = b.Release(context.Background(), key, "a") },
+	const memory = 6 * 1000 // of releases, a thousand a second
+	for name, c := range map[string]struct {
+		after func(*Backing, string)
+		most  int
+	}{
+		"never released":      {func(*Backing, string) {}, 4 * 1000},
+		"released":            {func(b *Backing, key string) { _, _ = b.Release(context.Background(), key, "a") }, 4 * memory},
+		"released by another": {func(b *Backing, key string) { _, _ = b.Release(context.Background(), key, "b") }, 4 * memory},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -29,11 +34,11 @@ func TestMemoryDoesNotGrowWithTheNumberOfGrants(t *testing.T) {
 					key := strconv.Itoa(i)
 					_, err := b.TryAcquire(t.Context(), backing.Claim{Key: key, Holder: "a", TTL: time.Second})
 					require.NoError(t, err)
-					after(b, key)
+					c.after(b, key)
 					time.Sleep(time.Millisecond) // so a thousand leases run at a time
 					most = max(most, len(b.leases)+len(b.released))
 				}
-				assert.LessOrEqual(t, most, 4*1000)
+				assert.LessOrEqual(t, most, c.most)
 			})
 		})
 	}
@@ -49,11 +54,11 @@ func TestMemoryOfABurstIsGivenBack(t *testing.T) {
 		}
 		require.Len(t, b.leases, burst)
 		time.Sleep(time.Minute)
-		for i := range 2 * burst { // one key over and over: nothing is added but what a release leaves
+		for i := range burst { // one key over and over: nothing is added but what a release leaves
 			c := backing.Claim{Key: "k", Holder: strconv.Itoa(i), TTL: time.Millisecond}
 			_, _ = b.TryAcquire(t.Context(), c)
 			_, _ = b.Release(t.Context(), "k", c.Holder)
-			time.Sleep(time.Millisecond)
+			time.Sleep(20 * time.Millisecond)
 		}
 		assert.LessOrEqual(t, len(b.leases)+len(b.released), minSweep)
 		assert.Equal(t, minSweep, b.sweepAt)
@@ -65,21 +70,22 @@ func TestASweepKeepsWhatIsAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, ctx := New(), t.Context()
 		held := backing.Claim{Key: "held", Holder: "a", TTL: time.Hour}
-		grant, err := b.TryAcquire(ctx, held)
+		first, err := b.TryAcquire(ctx, held)
 		require.NoError(t, err)
 		_, _ = b.TryAcquire(ctx, backing.Claim{Key: "released", Holder: "a", TTL: time.Hour})
 		_, _ = b.Release(ctx, "released", "a")
 
 		before := b.sweepAt
 		for i := range 3 * minSweep {
-			_, _ = b.TryAcquire(ctx, backing.Claim{Key: strconv.Itoa(i), Holder: "b", TTL: time.Millisecond})
+			_, _ = b.TryAcquire(ctx, backing.Claim{Key: strconv.Itoa(i), Holder: "b", TTL: time.Microsecond})
 			time.Sleep(time.Millisecond)
 		}
 		require.Less(t, len(b.leases), before, "no sweep took place")
 
 		again, err := b.TryAcquire(ctx, held)
 		require.NoError(t, err)
-		assert.Equal(t, grant, again)
+		resumed := func(g backing.Grant) backing.Grant { return backing.Grant{Token: g.Token, Resumed: true} }
+		assert.Equal(t, option.Map(resumed)(first), again)
 		assert.True(t, option.IsSome(again))
 		ok, err := b.Release(ctx, "released", "a")
 		require.NoError(t, err)
@@ -92,10 +98,10 @@ func TestASweepKeepsThoseWhoWaitForALeaseThatHasExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, ctx := New(), t.Context()
 		_, _ = b.TryAcquire(ctx, backing.Claim{Key: "k", Holder: "a", TTL: time.Millisecond})
-		told := false
+		woken := false
 		first := backing.Waiter{
-			Claim:   backing.Claim{Key: "k", Holder: "b", TTL: time.Hour},
-			Granted: func(backing.Handed) { told = true },
+			Claim: backing.Claim{Key: "k", Holder: "b", TTL: time.Hour},
+			Wake:  func() { woken = true },
 		}
 		_, _ = b.Enqueue(ctx, first)
 		for i := range 3 * minSweep {
@@ -106,10 +112,10 @@ func TestASweepKeepsThoseWhoWaitForALeaseThatHasExpired(t *testing.T) {
 
 		second := first
 		second.Holder = "c"
-		s, err := b.Enqueue(ctx, second)
+		o, err := b.Enqueue(ctx, second)
 		require.NoError(t, err)
-		assert.True(t, told)
-		assert.Equal(t, time.Hour, s.AskAgain)
+		assert.True(t, woken)
+		assert.Equal(t, backing.Queued{AskAgain: time.Hour}, o)
 	})
 }
 
@@ -119,7 +125,7 @@ func TestNothingIsKeptForAKeyThatNobodyWaitsFor(t *testing.T) {
 	claim := func(holder string) backing.Claim { return backing.Claim{Key: "k", Holder: holder, TTL: time.Hour} }
 	_, _ = b.TryAcquire(ctx, claim("a"))
 	for _, holder := range []string{"b", "c"} {
-		_, _ = b.Enqueue(ctx, backing.Waiter{Claim: claim(holder), Granted: func(backing.Handed) {}})
+		_, _ = b.Enqueue(ctx, backing.Waiter{Claim: claim(holder), Wake: func() {}})
 	}
 	require.NotNil(t, b.leases["k"].queue)
 	_, _ = b.Release(ctx, "k", "b") // leaves
@@ -135,7 +141,7 @@ func TestMemoryDoesNotGrowWithTheNumberOfHandovers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, most := New(), 0
-		w := backing.Waiter{Claim: backing.Claim{Key: "k", TTL: time.Second}, Granted: func(backing.Handed) {}}
+		w := backing.Waiter{Claim: backing.Claim{Key: "k", TTL: time.Second}, Wake: func() {}}
 		for i := range 50_000 {
 			w.Holder = strconv.Itoa(i + 1)
 			_, _ = b.Enqueue(t.Context(), w)
@@ -143,7 +149,7 @@ func TestMemoryDoesNotGrowWithTheNumberOfHandovers(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			most = max(most, len(b.leases)+len(b.released))
 		}
-		assert.LessOrEqual(t, most, 4*1000)
+		assert.LessOrEqual(t, most, 4*6*1000)
 	})
 }
 

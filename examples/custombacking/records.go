@@ -16,40 +16,42 @@ import (
 type Records struct{ byKey sync.Map } // *record; it never shrinks
 
 type record struct {
-	mu     sync.Mutex
-	holder string               // "" if the key is free
-	token  uint64               // of the last grant
-	until  map[string]time.Time // by holder: the end of its lease, kept when it is released
+	mu       sync.Mutex
+	holder   string               // "" if the key is free
+	token    uint64               // of the last grant
+	until    time.Time            // the end of the holder's lease
+	released map[string]time.Time // by holder: how long its release is remembered
 }
 
 func (s *Records) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
 	return transact(ctx, s, c.Key, func(r *record, now time.Time) option.Option[backing.Grant] {
-		if r.holder == "" { // after a restart, the clock is ahead of all tokens
-			r.holder, r.token = c.Holder, max(r.token+1, uint64(now.UnixMicro()))
-		}
-		if r.holder != c.Holder {
+		resumed := r.holder == c.Holder
+		if r.holder != "" && !resumed {
 			return option.None[backing.Grant]()
 		}
-		r.until[c.Holder] = now.Add(c.TTL)
-		return option.Some(backing.Grant{Token: r.token})
+		if !resumed { // after a restart, the clock is ahead of all tokens
+			r.holder, r.token = c.Holder, max(r.token+1, uint64(now.UnixMicro()))
+		}
+		r.until = now.Add(c.TTL)
+		return option.Some(backing.Grant{Token: r.token, Resumed: resumed})
 	})
 }
 
 func (s *Records) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	return transact(ctx, s, c.Key, func(r *record, now time.Time) bool {
 		if r.holder == c.Holder {
-			r.until[c.Holder] = now.Add(c.TTL)
+			r.until = now.Add(c.TTL)
 		}
 		return r.holder == c.Holder
 	})
 }
 
 func (s *Records) Release(ctx context.Context, key, holder string) (bool, error) {
-	return transact(ctx, s, key, func(r *record, _ time.Time) bool {
+	return transact(ctx, s, key, func(r *record, now time.Time) bool {
 		if r.holder == holder {
-			r.holder = ""
+			r.holder, r.released[holder] = "", now.Add(backing.ReleaseMemory)
 		}
-		return !r.until[holder].IsZero() // so a second time as well
+		return !r.released[holder].IsZero() // so a second time as well
 	})
 }
 
@@ -66,13 +68,13 @@ func transact[A any](ctx context.Context, s *Records, key string, operation func
 	if ctx.Err() != nil {
 		return none, ctx.Err()
 	}
-	found, _ := s.byKey.LoadOrStore(key, &record{until: map[string]time.Time{}})
+	found, _ := s.byKey.LoadOrStore(key, &record{released: map[string]time.Time{}})
 	r := found.(*record)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	maps.DeleteFunc(r.until, func(_ string, end time.Time) bool { return !now.Before(end) })
-	if r.until[r.holder].IsZero() {
+	maps.DeleteFunc(r.released, func(_ string, end time.Time) bool { return !now.Before(end) })
+	if !now.Before(r.until) {
 		r.holder = ""
 	}
 	return operation(r, now), nil

@@ -18,7 +18,7 @@ import (
 
 func TestEightProcessesCountWithoutLosingAnIncrement(t *testing.T) {
 	server := redistest.Start(t)
-	h := trial{processes: 8, increments: 2000, kills: 8, killedInside: 2, every: time.Second, lock: server.Addr()}.run(t, server)
+	h := trial{processes: 8, increments: 2000, kills: 8, killedInside: 2, every: time.Second, lock: target{Addr: server.Addr()}}.run(t, server)
 	assertExclusion(t, h)
 
 	f := h.figures()
@@ -29,7 +29,7 @@ func TestEightProcessesCountWithoutLosingAnIncrement(t *testing.T) {
 
 func TestEightProcessesCountWithoutPush(t *testing.T) {
 	server := redistest.Start(t)
-	h := trial{processes: 8, increments: 1000, kills: 4, killedInside: 1, every: time.Second, lock: server.Addr(), poll: true}.run(t, server)
+	h := trial{processes: 8, increments: 1000, kills: 4, killedInside: 1, every: time.Second, lock: target{Addr: server.Addr()}, poll: true}.run(t, server)
 	assertExclusion(t, h)
 }
 
@@ -37,7 +37,7 @@ func TestEightProcessesCountThoughOneNotificationInThreeIsLost(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr())
 	lost := loseOneInThree(t, proxy)
-	h := trial{processes: 8, increments: 100, kills: 3, every: 4 * time.Second, lock: proxy.Addr()}.run(t, server)
+	h := trial{processes: 8, increments: 100, kills: 3, every: 4 * time.Second, lock: target{Addr: proxy.Addr()}}.run(t, server)
 	assertExclusion(t, h)
 	assert.NotZero(t, lost.Load(), "nothing was lost")
 }
@@ -69,7 +69,7 @@ func TestEightProcessesCountThroughABadNetworkWithoutLosingAnIncrement(t *testin
 	ctx, heal := context.WithCancel(t.Context())
 	var breaking sync.WaitGroup
 	breaking.Go(func() { breakRepeatedly(ctx, proxy, rand.New(rand.NewPCG(seed, 0))) })
-	h := trial{processes: 8, increments: 300, kills: 5, killedInside: 1, every: time.Second, lock: proxy.Addr()}.run(t, server)
+	h := trial{processes: 8, increments: 300, kills: 5, killedInside: 1, every: time.Second, lock: target{Addr: proxy.Addr()}}.run(t, server)
 	heal()
 	breaking.Wait()
 

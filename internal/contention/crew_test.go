@@ -114,6 +114,21 @@ func (c *crew) acknowledged() (n int) {
 	return n
 }
 
+// served reports whether each process has had the lock since there were so many
+// reports.
+func (c *crew) served(since int) bool {
+	had := map[string]bool{}
+	for _, r := range c.heard()[since:] {
+		had[r.Process] = had[r.Process] || r.Error == ""
+	}
+	for _, p := range c.working {
+		if !had[p.name] {
+			return false
+		}
+	}
+	return true
+}
+
 // heard is what the workers have reported.
 func (c *crew) heard() []report {
 	c.mu.Lock()

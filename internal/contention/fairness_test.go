@@ -5,6 +5,7 @@ import (
 	"context"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ type figuresOfTurns struct {
 	processes    float64 // Jain's index of fairness: 1 is equal shares, 1/n is one getting everything
 	goroutines   float64
 	longest      time.Duration // wait
+	between      int           // the most turns of others during one wait
 	share        time.Duration // how long a wait is if all are equal
 	idle         time.Duration // the longest time between two turns
 	twice, early int           // turns that overlapped the one before, or had a lower token
@@ -37,7 +39,7 @@ func TestTheLockIsHandedRoundFairlyAndAtTheSamePriceWhateverTheCrowd(t *testing.
 		f := handRound(t, 64, 1)
 		f.assertFair(t)
 		assert.LessOrEqual(t, f.requests, few.requests*1.1, "the price grows with the number of processes")
-		assert.LessOrEqual(t, f.requests, 2.3)
+		assert.LessOrEqual(t, f.requests, 3.3) // to queue, to be granted the lock when woken, to release
 	})
 	t.Run("8 processes with 100 waiters each", func(t *testing.T) {
 		f := handRound(t, 8, 100)
@@ -46,15 +48,15 @@ func TestTheLockIsHandedRoundFairlyAndAtTheSamePriceWhateverTheCrowd(t *testing.
 	})
 }
 
-// A notification that is lost costs the lease of whoever was to have it, 2 s, and
-// that somebody looks, which each does every 1.5 s.
+// A notification that is lost costs the time until the waiter asks unwoken, which each
+// does every 1.5 s; the lock is reserved for longer.
 func TestTheLockIsNeverIdleForLongThoughNotificationsAreLost(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr())
 	lost := loseOneInThree(t, proxy)
 	f := handRoundThrough(t, server, proxy.Addr(), 8, 4)
 	assert.NotZero(t, lost.Load(), "nothing was lost")
-	assert.LessOrEqual(t, f.idle, 4500*time.Millisecond)
+	assert.LessOrEqual(t, f.idle, 2500*time.Millisecond)
 	t.Logf("%d notifications lost, the lock was idle for up to %v", lost.Load(), f.idle)
 }
 
@@ -94,8 +96,8 @@ func handRoundThrough(t *testing.T, server *redistest.Server, lock string, proce
 	}
 	f := figuresOf(turns, from, to, processes, goroutines)
 	f.requests = float64(after-before) / float64(f.turns)
-	t.Logf("%d processes of %d: %d turns, %.2f requests each, fairness over processes %.3f, over goroutines %.3f, longest wait %v at a share of %v",
-		processes, goroutines, f.turns, f.requests, f.processes, f.goroutines, f.longest, f.share)
+	t.Logf("%d processes of %d: %d turns, %.2f requests each, fairness over processes %.3f, over goroutines %.3f, longest wait %v at a share of %v, with at most %d turns of others",
+		processes, goroutines, f.turns, f.requests, f.processes, f.goroutines, f.longest, f.share, f.between)
 	assert.Zero(t, f.twice, "turns overlap")
 	assert.Zero(t, f.early, "a token is lower than the one before")
 	return f
@@ -106,6 +108,8 @@ func figuresOf(turns []turn, from, to time.Time, processes, goroutines int) (f f
 	first, last := from.UnixNano(), to.UnixNano()
 	ofProcess, ofGoroutine := make([]float64, processes), make([]float64, processes*goroutines)
 	for i, now := range turns {
+		asked := sort.Search(i, func(k int) bool { return turns[k].Began >= now.Asked })
+		f.between = max(f.between, i-asked)
 		if i > 0 && now.Began < turns[i-1].Done {
 			f.twice++
 		}

@@ -18,12 +18,13 @@ type figures struct {
 	unanswered   int // attempts that failed because the store did not answer
 	failed       int // attempts that failed for another reason
 	longestWait  time.Duration
+	idle         time.Duration // the longest time between two holders
 }
 
 func (f figures) String() string {
 	return fmt.Sprintf("%d increments acknowledged, counter at %d, %d kills (%d inside the lock), "+
-		"%d handovers between processes, leases lost: %v, store did not answer: %d, other failures: %d, longest wait %v",
-		f.acknowledged, f.final, f.kills, f.killedInside, f.handovers, f.lost, f.unanswered, f.failed, f.longestWait.Round(time.Millisecond))
+		"%d handovers between processes, leases lost: %v, store did not answer: %d, other failures: %d, longest wait %v, the lock was idle for up to %v",
+		f.acknowledged, f.final, f.kills, f.killedInside, f.handovers, f.lost, f.unanswered, f.failed, f.longestWait.Round(time.Millisecond), f.idle.Round(time.Millisecond))
 }
 
 func (h history) figures() figures {
@@ -42,6 +43,7 @@ func (h history) figures() figures {
 		}
 	}
 	var last, inside string // processes
+	var left time.Duration
 	for _, e := range h.journal {
 		switch e.Kind {
 		case kill:
@@ -53,9 +55,12 @@ func (h history) figures() figures {
 			if last != "" && last != e.Process {
 				f.handovers++
 			}
+			if left > 0 {
+				f.idle = max(f.idle, e.At-left)
+			}
 			last, inside = e.Process, e.Process
 		case leave:
-			inside = ""
+			inside, left = "", e.At
 		}
 	}
 	return f

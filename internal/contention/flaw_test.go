@@ -14,14 +14,14 @@ import (
 )
 
 // flaws are the ways to break a lock, each of which some library has had.
-var flaws = map[string]func(backing.Backing, *goredis.Client) backing.Backing{
-	"grants the lock to everybody": func(b backing.Backing, _ *goredis.Client) backing.Backing {
+var flaws = map[string]func(backing.Backing, goredis.UniversalClient) backing.Backing{
+	"grants the lock to everybody": func(b backing.Backing, _ goredis.UniversalClient) backing.Backing {
 		return &everybody{b}
 	},
-	"the lease ends before its holder thinks": func(b backing.Backing, _ *goredis.Client) backing.Backing {
+	"the lease ends before its holder thinks": func(b backing.Backing, _ goredis.UniversalClient) backing.Backing {
 		return &shortLease{b}
 	},
-	"a release frees the lock whoever has it": func(b backing.Backing, client *goredis.Client) backing.Backing {
+	"a release frees the lock whoever has it": func(b backing.Backing, client goredis.UniversalClient) backing.Backing {
 		return &blindRelease{b, client}
 	},
 }
@@ -54,7 +54,7 @@ func (b *shortLease) Release(ctx context.Context, key, holder string) (bool, err
 // the lock of the next holder.
 type blindRelease struct {
 	backing.Backing
-	client *goredis.Client
+	client goredis.UniversalClient
 }
 
 func (b *blindRelease) Release(ctx context.Context, key, _ string) (bool, error) {
@@ -73,7 +73,7 @@ func TestALockThatDoesNotExcludeIsFoundOut(t *testing.T) {
 	server := redistest.Start(t)
 	for flaw := range flaws {
 		t.Run(flaw, func(t *testing.T) {
-			h := trial{processes: 3, increments: 100, lock: server.Addr(), flaw: flaw}.run(t, server)
+			h := trial{processes: 3, increments: 100, lock: target{Addr: server.Addr()}, flaw: flaw}.run(t, server)
 			found := map[rule]int{}
 			for _, v := range h.violations() {
 				found[v.rule]++

@@ -18,6 +18,8 @@ type entry struct {
 	Holder  string // the acquisition, as the store knows it
 	Token   uint64 // of an enter: the fencing token of the grant
 	Value   int    // of a leave: what the holder has set the counter to
+
+	At time.Duration // on the clock of the machine; for people, and to measure
 }
 
 type kind string

@@ -3,6 +3,7 @@ package contention_test
 import (
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -27,9 +28,13 @@ type trial struct {
 	kills        int
 	killedInside int           // of the kills, those that hit a holder at work
 	every        time.Duration // the time between two kills, if there are any
-	lock         string        // the address of the lock's store
+	lock         target
 	flaw         string
 	poll         bool // without push
+	ttl          time.Duration
+	slow         time.Duration // how long a few of the turns may last
+	failovers    int           // after the last of which everybody must be served
+	failOver     func()
 }
 
 // run returns the history of the trial. A trial that does not come to its end
@@ -40,13 +45,14 @@ func (tr trial) run(t *testing.T, server *redistest.Server) history {
 	require.NoError(t, data.FlushAll(ctx).Err())
 
 	c := newCrew(t)
-	a := assignment{Data: server.Addr(), Lock: tr.lock, Flaw: tr.flaw, Poll: tr.poll}
+	a := assignment{Data: server.Addr(), Lock: tr.lock, Flaw: tr.flaw, Poll: tr.poll, TTL: tr.ttl, Slow: tr.slow}
 	for range tr.processes {
 		c.hire(a)
 	}
 	kills, inside, due := 0, 0, began.Add(tr.every)
-	for c.acknowledged() < tr.increments || kills < tr.kills || inside < tr.killedInside {
-		if time.Since(began) > patience || len(c.heard()) > 3*max(tr.increments, c.acknowledged()) {
+	failovers, before, next := 0, 0, began.Add(time.Second)
+	for c.acknowledged() < tr.increments || kills < tr.kills || inside < tr.killedInside || failovers < tr.failovers || !c.served(before) {
+		if time.Since(began) > patience+time.Duration(failovers)*patience/10 || len(c.heard()) > 3*max(tr.increments, c.acknowledged()) {
 			t.Errorf("given up: of %d attempts %d succeeded", len(c.heard()), c.acknowledged())
 			break
 		}
@@ -65,6 +71,10 @@ func (tr trial) run(t *testing.T, server *redistest.Server) history {
 			if entered(journal(ctx, t, data, -2), victim) {
 				inside++
 			}
+		}
+		if failovers < tr.failovers && time.Now().After(next) {
+			tr.failOver()
+			failovers, before, next = failovers+1, len(c.heard()), time.Now().Add(rand.N(1500*time.Millisecond))
 		}
 		require.NoError(t, pause(ctx, look))
 	}

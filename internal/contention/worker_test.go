@@ -1,6 +1,7 @@
 package contention_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/redis"
 )
@@ -40,9 +42,29 @@ const (
 type assignment struct {
 	Process string // its name; process ids are used again
 	Data    string // the address of the counter and the journal
-	Lock    string // the address of the lock's store: the same, or a proxy's
-	Flaw    string // the way in which the lock is broken, "" for the real one
-	Poll    bool   // without push
+	Lock    target
+	Flaw    string        // the way in which the lock is broken, "" for the real one
+	Poll    bool          // without push
+	TTL     time.Duration // of the lock
+	Slow    time.Duration // how long a few of the turns may last
+}
+
+// A target says where the lock's store is.
+type target struct {
+	Addr      string   // of a server, or a proxy in front of it
+	Sentinels []string // their addresses, if they are to be asked for the server's
+	Cluster   []string // the addresses of a Cluster's servers
+}
+
+func (l target) client() goredis.UniversalClient {
+	switch {
+	case l.Sentinels != nil:
+		return goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: redistest.Monitored, SentinelAddrs: l.Sentinels})
+	case l.Cluster != nil:
+		return goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: l.Cluster})
+	default:
+		return goredis.NewClient(&goredis.Options{Addr: l.Addr})
+	}
 }
 
 // work is a worker process, from beginning to end; it returns its exit code.
@@ -54,13 +76,13 @@ func work(encoded string) int {
 		fmt.Fprintf(os.Stderr, "%s=%q: %v\n", assignmentVariable, encoded, err)
 		return 2
 	}
-	locks := goredis.NewClient(&goredis.Options{Addr: a.Lock})
+	locks := a.Lock.client()
 	var options []redis.Option
 	if a.Poll {
 		options = append(options, redis.WithoutPush())
 	}
 	m, err := mutex.New(flawed(a.Flaw, redis.New(locks, options...), locks), "counter", mutex.Config{
-		TTL:                  lease,
+		TTL:                  cmp.Or(a.TTL, lease),
 		AcquireRetryInterval: 5 * time.Millisecond,
 	})
 	if err != nil {
@@ -133,7 +155,11 @@ func (w *worker) increment(ctx context.Context, held *mutex.KeepAlive) (int, err
 	if err != nil && !errors.Is(err, goredis.Nil) {
 		return 0, err
 	}
-	if _, err := effect.Sleep(rand.N(2 * time.Millisecond))(ctx); err != nil {
+	pause := rand.N(2 * time.Millisecond)
+	if w.Slow > 0 && rand.IntN(30) == 0 {
+		pause = rand.N(w.Slow)
+	}
+	if _, err := effect.Sleep(pause)(ctx); err != nil {
 		return 0, err
 	}
 	n++
@@ -144,6 +170,7 @@ func (w *worker) increment(ctx context.Context, held *mutex.KeepAlive) (int, err
 }
 
 func record(ctx context.Context, data *goredis.Client, e entry) error {
+	e.At = clock()
 	line, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -152,7 +179,7 @@ func record(ctx context.Context, data *goredis.Client, e entry) error {
 }
 
 // flawed breaks a lock on purpose.
-func flawed(flaw string, b backing.Backing, client *goredis.Client) backing.Backing {
+func flawed(flaw string, b backing.Backing, client goredis.UniversalClient) backing.Backing {
 	if flaw == "" {
 		return b
 	}

@@ -24,7 +24,11 @@ func (a *asked) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[
 	return a.Backing.TryAcquire(ctx, c)
 }
 
-func (a *asked) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+func (a *asked) Abilities() backing.Abilities {
+	return backing.Abilities{Of: a, Queue: a, Passer: a, Batcher: a.Backing, Releaser: a}
+}
+
+func (a *asked) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	a.note("tryAcquire")
 	return a.Backing.Enqueue(ctx, w)
 }
@@ -34,7 +38,12 @@ func (a *asked) Release(ctx context.Context, key, holder string) (bool, error) {
 	return a.Backing.Release(ctx, key, holder)
 }
 
-func (a *asked) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+func (a *asked) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
+	a.note("release")
+	return a.Backing.ReleaseClaim(ctx, c)
+}
+
+func (a *asked) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	a.note("release")
 	return a.Backing.Pass(ctx, from, next, yield)
 }

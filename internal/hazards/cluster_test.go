@@ -80,14 +80,12 @@ func (c cluster) names(t *testing.T) (keys, channels []string) {
 	return keys, channels
 }
 
-// queued is how many stand in the queue of a lock, on whichever master.
+// queued is how many stand in the queues of all locks, on whichever master.
 func (c cluster) queued(t *testing.T) (n int64) {
 	t.Helper()
 	for _, s := range c.masters {
-		on, err := s.direct.Keys(t.Context(), "queue:*").Result()
-		require.NoError(t, err)
-		if len(on) > 0 {
-			n += s.direct.ZCard(t.Context(), on[0]).Val()
+		for _, queue := range s.queues(t) {
+			n += s.queuedAt(t, queue)
 		}
 	}
 	return n

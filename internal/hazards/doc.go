@@ -24,9 +24,9 @@
 //	20  a lock is released twice
 //	21  a lock is refreshed by one who does not have it
 //	22  a lock is released after a waiter's failed try and before its subscription
-//	23  the message that a waiter has the lock is lost
+//	23  the message that wakes a waiter is lost
 //	24  the process of a holder is killed
-//	25  a waiter's policy ends while it waits to be told
+//	25  a waiter's policy ends while it waits to be woken
 //	26  10,000 waiters of one process want one lock
 //	27  a waiter is cancelled just as it is granted the lock
 //	28  subscribing fails for ever
@@ -44,8 +44,17 @@
 //	41  a holder's id is used twice
 //	42  those who want a lock have different TTLs
 //	45  tokens must rise
+//	46  the client of a Cluster is wrapped in a type of the user's
+//	47  a shard of a Cluster fails over in good order, and its old master lives on
+//	48  a primary fails over in good order, its address moves, and it lives on
+//	49  a slot is half moved for longer than a lease
+//	50  one endpoint stands in front of many slots
+//	52  a user may touch nothing but the keys with one prefix
+//	55  an operator releases a lock in its holder's name
+//	56  100,000 locks are used once, and one lock 20,000 times
 //
-// 34, 43 and 44 are about quorums and semaphores, of which there are none.
+// 34, 43 and 44 are about quorums and semaphores, of which there are none. Where a test
+// makes do with a part of such numbers, EFFECTLOCK_HAZARDS_FULL has it take all.
 //
 // The faults are real: a redis-server that is frozen, connections that are cut,
 // processes that are killed and stopped; see redistest. Where a hazard exists

@@ -3,7 +3,6 @@ package hazards_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/mutex"
@@ -22,13 +20,14 @@ import (
 )
 
 const (
-	// handsOn is an argument that enqueue, pass and release have, which may hand a
-	// lock on, and no other request: how long the fence outlives the lease.
-	handsOn = "3600000"
+	// queues is what only a request for a place in the queue has, of those that ask
+	// for a lease of a minute: behind the lease, the letter that says so.
+	queues = "60000\r\n$1"
 
-	// renews is an argument that only the refresh of a single lease has: how many
+	// renews is an argument that the refresh of a single lease has, and neither a
+	// request for a lock nor the release by a holder with a random id: how many
 	// keys it is about.
-	renews = "2"
+	renews = "1"
 
 	// pause is how long after a failure a request is repeated: time for a look at
 	// what the server has.
@@ -91,9 +90,8 @@ func newTrainedStore(t *testing.T) store {
 	ctx := t.Context()
 	waiter := func(holder string) backing.Waiter {
 		return backing.Waiter{
-			Claim:   backing.Claim{Key: "training", Holder: holder, TTL: long},
-			Granted: func(backing.Handed) {},
-			Retry:   func() {},
+			Claim: backing.Claim{Key: "training", Holder: holder, TTL: long},
+			Wake:  func() {},
 		}
 	}
 	_, err := b.TryAcquire(ctx, waiter("a").Claim)
@@ -102,7 +100,7 @@ func newTrainedStore(t *testing.T) store {
 	require.NoError(t, err)
 	_, err = b.Enqueue(ctx, waiter("b"))
 	require.NoError(t, err)
-	_, _, err = b.Pass(ctx, "a", waiter("c"), false)
+	_, err = b.Pass(ctx, waiter("a").Claim, waiter("c"), false)
 	require.NoError(t, err)
 	for _, holder := range []string{"b", "c"} {
 		_, err = b.Release(ctx, "training", holder)
@@ -126,11 +124,11 @@ type lossy struct {
 	store
 	network *redistest.Proxy
 	b       *redis.Backing
-	fails   bool // the mutex sees that, and repeats the request; else its client may
+	fails   bool // the mutex sees that a refresh has no reply; else its client repeats it
 }
 
-// eachRepeater runs a test with a client that repeats requests by itself, but for
-// those that may be granted, and with one that leaves all to the mutex.
+// eachRepeater runs a test with a client that may repeat requests by itself, which
+// it does with refreshes alone, and with one that leaves all to the mutex.
 func eachRepeater(t *testing.T, test func(t *testing.T, f lossy)) {
 	t.Helper()
 	for name, fails := range map[string]bool{"the client repeats it": false, "the mutex repeats it": true} {
@@ -156,8 +154,8 @@ func (lossy) config() mutex.Config {
 	return mutex.Config{TTL: long, BackingFailureRetryPolicy: schedule.Spaced(pause)}
 }
 
-// assertLost asserts that so many replies were lost so far, and that the mutex
-// had to repeat the requests if the client did not.
+// assertLost asserts that so many replies to other requests than refreshes were lost
+// so far, and that the mutex had to repeat the requests.
 func (f lossy) assertLost(t *testing.T, n int, who ...*contender) {
 	t.Helper()
 	assert.Equal(t, n, f.network.Dropped())
@@ -165,33 +163,48 @@ func (f lossy) assertLost(t *testing.T, n int, who ...*contender) {
 	for _, c := range who {
 		failures += c.seen(mutex.BackingFailed)
 	}
-	if f.fails {
-		assert.GreaterOrEqual(t, failures, n)
-	}
+	assert.GreaterOrEqual(t, failures, n)
 }
 
-// grant is the last grant of the lock, as the server remembers it, "" if there was none.
-func (s store) grant(t *testing.T) string {
+// assertLostOfRefreshes asserts the same of two replies to a refresh. The store may
+// repeat a refresh once by itself, and the client may more often.
+func (f lossy) assertLostOfRefreshes(t *testing.T, who *contender) {
 	t.Helper()
-	grant, err := s.direct.Get(t.Context(), "fence:{dmutex:"+key+"}").Result()
+	assert.Equal(t, 2, f.network.Dropped())
+	if f.fails {
+		assert.Positive(t, who.seen(mutex.BackingFailed))
+		return
+	}
+	assert.Zero(t, who.seen(mutex.BackingFailed), "%v", who.lastError(mutex.BackingFailed))
+}
+
+// token is that of the last grant of the server, 0 if there was none.
+func (s store) token(t *testing.T) uint64 {
+	t.Helper()
+	token, err := s.direct.Get(t.Context(), fenceKey).Uint64()
 	if errors.Is(err, goredis.Nil) {
-		return ""
+		return 0
 	}
 	require.NoError(t, err)
-	return grant
+	return token
 }
-
-// grant is the same as the contender knows it.
-func (c *contender) grant() string { return fmt.Sprintf("%d %s", c.token, c.holder) }
 
 // assertHolds asserts that the server and the contender agree that it has the
-// lock, and about its token.
+// lock, and about its token, which is that of the last grant of the server.
 func (s store) assertHolds(t *testing.T, c *contender) {
 	t.Helper()
-	holder, err := s.direct.Get(t.Context(), "dmutex:"+key).Result()
+	s.assertHolder(t, c)
+	assert.Equal(t, s.token(t), c.token)
+}
+
+// assertHolder asserts that the server and the contender agree that it has the lock.
+// There may have been grants of other locks since.
+func (s store) assertHolder(t *testing.T, c *contender) {
+	t.Helper()
+	holder, err := s.direct.Get(t.Context(), lockKey).Result()
 	require.NoError(t, err)
 	assert.Equal(t, c.holder, holder)
-	assert.Equal(t, s.grant(t), c.grant())
+	assert.GreaterOrEqual(t, s.token(t), c.token)
 }
 
 // assertOutside asserts that the contender has not got the lock so far.
@@ -210,80 +223,11 @@ func (s store) isFree(t *testing.T, limit time.Duration) {
 	t.Helper()
 	var left []string
 	for give := time.Now().Add(limit); ; time.Sleep(look) {
-		left = nil
-		for _, pattern := range []string{"dmutex:*", "queue:*"} {
-			keys, err := s.direct.Keys(t.Context(), pattern).Result()
-			require.NoError(t, err)
-			left = append(left, keys...)
-		}
-		if len(left) == 0 {
+		if left = s.left(t); len(left) == 0 {
 			return
 		}
 		if time.Now().After(give) {
 			require.FailNow(t, "still held", "after %v: %v", limit, left)
 		}
 	}
-}
-
-// forgetful is a store in memory that applies requests and loses their replies.
-type forgetful struct {
-	*memory.Backing
-	loses func(operation string) bool // is called by all that ask at once
-}
-
-func (f *forgetful) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
-	standing, err := f.Backing.Enqueue(ctx, w)
-	if f.loses("enqueue") {
-		<-ctx.Done()
-		return backing.Standing{}, ctx.Err()
-	}
-	return standing, err
-}
-
-func (f *forgetful) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
-	held, err := f.Backing.Refresh(ctx, c)
-	if f.loses("refresh") {
-		<-ctx.Done()
-		return false, ctx.Err()
-	}
-	return held, err
-}
-
-// pulse is what a process can tell of its own state: for how long it did not run.
-// No lock stops work that the machine does not run, so a test of when work stops
-// takes off that time. On a machine that is idle it is next to nothing.
-type pulse struct {
-	stop chan struct{}
-	done chan time.Duration
-}
-
-func newPulse() *pulse {
-	p := &pulse{stop: make(chan struct{}), done: make(chan time.Duration, 1)}
-	go func() {
-		var longest time.Duration
-		ticker := time.NewTicker(look)
-		defer ticker.Stop()
-		for last := time.Now(); ; {
-			select {
-			case <-ticker.C:
-			case <-p.stop:
-			}
-			now := time.Now()
-			longest = max(longest, now.Sub(last))
-			last = now
-			select {
-			case <-p.stop:
-				p.done <- longest
-				return
-			default:
-			}
-		}
-	}()
-	return p
-}
-
-// longestPause ends the measurement.
-func (p *pulse) longestPause() time.Duration {
-	close(p.stop)
-	return <-p.done
 }

@@ -24,6 +24,10 @@ func newGauge(b, refresher *redis.Backing) *gauge {
 	return &gauge{Backing: b, refresher: refresher, flying: map[string]int{}}
 }
 
+func (g *gauge) Abilities() backing.Abilities {
+	return backing.Abilities{Of: g, Queue: g.Backing, Passer: g, Batcher: g, Releaser: g}
+}
+
 func (g *gauge) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	defer g.fly(c)()
 	return g.refresher.Refresh(ctx, c)
@@ -39,8 +43,13 @@ func (g *gauge) Release(ctx context.Context, key, holder string) (bool, error) {
 	return g.Backing.Release(ctx, key, holder)
 }
 
-func (g *gauge) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
-	g.letGo(from)
+func (g *gauge) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
+	g.letGo(c.Holder)
+	return g.Backing.ReleaseClaim(ctx, c)
+}
+
+func (g *gauge) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
+	g.letGo(from.Holder)
 	return g.Backing.Pass(ctx, from, next, yield)
 }
 

@@ -41,13 +41,18 @@ type diary struct {
 	flying    bool
 }
 
-func (d *diary) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+// Abilities has no Batcher, so that each refresh is one of Refresh.
+func (d *diary) Abilities() backing.Abilities {
+	return backing.Abilities{Of: d, Queue: d, Passer: d.Backing, Releaser: d.Backing}
+}
+
+func (d *diary) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	begun := time.Now()
-	standing, err := d.Backing.Enqueue(ctx, w)
+	outcome, err := d.Backing.Enqueue(ctx, w)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.begun = begun
-	return standing, err
+	return outcome, err
 }
 
 func (d *diary) Refresh(ctx context.Context, c backing.Claim) (bool, error) {

@@ -76,7 +76,7 @@ func TestHazard17_WorkThatSucceedsBesideBusyLoopsHadTheLockToItsEnd(t *testing.T
 func (s store) awaitGrant(t *testing.T) {
 	t.Helper()
 	eventually(t, func() bool {
-		n, err := s.direct.Exists(t.Context(), "fence:{dmutex:"+key+"}").Result()
+		n, err := s.direct.Exists(t.Context(), fenceKey).Result()
 		require.NoError(t, err)
 		return n > 0
 	}, "somebody had the lock")

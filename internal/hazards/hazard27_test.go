@@ -26,7 +26,7 @@ func TestHazard27_ALockThatIsHandedToOneWhoLeavesGoesOn(t *testing.T) {
 	s.assertFree(t)
 }
 
-// The same between three processes, where the news are on their way for longer.
+// The same between three processes, where messages are on their way for longer.
 func TestHazard27_ALockThatTheServerGrantsToOneWhoLeavesGoesOn(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -61,8 +61,8 @@ func handsOnToLeaver(t *testing.T, first, second, third backing.Backing) {
 	next.letsGo(t)
 }
 
-// The message that the waiter has the lock is still on its way when it leaves:
-// it does not know that it has it, and lets it go all the same.
+// The message that wakes the waiter is still on its way when it leaves: it does not
+// know that the lock is reserved for it, and lets it go all the same.
 func TestHazard27_OneWhoLeavesLetsGoOfWhatItDoesNotKnowOf(t *testing.T) {
 	t.Parallel()
 	s, network, holder, leaver := told(t)
@@ -70,7 +70,7 @@ func TestHazard27_OneWhoLeavesLetsGoOfWhatItDoesNotKnowOf(t *testing.T) {
 	s.awaitQueue(t, 2)
 	network.CutReplies()
 	holder.letsGo(t)
-	s.awaitQueue(t, 1) // the leaver has the lock, for 2 s
+	s.awaitQueue(t, 1) // the lock is reserved for the leaver, for 2 s
 	leaver.cancel()
 	next.enters(t, bound/2)
 	assert.ErrorIs(t, leaver.gone(t, little), context.Canceled)

@@ -12,10 +12,9 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// A process that is dead receives nothing, so the server passes it over. One that
-// is stopped receives the lock, and has it for 2 s at most. When it goes on, it
-// finds that too much of its lease has passed, and asks again: it is inside only
-// when the one who had the lock after it has let go.
+// A process that is dead receives nothing, so the server passes it over. For one that
+// is stopped the lock is reserved, for 2 s at most. When it goes on, it asks, and is
+// queued again: it is inside only when the one who had the lock after it has let go.
 func TestHazard29_DeadWaitersAtTheHeadOfTheQueueAreOutlived(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ killed, stopped int }{{1, 0}, {3, 0}, {0, 1}, {0, 2}, {1, 1}} {
@@ -54,21 +53,24 @@ func TestHazard29_DeadWaitersAtTheHeadOfTheQueueAreOutlived(t *testing.T) {
 	}
 }
 
-// One that is stopped when it is inside, but has not yet made the short lease a
-// long one, costs as little; and its work is cancelled as soon as it goes on.
+// One that is stopped as soon as it is inside is a holder, with the whole of its lease:
+// the others wait for that, and its work is cancelled as soon as it goes on.
 func TestHazard29_AWaiterThatIsStoppedAsItIsGrantedIsCancelledWhenItGoesOn(t *testing.T) {
 	t.Parallel()
+	const ttl = 3 * time.Second
 	s := newStore(t)
 	holder := contend(t, s.process(t), key, mutex.Config{TTL: long})
 	holder.enters(t, patience)
-	lost := queueUp(t, s, 1)[0]
+	lost := launch(t, orders{Addr: s.Addr(), TTL: ttl})
+	lost.says("waiting", patience)
+	s.awaitQueue(t, 1)
 	next := contend(t, s.process(t), key, mutex.Config{TTL: long})
 	s.awaitQueue(t, 2)
 
 	holder.letsGo(t)
 	token := lost.says("inside", little).Token
 	lost.stop()
-	next.enters(t, bound+little)
+	next.enters(t, ttl+little)
 	assert.Greater(t, next.token, token)
 	lost.resume()
 	lost.says("cancelled", little)

@@ -26,7 +26,7 @@ func TestHazard31_AServerThatRefusesIsAnErrorInEveryOperation(t *testing.T) {
 		b, ctx := w.b, context.WithoutCancel(t.Context())
 		claim := func(key, holder string) backing.Claim { return backing.Claim{Key: key, Holder: holder, TTL: long} }
 		waits := func(key, holder string) backing.Waiter {
-			return backing.Waiter{Claim: claim(key, holder), Granted: func(backing.Handed) {}, Retry: func() {}}
+			return backing.Waiter{Claim: claim(key, holder), Wake: func() {}}
 		}
 		for _, k := range []string{"held", "other", "passed", "released"} {
 			grant, err := b.TryAcquire(ctx, claim(k, "a"))
@@ -36,16 +36,16 @@ func TestHazard31_AServerThatRefusesIsAnErrorInEveryOperation(t *testing.T) {
 		operations := map[string]func() (answered bool, err error){
 			"tryAcquire": func() (bool, error) { return took(b.TryAcquire(ctx, claim("free", "b"))) },
 			"enqueue": func() (bool, error) {
-				standing, err := b.Enqueue(ctx, waits("free", "b"))
-				return option.IsSome(standing.Grant) || standing.AskAgain > 0, err
+				outcome, err := b.Enqueue(ctx, waits("free", "b"))
+				return outcome != nil, err
 			},
 			"enqueue behind another": func() (bool, error) {
-				standing, err := b.Enqueue(ctx, waits("held", "b"))
-				return option.IsSome(standing.Grant) || standing.AskAgain > 0, err
+				outcome, err := b.Enqueue(ctx, waits("held", "b"))
+				return outcome != nil, err
 			},
 			"pass": func() (bool, error) {
-				had, _, err := b.Pass(ctx, "a", waits("passed", "b"), false)
-				return had, err
+				outcome, err := b.Pass(ctx, claim("passed", "a"), waits("passed", "b"), false)
+				return isGranted(outcome), err
 			},
 			"refresh": func() (bool, error) { return b.Refresh(ctx, claim("held", "a")) },
 			"refreshAll": func() (bool, error) {

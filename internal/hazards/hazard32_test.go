@@ -15,7 +15,7 @@ import (
 )
 
 // foreign are values that another program may keep where a lock or what belongs to
-// it would be.
+// it would be. The members of a sorted set have the form that those of a queue have.
 var foreign = map[string][]any{
 	"list":   {"RPUSH", "", "a", "b"},
 	"hash":   {"HSET", "", "a", "b"},
@@ -23,13 +23,6 @@ var foreign = map[string][]any{
 	"set":    {"SADD", "", "a"},
 	"stream": {"XADD", "", "*", "a", "b"},
 }
-
-// Where the keys of a lock are; the queue's members have the form that it would have.
-const (
-	lockKey  = "dmutex:" + key
-	fenceKey = "fence:{dmutex:" + key + "}"
-	queueKey = "queue:{dmutex:" + key + "}"
-)
 
 // foreigner is the value of another program.
 type foreigner struct {
@@ -199,16 +192,22 @@ func TestHazard32_AHolderNeedsNeitherFenceNorQueue(t *testing.T) {
 	})
 }
 
-// A memory of a release is of no other type than its lock, and nobody else knows
-// its name, which ends with the holder's id. One that is there all the same is
-// taken for such, and keeps nobody from the lock.
+// Nobody else knows the name of a memory of a release, which ends with the random id of
+// a client. A foreign value that is there all the same keeps nobody from the lock.
 func TestHazard32_AForeignMemoryOfAReleaseKeepsNobodyOut(t *testing.T) {
 	t.Parallel()
-	const name = "released:{dmutex:" + key + "}:h"
-	eachForeign(t, []string{name}, func(t *testing.T, s store, kind, name string) {
-		s.put(t, kind, name)
+	const name = "the memory"
+	eachForeign(t, []string{name}, func(t *testing.T, s store, kind, _ string) {
+		b := s.process(t)
+		first := contend(t, b, key, mutex.Config{TTL: long})
+		first.enters(t, patience)
+		first.letsGo(t)
+		memories, err := s.direct.Keys(t.Context(), "dmutex:{"+lockKey+"}~released:*").Result()
+		require.NoError(t, err)
+		require.Len(t, memories, 1)
 		for range 2 {
-			holder := contend(t, s.process(t), key, mutex.Config{TTL: long, HolderID: "h"})
+			s.put(t, kind, memories[0])
+			holder := contend(t, b, key, mutex.Config{TTL: long, HolderID: "h"})
 			holder.enters(t, patience)
 			other := contend(t, s.process(t), key, mutex.Config{TTL: long})
 			s.awaitQueue(t, 1)

@@ -102,7 +102,7 @@ func TestHazard33_AHolderWhoseGrantASentinelFailoverForgetsIsToldAtItsNextRefres
 
 // What the replica knows survives: the lock and its last token. Those who wait get
 // the lock afterwards, in whatever order: one whose subscription takes longer to come
-// back gives its place in the queue up, and polls meanwhile.
+// back is passed over, until it asks again.
 func TestHazard33_AFailoverAfterReplicationKeepsTheLockAndServesThoseWhoWait(t *testing.T) {
 	t.Parallel()
 	eachFailover(t, func(t *testing.T, group *redistest.Sentinels, fails func()) {

@@ -15,12 +15,16 @@ import (
 
 // A server that may evict keys with an expiry evicts locks. The holder is told at
 // its next refresh, and whoever comes next has a higher token, also if the last one
-// is forgotten with the lock.
+// is forgotten with the lock. That has no expiry, so not all policies let it be evicted.
 func TestHazard35_AnEvictedLockIsLostAtTheNextRefresh(t *testing.T) {
 	t.Parallel()
 	const interval = time.Second
 	for _, policy := range []string{"allkeys-lru", "allkeys-random", "volatile-ttl", "volatile-lru"} {
 		for name, evicted := range map[string][]string{"the lock": {lockKey}, "the lock and its last token": {lockKey, fenceKey}} {
+			volatile := strings.HasPrefix(policy, "volatile-")
+			if volatile && len(evicted) > 1 {
+				continue
+			}
 			t.Run(policy+", "+name, func(t *testing.T) {
 				t.Parallel()
 				s := newStore(t)
@@ -32,6 +36,9 @@ func TestHazard35_AnEvictedLockIsLostAtTheNextRefresh(t *testing.T) {
 				assert.Equal(t, holder.token, lost.Token)
 				assert.Equal(t, 1, holder.seen(mutex.Lost))
 				assert.Zero(t, s.direct.Exists(t.Context(), lockKey).Val(), "it was made again")
+				if volatile {
+					assert.Equal(t, holder.token, s.token(t), "the last token is forgotten")
+				}
 
 				next := contend(t, s.process(t), key, mutex.Config{TTL: long})
 				next.enters(t, patience)

@@ -101,7 +101,7 @@ func TestHazard37_EveryOperationOfTheStoreRoundsUp(t *testing.T) {
 		name, other := fmt.Sprint("k", n), fmt.Sprint("o", n)
 		claim := func(key, holder string) backing.Claim { return backing.Claim{Key: key, Holder: holder, TTL: ttl} }
 		waits := func(holder string) backing.Waiter {
-			return backing.Waiter{Claim: claim(name, holder), Granted: func(backing.Handed) {}, Retry: func() {}}
+			return backing.Waiter{Claim: claim(name, holder), Wake: func() {}}
 		}
 		for step, do := range []func() (bool, error){
 			func() (bool, error) { return took(b.TryAcquire(ctx, claim(name, "a"))) },
@@ -113,12 +113,12 @@ func TestHazard37_EveryOperationOfTheStoreRoundsUp(t *testing.T) {
 				return all[0].Held && all[1].Held, all[0].Err
 			},
 			func() (bool, error) {
-				_, standing, err := b.Pass(ctx, "a", waits("b"), false)
-				return option.IsSome(standing.Grant), err
+				outcome, err := b.Pass(ctx, claim(name, "a"), waits("b"), false)
+				return isGranted(outcome), err
 			},
 			func() (bool, error) {
-				standing, err := b.Enqueue(ctx, waits("b"))
-				return option.IsSome(standing.Grant), err
+				outcome, err := b.Enqueue(ctx, waits("b"))
+				return isGranted(outcome), err
 			},
 		} {
 			ok, err := do()
@@ -130,6 +130,11 @@ func TestHazard37_EveryOperationOfTheStoreRoundsUp(t *testing.T) {
 			assert.Equal(t, want, lease, "%v", ttl)
 		}
 	}
+}
+
+func isGranted(o backing.Outcome) bool {
+	_, ok := o.(backing.Granted)
+	return ok
 }
 
 func took(grant option.Option[backing.Grant], err error) (bool, error) {

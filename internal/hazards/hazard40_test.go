@@ -43,36 +43,55 @@ type ableStore interface {
 }
 
 // Whoever is not the holder, however alike the name, cannot do anything to its lease.
+// Each is a process of its own: a server remembers the last release of each client.
 func TestHazard40_AHolderWhoseIDBeginsAnotherIsAnother(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, b ableStore) {
+	test := func(t *testing.T, process func() ableStore) {
+		t.Helper()
 		ctx := t.Context()
-		claim := func(holder string) backing.Claim { return backing.Claim{Key: key, Holder: holder, TTL: long} }
+		processes := map[string]ableStore{}
+		for _, holder := range alike {
+			processes[holder] = process()
+		}
+		claim := func(holder string) backing.Claim {
+			return backing.Claim{Key: key, Holder: holder, TTL: long, Attempt: "1"}
+		}
 		for i, holder := range alike {
+			b := processes[holder]
 			got, err := took(b.TryAcquire(ctx, claim(holder)))
 			require.NoError(t, err)
 			require.True(t, got, "%q", holder)
-			for j, other := range alike {
+			for _, other := range alike {
 				if other == holder {
 					continue
 				}
-				assertStranger(t, b, holder, claim(other), j < i)
+				assertStranger(t, processes[other], holder, claim(other))
 			}
 			released, err := b.Release(ctx, key, holder)
 			require.NoError(t, err)
 			assert.True(t, released, "%q", holder)
 			for j, other := range alike { // it is remembered who has released up to now
-				again, err := b.Release(ctx, key, other)
+				again, err := processes[other].Release(ctx, key, other)
 				require.NoError(t, err)
 				assert.Equal(t, j <= i, again, "%q released, and %q asked", holder, other)
 			}
 		}
+	}
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		s := newStore(t)
+		test(t, func() ableStore { return s.process(t) })
+	})
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		m := memory.New()
+		test(t, func() ableStore { return m })
 	})
 }
 
-// assertStranger asserts that nothing that other does changes who has the lock. If it
-// has released the lock before, that is remembered.
-func assertStranger(t *testing.T, b ableStore, holder string, other backing.Claim, hasReleased bool) {
+// assertStranger asserts that nothing that other does changes who has the lock, be it
+// that it has released the lock before.
+func assertStranger(t *testing.T, b ableStore, holder string, other backing.Claim) {
 	t.Helper()
 	ctx := t.Context()
 	said := fmt.Sprintf("%q has the lock, and %q asked", holder, other.Holder)
@@ -82,10 +101,9 @@ func assertStranger(t *testing.T, b ableStore, holder string, other backing.Clai
 	held, err := b.Refresh(ctx, other)
 	require.NoError(t, err, said)
 	assert.False(t, held, said)
-	had, standing, err := b.Pass(ctx, other.Holder, backing.Waiter{Claim: backing.Claim{Key: other.Key, Holder: "next", TTL: long}, Granted: func(backing.Handed) {}, Retry: func() {}}, false)
+	outcome, err := b.Pass(ctx, other, backing.Waiter{Claim: backing.Claim{Key: other.Key, Holder: "next", TTL: long}, Wake: func() {}}, false)
 	require.NoError(t, err, said)
-	assert.Equal(t, hasReleased, had, said)
-	assert.Equal(t, option.None[backing.Grant](), standing.Grant, said)
+	assert.Equal(t, backing.Refused{}, outcome, said)
 	now, err := b.GetHolder(ctx, other.Key)
 	require.NoError(t, err, said)
 	assert.Equal(t, option.Some(holder), now, said)
@@ -114,22 +132,26 @@ func TestHazard40_AKeyThatBeginsAnotherIsAnotherLock(t *testing.T) {
 				}
 			}
 		}
-		// One waits for each lock, under the same id, and is told of that one alone.
+		// One waits for each lock, under the same id, and is woken for that one alone.
 		for i, k := range alike {
-			told := make(chan string, len(alike))
+			woken := make(chan string, len(alike))
+			waits := func(key string) backing.Claim {
+				return backing.Claim{Key: key, Holder: "w", TTL: long, Attempt: fmt.Sprint(i)}
+			}
 			for _, other := range alike {
-				standing, err := b.Enqueue(ctx, backing.Waiter{Claim: backing.Claim{Key: other, Holder: "w", TTL: long}, Granted: func(backing.Handed) { told <- other }, Retry: func() {}})
+				outcome, err := b.Enqueue(ctx, backing.Waiter{Claim: waits(other), Wake: func() { woken <- other }})
 				require.NoError(t, err)
-				require.Positive(t, standing.AskAgain, "%q: %v", other, standing.NotQueued)
+				require.IsType(t, backing.Queued{}, outcome, "%q", other)
+				require.Positive(t, outcome.(backing.Queued).AskAgain, "%q", other)
 			}
 			released, err := b.Release(ctx, k, fmt.Sprint("h", i))
 			require.NoError(t, err)
 			require.True(t, released, "%q", k)
-			eventually(t, func() bool { return len(told) > 0 }, "the waiter for %q is told", k)
-			assert.Equal(t, k, <-told)
-			again, err := took(b.TryAcquire(ctx, backing.Claim{Key: k, Holder: "w", TTL: long})) // has it for two seconds, or had it
+			eventually(t, func() bool { return len(woken) > 0 }, "the waiter for %q is woken", k)
+			assert.Equal(t, k, <-woken)
+			outcome, err := b.Enqueue(ctx, backing.Waiter{Claim: waits(k), Wake: func() { woken <- k }})
 			require.NoError(t, err)
-			require.True(t, again, "%q", k)
+			require.True(t, isGranted(outcome), "%q", k)
 			for j, other := range alike {
 				want := fmt.Sprint("h", j)
 				if j == i {
@@ -143,10 +165,11 @@ func TestHazard40_AKeyThatBeginsAnotherIsAnotherLock(t *testing.T) {
 				assert.Equal(t, j == i, remembered, "%q when %q was let go", other, k)
 			}
 			// Back to where it began.
-			had, _, err := b.Pass(ctx, "w", backing.Waiter{Claim: backing.Claim{Key: k, Holder: fmt.Sprint("h", i), TTL: long}, Granted: func(backing.Handed) {}, Retry: func() {}}, false)
+			back := backing.Claim{Key: k, Holder: fmt.Sprint("h", i), TTL: long, Attempt: "again"}
+			outcome, err = b.Pass(ctx, waits(k), backing.Waiter{Claim: back, Wake: func() {}}, false)
 			require.NoError(t, err)
-			require.True(t, had, "%q", k)
-			assert.Empty(t, told)
+			require.True(t, isGranted(outcome), "%q", k)
+			assert.Empty(t, woken)
 		}
 	})
 }

@@ -2,23 +2,28 @@ package hazards_test
 
 import (
 	"bufio"
+	"fmt"
 	"net"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 // eavesdropper hears all commands that a server is sent.
 type eavesdropper struct {
+	store
 	mu    sync.Mutex
 	lines []string
 }
 
 func (s store) listenIn(t *testing.T) *eavesdropper {
 	t.Helper()
-	e := &eavesdropper{}
+	e := &eavesdropper{store: s}
 	s.monitor(t, func(line string) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -67,6 +72,29 @@ func (e *eavesdropper) byClients() (said []string) {
 	}
 	return said
 }
+
+// wakeUps is how many messages the server has published, but for those that are empty:
+// they count the subscribers.
+func (e *eavesdropper) wakeUps(t *testing.T) (n int) {
+	t.Helper()
+	mark := fmt.Sprint(time.Now().UnixNano())
+	require.NoError(t, e.direct.Do(t.Context(), "ECHO", mark).Err())
+	eventually(t, func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return slices.ContainsFunc(e.lines, func(line string) bool { return strings.HasSuffix(line, `"ECHO" "`+mark+`"`) })
+	}, "MONITOR tells of the mark")
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, line := range e.lines {
+		if published.MatchString(line) {
+			n++
+		}
+	}
+	return n
+}
+
+var published = regexp.MustCompile(` lua\] "S?PUBLISH" "push:[^"]*" "[^"]`)
 
 // count is how many of them have both words.
 func (e *eavesdropper) count(one, other string) (n int) {

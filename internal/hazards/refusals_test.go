@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -215,9 +216,12 @@ func isAnother(t *testing.T, w *refusing) func() {
 			if err != nil {
 				return
 			}
-			_, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
-			_, _ = c.Read(make([]byte, 4096))
-			_ = c.Close()
+			running.Go(func() { // a client may connect and send nothing
+				_, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+				_ = c.SetReadDeadline(time.Now().Add(little))
+				_, _ = c.Read(make([]byte, 4096))
+				_ = c.Close()
+			})
 		}
 	})
 	stop := sync.OnceFunc(func() {

@@ -3,6 +3,7 @@ package hazards_test
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -121,15 +122,22 @@ func (s store) clients(t *testing.T, kind string) int {
 	return strings.Count(list, "\n")
 }
 
-// awaitQueue waits until so many claimants stand in the server's queue.
+// awaitQueue waits until so many claimants stand in the queue.
 func (s store) awaitQueue(t *testing.T, n int64) {
 	t.Helper()
 	eventually(t, func() bool { return s.queued(t) == n }, "%d in the queue", n)
 }
 
-func (s store) queued(t *testing.T) int64 {
+// lastPlace is the highest place in a queue. Behind it are those that were passed
+// over, and claims that were released.
+const lastPlace = "4503599627370495"
+
+// queued is how many stand in the queue of the lock.
+func (s store) queued(t *testing.T) int64 { t.Helper(); return s.queuedAt(t, queueKey) }
+
+func (s store) queuedAt(t *testing.T, queue string) int64 {
 	t.Helper()
-	n, err := s.direct.ZCard(t.Context(), "queue:{dmutex:"+key+"}").Result()
+	n, err := s.direct.ZCount(t.Context(), queue, "-inf", lastPlace).Result()
 	require.NoError(t, err)
 	return n
 }
@@ -138,7 +146,7 @@ func (s store) queued(t *testing.T) int64 {
 func (s store) awaitListeners(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, func() bool {
-		channels, err := s.direct.PubSubChannels(t.Context(), "push:*").Result()
+		channels, err := s.direct.PubSubChannels(t.Context(), "*").Result()
 		require.NoError(t, err)
 		return len(channels) == n
 	}, "%d channels", n)
@@ -147,12 +155,49 @@ func (s store) awaitListeners(t *testing.T, n int) {
 // assertFree asserts that nobody has a lock or waits for one.
 func (s store) assertFree(t *testing.T) {
 	t.Helper()
-	for _, pattern := range []string{"dmutex:*", "queue:*"} {
-		left, err := s.direct.Keys(t.Context(), pattern).Result()
-		require.NoError(t, err)
-		assert.Empty(t, left)
-	}
+	assert.Empty(t, s.left(t))
 }
+
+// queues are the keys of all queues.
+func (s store) queues(t *testing.T) []string {
+	t.Helper()
+	all, err := s.direct.Keys(t.Context(), "dmutex:*~queue").Result()
+	require.NoError(t, err)
+	return all
+}
+
+// left are the locks that are held, and those that wait for one, also those that were
+// passed over. What the server remembers of releases and tokens is neither.
+func (s store) left(t *testing.T) (left []string) {
+	t.Helper()
+	keys, err := s.direct.Keys(t.Context(), "dmutex:*").Result()
+	require.NoError(t, err)
+	for _, k := range keys {
+		switch kind := ownKey.FindStringSubmatch(k); {
+		case kind == nil:
+			left = append(left, k)
+		case kind[1] == "queue":
+			members, err := s.direct.ZRange(t.Context(), k, 0, -1).Result()
+			require.NoError(t, err)
+			for _, member := range members {
+				if !strings.HasPrefix(member, "x ") { // a claim that was released
+					left = append(left, k+": "+member)
+				}
+			}
+		}
+	}
+	return left
+}
+
+// Where the keys of a lock are, but for the memories of its releases.
+const (
+	lockKey  = "dmutex:" + key
+	queueKey = "dmutex:{" + lockKey + "}~queue"
+	fenceKey = "dmutex:{3560}~fence" // that of all locks of the server
+)
+
+// ownKey matches the keys that are no locks.
+var ownKey = regexp.MustCompile(`(?s)^dmutex:\{.*\}.*~(queue|fence|released)(?:$|:)`)
 
 // ttl is how long the lease of a lock runs on.
 func (s store) ttl(t *testing.T, key string) time.Duration {

@@ -28,6 +28,10 @@ type tries struct {
 
 func newTries(b *redis.Backing) *tries { return &tries{Backing: b} }
 
+func (r *tries) Abilities() backing.Abilities {
+	return backing.Abilities{Of: r, Queue: r.Backing, Passer: r.Backing, Batcher: r, Releaser: r.Backing}
+}
+
 func (r *tries) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	start := time.Now()
 	r.mu.Lock()

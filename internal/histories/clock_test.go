@@ -24,24 +24,3 @@ func now() instant {
 func (i instant) add(d time.Duration) instant { return i + instant(d) }
 
 func (i instant) since(earlier instant) time.Duration { return time.Duration(i - earlier) }
-
-// anchor ties what time.Now returns to instants.
-var anchor = func() (best struct {
-	time time.Time
-	at   instant
-}) {
-	narrowest := instant(1 << 62)
-	for range 100 { // one may be interrupted between two readings
-		before := now()
-		t := time.Now()
-		after := now()
-		if after-before < narrowest {
-			narrowest = after - before
-			best.time, best.at = t, after
-		}
-	}
-	return best
-}()
-
-// at is when time.Now returned t in this process, or a moment later.
-func at(t time.Time) instant { return anchor.at.add(t.Sub(anchor.time)) }

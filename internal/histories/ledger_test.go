@@ -13,7 +13,8 @@ import (
 
 // ledger is a store that writes down how long the leases of its process last, from
 // the requests that win and prolong them, and which requests had no answer. So the
-// check does not have to believe what the lock itself makes of that.
+// check does not have to believe what the lock itself makes of that. A lease begins with
+// an answer and nothing else: a waiter that is woken has won nothing yet.
 //
 // A lease is counted from a moment that is not before the one from which the lock
 // counts it, and not after the server does: work that succeeds must have ended
@@ -27,8 +28,21 @@ type ledger struct {
 	until map[string]instant // by holder
 }
 
+var _ interface {
+	backing.Able
+	backing.Queue
+	backing.Passer
+	backing.Batcher
+	backing.Releaser
+} = (*ledger)(nil)
+
 func newLedger(b *redis.Backing, l *log) *ledger {
 	return &ledger{Backing: b, log: l, until: map[string]instant{}}
+}
+
+// Abilities lists those of the store below, each of which passes through here.
+func (l *ledger) Abilities() backing.Abilities {
+	return backing.Abilities{Of: l, Queue: l, Passer: l, Batcher: l, Releaser: l}
 }
 
 // reliable is how much of a lease may be relied on. The lock promises to leave out
@@ -37,7 +51,7 @@ func reliable(lease time.Duration) time.Duration {
 	return lease - lease/100 - min(lease/10, time.Millisecond)
 }
 
-// begins notes that a lease was won. It may be told the same twice, in any order.
+// begins notes that a lease was won. The answers of two requests may come in any order.
 func (l *ledger) begins(holder string, start instant, lease time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,51 +79,43 @@ func (l *ledger) forget(holder string) {
 	delete(l.until, holder)
 }
 
-// heard notes that a request was not answered.
-func (l *ledger) heard(key string, start instant, err error) {
+// answered notes a request that was not answered.
+func (l *ledger) answered(key string, start instant, err error) {
 	if err != nil {
 		l.log.add(line{Kind: "gap", Key: key, From: start, At: now()})
-	}
-}
-
-func (l *ledger) granted(c backing.Claim, start instant, g option.Option[backing.Grant]) {
-	if option.IsSome(g) {
-		l.begins(c.Holder, start, c.TTL)
 	}
 }
 
 func (l *ledger) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
 	start := now()
 	grant, err := l.Backing.TryAcquire(ctx, c)
-	l.heard(c.Key, start, err)
-	l.granted(c, start, grant)
+	l.answered(c.Key, start, err)
+	if err == nil && option.IsSome(grant) {
+		l.begins(c.Holder, start, c.TTL)
+	}
 	return grant, err
 }
 
-func (l *ledger) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+func (l *ledger) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	start := now()
-	standing, err := l.Backing.Enqueue(ctx, l.told(w))
-	l.heard(w.Key, start, err)
-	l.granted(w.Claim, start, standing.Grant)
-	return standing, err
+	outcome, err := l.Backing.Enqueue(ctx, w)
+	l.asked(w.Claim, start, outcome, err)
+	return outcome, err
 }
 
-func (l *ledger) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+func (l *ledger) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	start := now()
-	had, standing, err := l.Backing.Pass(ctx, from, l.told(next), yield)
-	l.heard(next.Key, start, err)
-	l.granted(next.Claim, start, standing.Grant)
-	return had, standing, err
+	outcome, err := l.Backing.Pass(ctx, from, next, yield)
+	l.asked(next.Claim, start, outcome, err)
+	return outcome, err
 }
 
-// told notes what a waiter is told, before the waiter.
-func (l *ledger) told(w backing.Waiter) backing.Waiter {
-	granted := w.Granted
-	w.Granted = func(h backing.Handed) {
-		l.begins(w.Holder, at(h.Start), h.Lease)
-		granted(h)
+// asked notes a request for the lock that may have been granted.
+func (l *ledger) asked(c backing.Claim, start instant, o backing.Outcome, err error) {
+	l.answered(c.Key, start, err)
+	if _, granted := o.(backing.Granted); granted && err == nil {
+		l.begins(c.Holder, start, c.TTL)
 	}
-	return w
 }
 
 func (l *ledger) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
@@ -129,7 +135,7 @@ func (l *ledger) RefreshAll(ctx context.Context, claims []backing.Claim) []backi
 }
 
 func (l *ledger) refreshed(c backing.Claim, start instant, a backing.Refreshed) {
-	l.heard(c.Key, start, a.Err)
+	l.answered(c.Key, start, a.Err)
 	if a.Held && a.Err == nil {
 		l.goesOn(c, start)
 	}
@@ -138,6 +144,13 @@ func (l *ledger) refreshed(c backing.Claim, start instant, a backing.Refreshed) 
 func (l *ledger) Release(ctx context.Context, key, holder string) (bool, error) {
 	start := now()
 	released, err := l.Backing.Release(ctx, key, holder)
-	l.heard(key, start, err)
+	l.answered(key, start, err)
+	return released, err
+}
+
+func (l *ledger) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
+	start := now()
+	released, err := l.Backing.ReleaseClaim(ctx, c)
+	l.answered(c.Key, start, err)
 	return released, err
 }

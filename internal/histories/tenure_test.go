@@ -92,8 +92,8 @@ func (s span) meets(from, to instant) bool { return s.from <= to && from <= s.to
 // shows in no grant of the history. One who was refused then cannot complain:
 //
 //   - a waiter gives up just as it is granted the lock
-//   - a waiter was granted the lock while its process, or the server, could not
-//     hear or be heard, and again later: only the second time shows
+//   - the lock was reserved for a waiter while its process, or the server, could not
+//     be reached, and again later: only the second time shows
 //   - a request had no answer, and is applied when nobody expects it any more
 //   - a process was killed, and had requests under way
 //

@@ -105,8 +105,8 @@ func (w *worker) noticeStalls() {
 	}
 }
 
-// stalled is for how long nothing happens in a stall that counts as a fault. A
-// waiter's lease is over before it hears of it only if the server, the network and its
+// stalled is for how long nothing happens in a stall that counts as a fault. What is
+// reserved for a waiter ends before it asks only if the server, the network and its
 // process together stand still for longer than three of these.
 const stalled = 150 * time.Millisecond
 

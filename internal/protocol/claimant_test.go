@@ -2,7 +2,8 @@ package protocol_test
 
 // The claimants' part: what a process does for the one who waits, works or leaves.
 
-func (s *step) self(c int) id { return s.idOf(&s.system, c) }
+// self is a claimant as the store knows it, as the holder.
+func (s *step) self(c int) id { return s.holder(s.claim(c)) }
 
 func (s *step) home(c int) *process { return &s.processes[s.process[c]] }
 
@@ -28,7 +29,7 @@ func (p *process) leave(c int) {
 	}
 }
 
-// rouse has the first in line ask the store, unless it is told anyway.
+// rouse makes the first in line ask the store, unless it has set an alarm.
 func (s *step) rouse(p *process) {
 	if f := p.first(); p.holder == nobody && f >= 0 && !s.claimants[f].alarm {
 		s.claimants[f].ask = true
@@ -42,9 +43,9 @@ func (s *step) vacate(p *process, i id) {
 	}
 }
 
-func (s *step) send(c int, k kind, of id) {
+func (s *step) send(c int, k kind) {
 	s.claimants[c].answer = answer{}
-	s.claimants[c].request = request{kind: k, of: of, state: sent}
+	s.claimants[c].request = request{kind: k, of: s.claim(c), state: sent}
 }
 
 // mayAsk is whether a waiter may ask the store for the lock now.
@@ -65,53 +66,46 @@ func (s *step) work(c int, l lease) {
 	s.must(me.phase == waiting || me.phase == trying, "one who had left began to work")
 	p.leave(c)
 	p.holder = s.self(c)
-	*me = claimant{phase: holding, again: me.again, gaveUp: me.gaveUp, lease: l}
+	*me = claimant{phase: holding, again: me.again, lease: l}
 }
 
-// handed is what a waiter does that was given the lock while it waited: if the
-// deadline has passed already, it asks.
-func (s *step) handed(c int, l lease, news bool) {
+// handed is what a waiter does that a holder of its process has handed the lock
+// to: if the deadline has passed already, it asks.
+func (s *step) handed(c int, l lease) {
 	me := &s.claimants[c]
 	s.home(c).holder, me.passing, me.known = s.self(c), false, true
-	switch {
-	case news && s.flaw == countsFromReceipt:
-		l.over = true // the deadline that counts is a later one, for which the store does not wait
-	case l.over && news && s.flaw == trustsLateMessage:
-	case l.over:
+	if l.over {
 		me.ask = true
 		return
 	}
 	s.work(c, l)
 }
 
-// hear is what happens to a message that arrives.
-func (s *step) hear(msg message) {
+// receive is what happens to a message that arrives: the waiter asks. To take it
+// for a grant is a flaw.
+func (s *step) receive(msg message) {
 	c := claimantOf(msg.to)
 	me := &s.claimants[c]
-	mine := s.self(c) == msg.to || s.flaw == trustsMessageToEarlierSelf
 	switch {
-	case !mine || me.phase != waiting:
-	case s.reuses && s.flaw != trustsMessageToEarlierSelf:
-		me.ask = true // it may be about an earlier claim
+	case s.self(c) != msg.to || me.phase != waiting:
+	case s.miscounted(msg):
+		me.passing, me.known = false, true
+		s.work(c, lease{msg.token, true}) // the deadline that it goes by is a later one
+	case s.trustsMessages():
+		s.handed(c, msg.lease)
 	default:
-		l := msg.lease
-		if s.miscounted(msg) { // the deadline that counts is a later one
-			s.home(c).holder, me.passing, me.known = s.self(c), false, true
-			s.work(c, lease{l.token, true})
-			return
-		}
-		s.handed(c, l, true)
+		me.ask = true
 	}
 }
 
-// hearAnswer is what a claimant does when the store has answered.
-func (s *step) hearAnswer(c int) {
+// receiveAnswer is what a claimant does when the store has answered.
+func (s *step) receiveAnswer(c int) {
 	me := &s.claimants[c]
 	r, a := me.request, me.answer
 	me.request, me.answer = request{}, answer{}
 	switch r.kind {
 	case enqueue, try:
-		s.hearEnqueued(c, a)
+		s.acquired(c, a)
 	case refresh:
 		switch {
 		case a.verdict == no:
@@ -120,10 +114,11 @@ func (s *step) hearAnswer(c int) {
 			me.lease.over = false
 		}
 	case release:
-		s.home(c).quit(s, r.of)
+		s.home(c).quit(s, s.holder(r.of))
 		me.phase = gone
+		s.gaveUp[r.of] = false // by now the store knows
 	case pass:
-		s.hearPassed(c, r, a)
+		s.passed(c, r, a)
 	case nothing:
 	}
 }
@@ -133,10 +128,11 @@ func (p *process) quit(s *step, i id) {
 	s.rouse(p)
 }
 
-func (s *step) hearEnqueued(c int, a answer) {
+// acquired is what follows from the answer to enqueue or try.
+func (s *step) acquired(c int, a answer) {
 	me, p := &s.claimants[c], s.home(c)
 	switch {
-	case a.verdict == granted && a.over: // as good as refused: the deadline has passed
+	case a.verdict == granted && a.over && s.flaw != countsFromReceipt: // as good as refused: the deadline has passed
 		s.lose(c)
 	case a.verdict == granted:
 		s.work(c, a.lease)
@@ -145,46 +141,56 @@ func (s *step) hearEnqueued(c int, a answer) {
 	case me.phase == trying:
 		me.phase = gone
 	default:
+		s.must(a.verdict != refused, "one who waits was refused as if it had released")
 		me.alarm = true
-		// What made the process think that it has the lock was old news.
-		if p.holder == s.self(c) && s.flaw != takesOldNewsForItsOwn {
+		// It was handed the lock, and the lease has come to an end before it was used.
+		if p.holder == s.self(c) && s.flaw != keepsExpiredHandover {
 			p.holder = nobody
+		}
+		if a.uncounted && p.subscription == elsewhere {
+			p.subscription = replaced
 		}
 	}
 }
 
-// hearPassed ends the letting go of c, which handed the lock to another of its
+// passed ends the letting go of c, which handed the lock to another of its
 // process.
-func (s *step) hearPassed(c int, r request, a answer) {
+func (s *step) passed(c int, r request, a answer) {
 	s.claimants[c].phase = gone
 	p, next := s.home(c), claimantOf(r.to)
 	other := &s.claimants[next]
-	mine := s.self(next) == r.to
+	mine := s.claim(next) == r.to
 	switch {
 	case mine && other.phase == waiting && a.verdict == granted:
-		s.handed(next, a.lease, false)
+		s.handed(next, a.lease)
 	case mine && other.phase == waiting:
 		other.passing, other.alarm, other.known = false, a.verdict == queued, true
 		other.ask = !other.alarm
 		p.holder = nobody
-	case mine && other.phase == holding && s.flaw != lettingGoForOneWhoHolds:
-		// A repeated request tells late of a grant that it has heard of in another way.
+	case mine && other.phase == holding:
+		s.must(false, "one who is handed the lock has it already")
 	default:
-		// It has left, perhaps without a word to the store, so that is done in its name.
+		// It has left, perhaps without telling the store, so that is done in its name.
 		s.claimants[c].phase = lettingGo
-		s.send(c, release, r.to)
+		s.send(c, release)
+		s.claimants[c].request.of = r.to
 	}
-	s.vacate(p, r.of)
+	if a.verdict == no && s.flaw != leavesAfterARefusal {
+		// The store did not note that it has let go, and a request of it may be on its way.
+		s.claimants[c].phase = lettingGo
+		s.send(c, release)
+	}
+	s.vacate(p, s.holder(r.of))
 }
 
-// lose ends the work of a holder whose deadline has passed, or who was told that
-// it has lost the lock. It tells the store, in case that it has not.
+// lose ends the work of a holder whose deadline has passed, or that was told that
+// it has lost the lock. It releases all the same: the store may not have noticed.
 func (s *step) lose(c int) {
 	me := &s.claimants[c]
 	s.home(c).leave(c)
 	s.abandon(c)
 	me.phase, me.lease = lettingGo, lease{}
-	s.send(c, release, s.self(c))
+	s.send(c, release)
 	s.home(c).quit(s, s.self(c))
 }
 
@@ -196,12 +202,12 @@ func (s *step) finish(c int, yield bool) {
 	me.phase, me.lease = lettingGo, lease{}
 	f := p.first()
 	if f < 0 {
-		s.send(c, release, s.self(c))
+		s.send(c, release)
 		return
 	}
 	s.claimants[f].passing = true
-	s.send(c, pass, s.self(c))
-	me.request.to, me.request.yield = s.self(f), yield
+	s.send(c, pass)
+	me.request.to, me.request.yield = s.claim(f), yield
 }
 
 // leave ends the waiting of one who got nothing.
@@ -211,10 +217,10 @@ func (s *step) leave(c int) {
 	s.rouse(p)
 	known := me.known
 	s.abandon(c)
-	*me = claimant{phase: gone, again: me.again, gaveUp: me.gaveUp}
-	if known && s.flaw != leavesWithoutAWord {
+	*me = claimant{phase: gone, again: me.again}
+	if known && s.flaw != leavesSilently {
 		me.phase = lettingGo
-		s.send(c, release, s.self(c))
+		s.send(c, release)
 	}
 }
 
@@ -225,15 +231,15 @@ func (s *step) giveUp(c int) {
 	s.abandon(c)
 	for _, i := range []id{r.of, r.to} {
 		if i != nobody {
-			s.claimants[claimantOf(i)].gaveUp = true
+			s.gaveUp[i] = true
 		}
 	}
 	me := &s.claimants[c]
 	me.request, me.answer = request{}, answer{}
 	if r.kind == pass {
-		s.hearPassed(c, r, answer{})
+		s.passed(c, r, answer{})
 		me.request = request{}
 	}
 	me.phase = gone
-	s.home(c).quit(s, r.of)
+	s.home(c).quit(s, s.holder(r.of))
 }

@@ -13,7 +13,7 @@ const (
 	asks what = iota
 	arrives
 	isAnswered
-	isHeard
+	isReceived
 	finishes
 	finishesYielding
 	deadlinePasses
@@ -21,6 +21,7 @@ const (
 	deadlineOfMessagePasses
 	leaseExpires
 	strangerLetsGo
+	subscribesAgain
 	// These somebody chooses to do, or they go wrong.
 	joins
 	triesOnce
@@ -31,25 +32,30 @@ const (
 	answerIsLost
 	isRepeated
 	messageIsLost
+	isDoubled
+	isWokenForNothing
+	placeIsForgotten
+	releaseIsForgotten
 	strayArrives
 	strayIsLost
 	strangerTakes
 	processDies
-	processGoesDeaf
+	processStops
 	failsOver
-	isDoubled
-	subscribesAgain
 	allWhat
 )
 
 var names = [allWhat]string{
-	"asks the store for the lock", "reaches the store with a request", "hears the answer", "is received",
+	"asks the store for the lock", "reaches the store with a request", "receives the answer", "is received",
 	"finishes and lets go", "finishes and lets those in other processes go first",
 	"sees its deadline pass", "has its answer outlive the deadline", "outlives the deadline", "the lease expires", "a foreign client lets go",
+	"subscribes again",
 	"joins", "tries once", "refreshes", "leaves", "gives up letting go", "comes again",
 	"loses the answer and asks again", "asks again while the first request is on its way", "is lost",
-	"arrives after all", "is lost for good", "a foreign client takes the lock", "dies", "goes deaf",
-	"another server becomes the primary, and no data is lost", "is received, and will be once more", "subscribes at the new primary",
+	"is received, and will be once more", "receives a message that is not for it, or an old one",
+	"loses the place that was kept when it was passed over", "the store forgets a release",
+	"arrives after all", "is lost for good", "a foreign client takes the lock", "dies", "stops for ever",
+	"a replica becomes the primary, and no data is lost",
 }
 
 func (e event) goesWrong() bool { return e.what >= joins }
@@ -57,9 +63,15 @@ func (e event) goesWrong() bool { return e.what >= joins }
 // isMishap is whether an event is one of those that a model has a bounded number of.
 func (e event) isMishap() bool {
 	switch e.what {
-	case leaves, givesUp, answerIsLost, isRepeated, messageIsLost, strangerTakes, processDies, processGoesDeaf, failsOver, isDoubled:
+	case leaves, givesUp, answerIsLost, isRepeated, strangerTakes, processDies, processStops, failsOver:
 		return true
 	default:
 		return false
 	}
+}
+
+// isDisorder is whether an event is a mishap other than a failover, or something
+// that happens to a process which is too late.
+func (e event) isDisorder() bool {
+	return e.isMishap() && e.what != failsOver || e.what == deadlinePasses || e.what == deadlineOfAnswerPasses
 }

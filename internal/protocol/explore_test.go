@@ -79,6 +79,9 @@ func (m *model) explore() (*exploration, *finding) {
 func (m *model) start() system {
 	var s system
 	for p := range s.processes {
+		if m.scattered {
+			s.processes[p].subscription = elsewhere
+		}
 		if !slices.Contains(m.process[:], p) {
 			s.processes[p].health = dead
 		}
@@ -120,30 +123,30 @@ func (s *step) look() {
 			continue
 		}
 		working++
-		s.must(s.store.holder == s.self(c), "one works who does not have the lock")
-		s.must(me.lease.token == s.store.high, "one works under a token that is not the highest")
+		s.must(s.store.holder == s.self(c) && !s.store.reserved, "one works who does not have the lock")
+		s.must(me.lease.token >= s.store.since, "one works under a token that is older than the holder's first")
 	}
 	s.must(working <= 1, "two work")
 	s.must(s.store.holder == nobody || s.store.holder == stranger || s.isSomebody(s.store.holder), "one who has left has the lock")
-	for _, i := range s.store.queue {
-		s.must(i == nobody || s.isSomebody(i), "one who has left is in the queue")
+	for _, p := range s.store.queue {
+		s.must(p.of == nobody || s.isSomebody(p.of), "one who has left is in the queue")
 	}
 }
 
 // isSomebody reports whether a claimant, or somebody in its name, will yet see to
-// what the store has of it, as far as the store can be reached.
-func (s *step) isSomebody(i id) bool {
-	c := claimantOf(i)
+// what the store has of a holder, as far as the store can be reached.
+func (s *step) isSomebody(h id) bool {
+	c := claimantOf(h)
 	me := s.claimants[c]
-	if s.home(c).health != well || me.gaveUp || s.self(c) == i && me.phase != gone && me.phase != idle {
+	if s.home(c).health != well || s.self(c) == h && me.phase != gone && me.phase != idle {
 		return true
 	}
-	for _, other := range s.claimants {
-		if r := other.request; r.of == i || r.to == i {
+	for i, gaveUp := range s.gaveUp {
+		if gaveUp && s.holder(id(i)) == h {
 			return true
 		}
 	}
-	return slices.ContainsFunc(s.strays[:], func(r request) bool { return r.of == i || r.to == i })
+	return s.requests(func(r request) bool { return s.holder(r.of) == h || s.holder(r.to) == h })
 }
 
 // starving finds a state in which one waits in vain.

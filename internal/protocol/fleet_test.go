@@ -3,8 +3,11 @@ package protocol_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -16,6 +19,9 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
+// anchor is the key of a lock that nobody gives up.
+const anchor = "anchor"
+
 // lasting is a lease that no run sees the end of.
 const lasting = time.Hour
 
@@ -23,32 +29,35 @@ const lasting = time.Hour
 // use the same locks, and what is known of these. It does one thing after the other.
 type fleet struct {
 	*rapid.T
-	server  *redistest.Server
-	admin   *goredis.Client
-	vessels []*vessel
-	sunk    int // how many there were that are dead
-	locks   map[string]*ledger
-	heard   chan hearing
-	began   time.Time // the operation under way
+	server   *redistest.Server
+	admin    *goredis.Client
+	vessels  []*vessel
+	network  *redis.Backing // sends what is late
+	sunk     int            // how many there were that are dead
+	locks    map[string]*ledger
+	token    uint64 // the last, of any lock
+	released act    // the last release
+	woken    chan wakeUp
+	began    time.Time // the operation under way
 }
 
 type vessel struct {
+	name    string
 	client  *goredis.Client
 	backing *redis.Backing
-	holders []string
+	waiters []string // holders that wait for a lock
+	trier   string   // one that only tries
+	dead    atomic.Bool
 }
 
-// A hearing is what a claimant was told.
-type hearing struct {
-	key, holder string
-	backing.Handed
-}
+// A wakeUp is what a claimant received.
+type wakeUp struct{ key, holder string }
 
 func newFleet(t *rapid.T, server *redistest.Server, admin *goredis.Client) *fleet {
-	f := &fleet{T: t, server: server, admin: admin, locks: map[string]*ledger{}, heard: make(chan hearing, 64)}
+	f := &fleet{T: t, server: server, admin: admin, network: redis.New(admin), locks: map[string]*ledger{}, woken: make(chan wakeUp, 64)}
 	require.NoError(t, admin.FlushAll(t.Context()).Err())
 	for _, key := range []string{"k", "{tag} l"} {
-		f.locks[key] = &ledger{released: map[string]bool{}, alive: f.alive}
+		f.locks[key] = &ledger{released: map[string]string{}, late: map[string]bool{}, alive: f.alive}
 	}
 	for range 3 {
 		f.launch()
@@ -57,17 +66,17 @@ func newFleet(t *rapid.T, server *redistest.Server, admin *goredis.Client) *flee
 }
 
 // launch starts a process. One of its claimants waits for a lock that nobody
-// gives up, so that it listens all the time.
+// gives up, so that it is subscribed all the time.
 func (f *fleet) launch() {
-	n := len(f.vessels) + f.sunk
+	n := strconv.Itoa(len(f.vessels) + f.sunk)
 	c := goredis.NewClient(&goredis.Options{Addr: f.server.Addr()})
-	v := &vessel{client: c, backing: redis.New(c), holders: []string{fmt.Sprintf("%d", n), fmt.Sprintf("%d again", n)}}
+	v := &vessel{name: n, client: c, backing: redis.New(c), waiters: []string{n, n + " again"}, trier: n + " tries"}
 	f.vessels = append(f.vessels, v)
 	ctx := context.Background()
-	require.NoError(f, f.admin.Set(ctx, "dmutex:anchor", "nobody", lasting).Err())
-	s, err := v.backing.Enqueue(ctx, f.waiter("anchor", "anchor "+v.holders[0]))
+	require.NoError(f, f.admin.Set(ctx, "dmutex:"+anchor, "nobody", lasting).Err())
+	o, err := v.backing.Enqueue(ctx, f.waiter(v, anchor, n, ""))
 	require.NoError(f, err)
-	require.NoError(f, s.NotQueued)
+	require.IsType(f, backing.Queued{}, o)
 }
 
 // sink ends a process, as far as the server can see.
@@ -75,6 +84,7 @@ func (f *fleet) sink(n int) {
 	v := f.vessels[n]
 	f.vessels = slices.Delete(f.vessels, n, n+1)
 	f.sunk++
+	v.dead.Store(true)
 	require.NoError(f, v.client.Close())
 	f.eventually("the server still sees the dead process", func() bool {
 		channels, err := f.admin.PubSubChannels(context.Background(), "push:*").Result()
@@ -89,15 +99,22 @@ func (f *fleet) close() {
 	}
 }
 
+func (v *vessel) holders() []string { return append(slices.Clone(v.waiters), v.trier) }
+
 func (f *fleet) alive(holder string) bool {
-	return slices.ContainsFunc(f.vessels, func(v *vessel) bool { return slices.Contains(v.holders, holder) })
+	return slices.ContainsFunc(f.vessels, func(v *vessel) bool { return slices.Contains(v.holders(), holder) })
 }
 
-func (f *fleet) waiter(key, holder string) backing.Waiter {
+// waiter is a claimant of a process. One of a dead process does not count: its client is
+// closed, and wakes all that wait.
+func (f *fleet) waiter(v *vessel, key, holder, attempt string) backing.Waiter {
 	return backing.Waiter{
-		Claim:   backing.Claim{Key: key, Holder: holder, TTL: lasting},
-		Granted: func(h backing.Handed) { f.heard <- hearing{key, holder, h} },
-		Retry:   func() {},
+		Claim: backing.Claim{Key: key, Holder: holder, Attempt: attempt, TTL: lasting},
+		Wake: func() {
+			if key != anchor && !v.dead.Load() {
+				f.woken <- wakeUp{key, holder}
+			}
+		},
 	}
 }
 
@@ -115,36 +132,62 @@ func (f *fleet) published() (n int) {
 	return n
 }
 
+// keysOf returns the names of a lock and of its queue, and what those of its releases begin
+// with.
+func keysOf(key string) (lock, queue, released string) {
+	lock = "dmutex:" + key
+	own := "dmutex:{" + lock + "}"
+	if strings.Contains(key, "{") {
+		own = fmt.Sprintf("dmutex:{tag}%d:%s", len(lock), lock)
+	}
+	return lock, own + "~queue", own + "~released:"
+}
+
 // inStore compares what is in the store with what the ledger says.
 func (f *fleet) inStore(key string) {
 	l, ctx := f.locks[key], context.Background()
-	lock, own := "dmutex:"+key, "{dmutex:"+key+"}"
-	if strings.Contains(key, "{") {
-		own = fmt.Sprintf("{tag}%d:%s", len(lock), lock)
-	}
-	keys, err := f.admin.Keys(ctx, "*").Result()
-	require.NoError(f, err)
-
+	lock, queue, released := keysOf(key)
 	holder, err := f.admin.Get(ctx, lock).Result()
 	if err != nil {
 		require.ErrorIs(f, err, goredis.Nil)
 	}
 	require.Equal(f, l.holder, holder, "the holder of %q", key)
 
-	members, err := f.admin.ZRange(ctx, "queue:"+own, 0, -1).Result()
+	waiting, passed, late := []string{}, []string{}, map[string]bool{}
+	members, err := f.admin.ZRangeWithScores(ctx, queue, 0, -1).Result()
 	require.NoError(f, err)
-	queue := []string{}
 	for _, m := range members {
-		queue = append(queue, strings.SplitN(m, " ", 3)[2])
-	}
-	require.Equal(f, append([]string{}, l.queue...), queue, "the queue for %q", key)
-
-	released := map[string]bool{}
-	for _, k := range keys {
-		if by, ok := strings.CutPrefix(k, "released:"+own+":"); ok {
-			released[by] = true
+		member := m.Member.(string)
+		switch claim, isLate := strings.CutPrefix(member, "x "); {
+		case isLate:
+			late[claim] = true
+		case m.Score < passedOver:
+			waiting = append(waiting, strings.SplitN(member, " ", 3)[2])
+		default:
+			passed = append(passed, strings.SplitN(member, " ", 3)[2])
 		}
-		require.NotEqual(f, time.Duration(-1), f.admin.PTTL(ctx, k).Val(), "%q is kept for ever", k)
 	}
-	require.Equal(f, l.released, released, "the releases of %q that are remembered", key)
+	require.Equal(f, l.waiting(false), waiting, "the queue for %q", key)
+	require.Equal(f, l.waiting(true), passed, "those that were passed over for %q", key)
+	require.Equal(f, l.late, late, "those whose requests for %q are refused", key)
+
+	keys, err := f.admin.Keys(ctx, "*").Result()
+	require.NoError(f, err)
+	memories := []string{}
+	for _, k := range keys {
+		ttl := f.admin.PTTL(ctx, k).Val()
+		switch {
+		case strings.HasPrefix(k, released):
+			memories = append(memories, f.admin.Get(ctx, k).Val())
+			require.NoError(f, f.admin.PExpire(ctx, k, lasting).Err()) // the run may take longer
+		case strings.HasSuffix(k, "~fence"):
+			require.Equal(f, strconv.FormatUint(f.token, 10), f.admin.Get(ctx, k).Val(), "the last token")
+			continue
+		}
+		require.NotEqual(f, time.Duration(-1), ttl, "%q is kept for ever", k)
+	}
+	require.ElementsMatch(f, slices.Collect(maps.Values(l.released)), memories, "the releases of %q that are remembered", key)
 }
+
+// passedOver is what is added to the score of one that was passed over.
+const passedOver = 1 << 52

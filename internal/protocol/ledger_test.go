@@ -1,121 +1,194 @@
 package protocol_test
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // A ledger is what the scripts must do to one lock, in a few lines.
 type ledger struct {
 	holder   string
-	token    uint64 // of the last grant
-	queue    []string
-	released map[string]bool // the holders whose release is remembered
+	reserved bool              // for the holder, which was woken and has not asked since
+	queue    []entry           // in the order in which they came
+	released map[string]string // by process: the last release that it asked for
+	late     map[string]bool   // claims whose requests must be refused
 	alive    func(holder string) bool
+}
+
+// An entry is one that waits, or waited: it was passed over.
+type entry struct {
+	holder string
+	passed bool
 }
 
 // outcome is what an operation must have led to, besides what the ledger says.
 type outcome struct {
-	grant     bool   // who asked has the lock
-	fresh     bool   // under a new token
-	queued    bool   // who asked is in the queue
-	unqueued  bool   // who asked has to ask anew to be so
-	yes       bool   // as was answered to a release, a refresh or a pass
-	told      string // to whom a message was published that was received
+	answer    string
+	woken     string // to whom a message was published that was received
 	published int
+	mayProbe  bool // with another message, which means nothing
 }
+
+const (
+	isGranted    = "granted"
+	isResumed    = "resumed"
+	isQueued     = "queued"
+	mustPoll     = "must poll"
+	isRefused    = "refused"
+	isHeld       = "held"
+	notHeld      = "not held"
+	freedNow     = "freed now"
+	freedEarlier = "freed earlier"
+)
 
 func (l *ledger) give(to string) outcome {
-	l.holder = to
-	return outcome{grant: true, fresh: true, yes: true}
-}
-
-func (l *ledger) add(holder string) {
-	if !slices.Contains(l.queue, holder) {
-		l.queue = append(l.queue, holder)
-		delete(l.released, holder)
+	if l.holder == to {
+		l.reserved = false
+		return outcome{answer: isResumed}
 	}
+	l.holder, l.reserved = to, false
+	return outcome{answer: isGranted}
 }
 
-func (l *ledger) remove(holder string) {
-	l.queue = slices.DeleteFunc(l.queue, func(h string) bool { return h == holder })
-}
-
-// serve gives a lock that is free to the first in the queue whose process lives.
-// The one who asks needs no message.
-func (l *ledger) serve(asker string) (o outcome) {
-	for l.holder == "" && len(l.queue) > 0 {
-		first := l.queue[0]
-		l.queue = l.queue[1:]
-		switch {
-		case first == asker:
-			o.grant, o.fresh, l.holder = true, true, first
-		case l.alive(first):
-			o.told, l.holder = first, first
-			o.published++
-		default:
-			o.published++
+// join adds a holder at the end, or gives it its old place back.
+func (l *ledger) join(holder string) {
+	for i, e := range l.queue {
+		if e.holder == holder {
+			l.queue[i].passed = false
+			return
 		}
 	}
+	l.queue = append(l.queue, entry{holder: holder})
+}
+
+func (l *ledger) leave(holder string) {
+	l.queue = slices.DeleteFunc(l.queue, func(e entry) bool { return e.holder == holder })
+}
+
+func (l *ledger) has(holder string) bool {
+	return slices.ContainsFunc(l.queue, func(e entry) bool { return e.holder == holder })
+}
+
+// waiting are those that wait, or were passed over.
+func (l *ledger) waiting(passed bool) []string {
+	holders := []string{}
+	for _, e := range l.queue {
+		if e.passed == passed {
+			holders = append(holders, e.holder)
+		}
+	}
+	return holders
+}
+
+// serve reserves a lock that is free for the first in the queue whose process lives.
+// The one that asks is isGranted it, and needs no message.
+func (l *ledger) serve(asker string) (o outcome) {
+	for _, first := range l.waiting(false) {
+		if first == asker {
+			l.leave(first)
+			given := l.give(first)
+			o.answer = given.answer
+			return o
+		}
+		o.published++
+		if l.alive(first) {
+			l.leave(first)
+			l.holder, l.reserved, o.woken = first, true, first
+			return o
+		}
+		l.queue[slices.Index(l.queue, entry{holder: first})].passed = true
+	}
 	return o
 }
 
-func (l *ledger) tryAcquire(holder string) outcome {
-	switch l.holder {
-	case "":
-		delete(l.released, holder)
-		return l.give(holder)
-	case holder:
-		return outcome{grant: true}
-	}
-	return outcome{}
-}
+func (l *ledger) free() { l.holder, l.reserved = "", false }
 
-func (l *ledger) enqueue(holder string) outcome {
-	if l.holder == holder {
-		l.remove(holder)
-		return outcome{grant: true}
-	}
-	if l.holder == "" && len(l.queue) == 0 {
-		return l.tryAcquire(holder)
-	}
-	l.add(holder)
-	o := l.serve(holder)
-	o.queued = !o.grant
-	return o
-}
-
-func (l *ledger) refresh(holder string) outcome { return outcome{yes: l.holder == holder} }
-
-func (l *ledger) release(holder string) outcome {
-	l.remove(holder)
-	if l.holder != holder {
-		return outcome{yes: l.released[holder]}
-	}
-	l.holder, l.released[holder] = "", true
-	o := l.serve("")
-	o.yes = true
-	return o
-}
-
-func (l *ledger) pass(from, to string, yield bool) outcome {
+func (l *ledger) tryAcquire(claim, holder string) outcome {
 	switch {
-	case l.holder == to && (from == to || l.released[from]): // a repeat
-		l.remove(to)
-		return outcome{grant: true, yes: true}
-	case l.holder != from: // likewise, if it was yielded, or to has let go since
-		again := l.released[from] && l.holder != to
-		queued := again && yield && slices.Contains(l.queue, to)
-		return outcome{yes: again, queued: queued, unqueued: again && !queued}
+	case l.late[claim]:
+		return outcome{answer: isRefused}
+	case l.holder == "" || l.holder == holder:
+		return l.give(holder)
+	}
+	return outcome{answer: isRefused}
+}
+
+func (l *ledger) enqueue(claim, holder string) outcome {
+	switch {
+	case l.late[claim]:
+		return outcome{answer: isRefused}
+	case l.holder == holder, l.holder == "" && len(l.queue) == 0:
+		l.leave(holder)
+		return l.give(holder)
+	}
+	l.join(holder)
+	o := outcome{}
+	if l.holder == "" {
+		o = l.serve(holder)
+	}
+	if o.answer == "" {
+		o.answer, o.mayProbe = isQueued, true
+	}
+	return o
+}
+
+func (l *ledger) refresh(holder string) outcome {
+	if l.holder == holder {
+		return outcome{answer: isHeld}
+	}
+	return outcome{answer: notHeld}
+}
+
+func (l *ledger) release(process, claim, holder string) outcome {
+	memory := l.released[process]
+	before := memory == claim || strings.HasPrefix(memory, handover(claim, ""))
+	l.leave(holder)
+	switch {
+	case l.holder == holder && (!before || claim == holder): // else what the holder has is from a later claim
+		l.free()
+		l.released[process] = claim
+		o := l.serve("")
+		o.answer = freedNow
+		return o
+	case before, memory == holder:
+		return outcome{answer: freedEarlier}
+	}
+	return outcome{answer: notHeld}
+}
+
+// handover is how a pass is remembered.
+func handover(from, to string) string { return fmt.Sprintf(">%d %s%s", len(from), from, to) }
+
+// pass is asked for by the process of to.
+func (l *ledger) pass(process, from, claim, to string, yield bool) outcome {
+	switch {
+	case l.holder != from && l.released[process] != handover(from, to):
+		return outcome{answer: isRefused}
+	case l.holder == to: // a repeat
+		l.leave(to)
+		return l.give(to)
+	case l.holder != from && yield && l.has(to): // likewise
+		return outcome{answer: isQueued}
+	case l.holder != from:
+		return outcome{answer: mustPoll}
+	}
+	l.free()
+	l.released[process] = handover(from, to)
+	switch {
+	case l.late[claim]:
+		l.leave(to)
+		o := l.serve("")
+		o.answer = mustPoll
+		return o
 	case yield && len(l.queue) > 0:
-		l.holder, l.released[from] = "", true
-		l.add(to)
+		l.join(to)
 		o := l.serve(to)
-		o.yes, o.queued = true, !o.grant
+		if o.answer == "" {
+			o.answer = isQueued
+		}
 		return o
 	}
-	l.remove(to)
-	l.released[from] = true
-	delete(l.released, to)
+	l.leave(to)
 	return l.give(to)
 }
-
-// lost is what the end of a lease does, or somebody who deletes the key.
-func (l *ledger) lost() { l.holder = "" }

@@ -1,7 +1,5 @@
 package protocol_test
 
-import "slices"
-
 // A model is what is explored: who the claimants are, what can go wrong, and
 // what is wrong with the protocol, if anything.
 type model struct {
@@ -12,26 +10,12 @@ type model struct {
 	reuses    bool           // and then under the same holder id
 	refreshes bool           // the first claimant refreshes its lease
 	foreign   bool           // a client that knows nothing but SET NX and DEL wants the lock too
+	scattered bool           // each subscription is at a server that publishes nothing by itself
+	orderly   bool           // nothing goes wrong but a failover
 	mishaps   uint8          // how often something goes wrong; what is late, goes wrong without end
 	flaw      flaw
-	topology  topology
 	only      string // the one thing that is looked for, "" for everything
 }
-
-// A topology is what a failover in good order, which loses no data, may do.
-type topology uint8
-
-const (
-	// A subscription stays with the old primary, and what is published to it is
-	// replicated there: it is received though the publisher counted nobody.
-	uncounted topology = 1 << iota
-	// A message is received a second time, from the old primary.
-	doubled
-	// A message that the old primary published is received after the failover.
-	outdated
-	// The clock of the new primary is another one.
-	otherClock
-)
 
 const claimants, processes = 3, 3
 
@@ -40,26 +24,38 @@ type flaw int
 
 const (
 	sound flaw = iota
-	trustsLateMessage
+	grantsByMessage
+	countsFromMessage
 	countsFromReceipt
 	trustsLateRefresh
-	trustsMessageToEarlierSelf
 	releasesUnseen
 	passesUnseen
 	grantsUnseen
-	countsTokensAnew
+	countsTokensAfresh
+	keepsTheToken
 	stopsAtTheDead
 	servesLastFirst
 	losesThePlace
-	leavesWithoutAWord
+	losesThePassedOver
+	keepsReservations
+	leavesSilently
 	believesTheLastRefusal
-	lettingGoForOneWhoHolds
-	takesOldNewsForItsOwn
+	grantsReleased
+	passesToReleased
+	forgetsAttempts
+	keepsExpiredHandover
+	leavesAfterARefusal
+	passesUnremembered
 	neverAsksAgain
 )
 
-// An id is a claimant as the store sees it: under another name each time it
-// comes, if it does not reuse its holder id.
+// trustsMessages is whether a message is taken for a grant, and so has a token
+// and a lease. In the protocol it has neither.
+func (m *model) trustsMessages() bool {
+	return m.flaw == grantsByMessage || m.flaw == countsFromMessage
+}
+
+// An id is a claim: that of a claimant, the first or the second time it comes.
 type id uint8
 
 const (
@@ -67,14 +63,17 @@ const (
 	stranger id = 2*claimants + 1 // the foreign client
 )
 
-func (m *model) idOf(s *system, c int) id {
-	if m.reuses {
-		return id(2*c + 1)
-	}
-	return id(2*c + 1 + int(s.claimants[c].again))
-}
+func (s *system) claim(c int) id { return id(2*c + 1 + int(s.claimants[c].again)) }
 
 func claimantOf(i id) int { return int(i-1) / 2 }
+
+// holder is the holder id of a claim: its own, unless it is configured.
+func (m *model) holder(i id) id {
+	if m.reuses && i != nobody && i != stranger {
+		return id(2*claimantOf(i) + 1)
+	}
+	return i
+}
 
 // A system is everything at one moment. It is comparable: two that are equal
 // behave the same. Time is not in it. It shows as events that may happen at any
@@ -84,27 +83,27 @@ func claimantOf(i id) int { return int(i-1) / 2 }
 // A process that is paused needs no state either: it is one in which nothing
 // happens for long. Only one that never goes on differs from that.
 type system struct {
-	claimants  [claimants]claimant
-	processes  [processes]process
-	store      store
-	messages   [3]message // published, and not received
-	strays     [2]request // sent, and no longer waited for
-	mishaps    uint8      // so far
-	failedOver bool
+	claimants [claimants]claimant
+	processes [processes]process
+	store     store
+	messages  [3]message            // published, and not received
+	strays    [2]request            // sent, and no longer waited for
+	mishaps   uint8                 // so far
+	gaveUp    [2*claimants + 1]bool // the claims whose release was never answered
+	moved     bool                  // the primary is another than at first; noted only where it matters
 }
 
 type claimant struct {
-	phase     phase
-	again     uint8 // 1 the second time
-	ask       bool  // the store, as soon as it may
-	alarm     bool  // set, by which it asks again
-	known     bool  // to the store, perhaps
-	passing   bool  // a holder is handing the lock to it
-	gaveUp    bool  // letting go, as the store did not answer
-	lease     lease // that it works under
-	request   request
-	answer    answer
-	oldAnswer bool // the last answer came from the old primary
+	phase   phase
+	again   uint8 // 1 the second time
+	ask     bool  // the store, as soon as it may
+	alarm   bool  // set, by which it asks again
+	known   bool  // to the store, perhaps
+	passing bool  // a holder is handing the lock to it
+	dated   bool  // by the old primary: its last answer; noted only where it matters
+	lease   lease // that it works under
+	request request
+	answer  answer
 }
 
 type phase uint8
@@ -119,8 +118,8 @@ const (
 	crashed
 )
 
-// A lease is what a claimant or a message knows of a grant: its token, and
-// whether the local deadline has passed.
+// A lease is what a claimant knows of a grant: its token, and whether the local
+// deadline has passed.
 type lease struct {
 	token token
 	over  bool
@@ -130,32 +129,50 @@ type lease struct {
 type token uint8
 
 type process struct {
-	line      [claimants]uint8 // of claimants, counted from 1; 0 is no one
-	holder    id               // as far as the process knows, if it is one of its own
-	health    health
-	elsewhere bool // it is subscribed at the old primary
+	line         [claimants]uint8 // of claimants, counted from 1; 0 is no one
+	holder       id               // as far as the process knows, if it is one of its own
+	health       health
+	subscription subscription
 }
 
 type health uint8
 
 const (
-	well health = iota
-	dead        // the store sees that nobody listens
-	deaf        // stopped for ever, cut off: what is sent to it is received by nobody
+	well    health = iota
+	dead           // the store sees that there is no subscriber
+	stopped        // for ever, or cut off: it is a subscriber, and receives nothing
+)
+
+// A subscription is as the server sees it that is the primary now.
+type subscription uint8
+
+const (
+	counted   subscription = iota
+	elsewhere              // at another server, to which messages are replicated
+	replaced               // likewise, but the process knows, and subscribes again
 )
 
 type store struct {
-	holder id
-	fence  token // last token, as the store remembers it
-	high   token // highest token ever granted
-	queue  [5]id
+	holder   id
+	reserved bool  // for the holder, which has not asked for it since
+	since    token // the first that the holder was granted without losing the lock since
+	fence    token // last token, as the store remembers it
+	high     token // highest token ever granted
+	queue    [5]place
+	released [2*claimants + 1]bool // the claims whose release is remembered
 }
 
+// A place in the queue is kept for a moment after its holder was passed over.
+type place struct {
+	of     id
+	passed bool
+}
+
+// A message says that its addressee should ask. With some flaws it says more.
 type message struct {
-	to id
+	to    id
+	dated bool // published by the old primary
 	lease
-	old  bool // published by the old primary
-	copy bool // received once already
 }
 
 type request struct {
@@ -186,7 +203,8 @@ const (
 )
 
 type answer struct {
-	verdict verdict
+	verdict   verdict
+	uncounted bool // queued, but this server has no subscriber to wake
 	lease
 }
 
@@ -197,116 +215,6 @@ const (
 	yes
 	queued
 	granted
+	refused  // it has been released already
+	unqueued // free, or another's, and the claimant is not in the queue
 )
-
-// tidy brings a system into the form that all systems share that behave alike.
-func (m *model) tidy(s *system) {
-	for i := range s.messages {
-		msg := &s.messages[i]
-		if msg.to == nobody {
-			continue
-		}
-		me := s.claimants[claimantOf(msg.to)]
-		earlier := m.idOf(s, claimantOf(msg.to)) != msg.to || me.phase != waiting && me.phase != idle
-		if s.processes[m.process[claimantOf(msg.to)]].health != well || earlier && !m.reuses {
-			*msg = message{}
-		} else if msg.over && m.flaw != trustsLateMessage {
-			msg.token = 1
-		}
-	}
-	for c := range s.claimants {
-		me := &s.claimants[c]
-		if me.answer.over {
-			me.answer.token = 1
-		}
-		if me.phase == gone || me.phase == lettingGo {
-			i := m.idOf(s, c)
-			me.gaveUp = me.gaveUp && (m.returns || s.mentions(i))
-		}
-	}
-	m.rank(s)
-	// Messages and strays are sets, and need no order: sorted, with none twice.
-	for i := range s.messages {
-		for j := i + 1; j < len(s.messages); j++ {
-			a, b := &s.messages[i], &s.messages[j]
-			switch {
-			case *a == *b:
-				*b = message{}
-			case b.before(*a):
-				*a, *b = *b, *a
-			}
-		}
-	}
-	if a, b := &s.strays[0], &s.strays[1]; *a == *b {
-		*b = request{}
-	} else if b.before(*a) {
-		*a, *b = *b, *a
-	}
-}
-
-// before puts empty ones last.
-func (a message) before(b message) bool {
-	return a.to != nobody && (b.to == nobody || a.key() < b.key())
-}
-
-func (a message) key() int {
-	key := int(a.to)<<8 | int(a.token)<<1
-	if a.over {
-		key |= 1
-	}
-	if a.old {
-		key |= 1 << 16
-	}
-	if a.copy {
-		key |= 1 << 17
-	}
-	return key
-}
-
-func (a request) before(b request) bool {
-	return a.kind != nothing && (b.kind == nothing || a.key() < b.key())
-}
-
-func (a request) key() int {
-	key := int(a.kind)<<16 | int(a.of)<<8 | int(a.to)<<1
-	if a.yield {
-		key |= 1
-	}
-	return key
-}
-
-// rank replaces the tokens by small numbers in the same order. All that are
-// below both the store's are equally old.
-func (m *model) rank(s *system) {
-	low, high := s.store.fence, s.store.high
-	if low > high {
-		low, high = high, low
-	}
-	rank := func(t *token) {
-		switch {
-		case *t == 0:
-		case *t < low:
-			*t = 1
-		case *t < high:
-			*t = 2
-		default:
-			*t = 3
-		}
-	}
-	for i := range s.claimants {
-		rank(&s.claimants[i].lease.token)
-		rank(&s.claimants[i].answer.token)
-	}
-	for i := range s.messages {
-		rank(&s.messages[i].token)
-	}
-	rank(&s.store.fence)
-	rank(&s.store.high)
-}
-
-// mentions reports whether the store, or a request, is about i.
-func (s *system) mentions(i id) bool {
-	about := func(r request) bool { return r.of == i || r.to == i }
-	return s.store.holder == i || slices.Contains(s.store.queue[:], i) || slices.ContainsFunc(s.strays[:], about) ||
-		slices.ContainsFunc(s.claimants[:], func(o claimant) bool { return about(o.request) })
-}

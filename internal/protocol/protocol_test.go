@@ -17,12 +17,14 @@ var (
 func TestNobodyEverWorksBesideAnotherNorWaitsForEver(t *testing.T) {
 	t.Parallel()
 	for name, m := range map[string]model{
-		"two of one process and one of another": {process: [claimants]int{0, 0, 1}, mishaps: 1},
-		"three processes, and nothing is lost":  {process: [claimants]int{0, 1, 2}, refreshes: true},
-		"and one does not wait":                 {process: [claimants]int{0, 0, 1}, tries: true, foreign: true, mishaps: 1},
-		"and one comes twice":                   apart,
-		"and one comes twice to its process":    together.with(func(m *model) { m.foreign = true }),
-		"and one comes twice under one id":      apart.with(func(m *model) { m.reuses = true }),
+		"two of one process and one of another":    {process: [claimants]int{0, 0, 1}, mishaps: 1},
+		"three processes, and nothing is lost":     {process: [claimants]int{0, 1, 2}, refreshes: true},
+		"three processes, and a failover":          {process: [claimants]int{0, 1, 2}, returns: true, orderly: true, mishaps: 1},
+		"and nobody is subscribed where it counts": {process: [claimants]int{0, 1, 2}, scattered: true},
+		"and one does not wait":                    {process: [claimants]int{0, 0, 1}, tries: true, foreign: true, mishaps: 1},
+		"and one comes twice":                      apart,
+		"and one comes twice to its process":       with(together, func(m *model) { m.foreign = true }),
+		"and one comes twice under one id":         with(apart, func(m *model) { m.reuses = true }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -45,32 +47,45 @@ func TestEveryFlawIsFound(t *testing.T) {
 		usurped  = "one works who does not have the lock"
 		ghost    = "one who has left has the lock"
 		starving = "waits for ever"
+		overtook = "one who waits was overtaken in the queue"
+		two      = "two work"
 	)
+	three := model{process: [claimants]int{0, 1, 2}}
+	afterAFailover := with(three, func(m *model) { m.orderly, m.mishaps = true, 1 })
+	reusing := with(apart, func(m *model) { m.reuses = true })
 	for name, c := range map[string]struct {
 		flaw
 		model
 		wrong string
 	}{
-		"a message is trusted after its deadline":        {trustsLateMessage, apart, usurped},
-		"the deadline is counted from the receipt":       {countsFromReceipt, apart, usurped},
-		"a refresh is trusted after the deadline":        {trustsLateRefresh, apart, usurped},
-		"a message to an earlier claim of the id counts": {trustsMessageToEarlierSelf, apart.with(func(m *model) { m.reuses = true }), usurped},
-		"release does not compare the holder":            {releasesUnseen, apart, "the lock was freed by one who did not have it"},
-		"pass does not compare the holder":               {passesUnseen, together.with(func(m *model) { m.foreign = true }), second},
-		"enqueue does not look whether the lock is free": {grantsUnseen, apart, second},
-		"the last token is forgotten at a release":       {countsTokensAnew, apart, "the token of a grant was not higher than all before"},
-		"the queue stops at the dead":                    {stopsAtTheDead, lucky, starving},
-		"the last in the queue is served first":          {servesLastFirst, model{process: [claimants]int{0, 1, 2}}, "another than the first in the queue was given the lock"},
-		"one who asks again loses the place":             {losesThePlace, model{process: [claimants]int{0, 1, 2}}, "one who waits was overtaken in the queue"},
-		"one who leaves does not tell the store":         {leavesWithoutAWord, apart, ghost},
-		"one who asked twice believes the last refusal":  {believesTheLastRefusal, model{process: [claimants]int{0, 0, 1}, tries: true, mishaps: 1}, ghost},
-		"a lock is let go for one who has it":            {lettingGoForOneWhoHolds, model{process: [claimants]int{0, 0, 1}, mishaps: 1}, usurped},
-		"a process takes old news for its own lock":      {takesOldNewsForItsOwn, lucky, starving},
-		"one who waits for news does not ask again":      {neverAsksAgain, lucky, starving},
+		"a message is taken for a grant, after a failover":       {grantsByMessage, lookingFor(afterAFailover, two), two},
+		"a message is taken for a grant, of a scattered client":  {grantsByMessage, lookingFor(with(three, func(m *model) { m.scattered = true }), two), two},
+		"a lease is counted from a message":                      {countsFromMessage, lookingFor(afterAFailover, two), two},
+		"a lease is counted from the receipt of an answer":       {countsFromReceipt, apart, usurped},
+		"a refresh is trusted after the deadline":                {trustsLateRefresh, apart, usurped},
+		"release does not compare the holder":                    {releasesUnseen, apart, "the lock was freed by one who did not have it"},
+		"pass does not compare the holder":                       {passesUnseen, with(together, func(m *model) { m.foreign = true }), second},
+		"enqueue does not look whether the lock is free":         {grantsUnseen, apart, second},
+		"the last token is forgotten at a release":               {countsTokensAfresh, apart, "the token of a grant was not higher than all before"},
+		"a reserved lock is granted under the last token":        {keepsTheToken, apart, "the token of a grant was not higher than all before"},
+		"the queue stops at the dead":                            {stopsAtTheDead, lucky, starving},
+		"the last in the queue is served first":                  {servesLastFirst, three, "another than the first in the queue was given the lock"},
+		"one who asks again loses the place":                     {losesThePlace, three, overtook},
+		"one who was passed over loses the place":                {losesThePassedOver, with(afterAFailover, func(m *model) { m.returns = true }), overtook},
+		"a reservation is never given up":                        {keepsReservations, lucky, starving},
+		"one who leaves does not tell the store":                 {leavesSilently, apart, ghost},
+		"one whose pass is refused leaves without a release":     {leavesAfterARefusal, model{process: [claimants]int{0, 0, 1}, mishaps: 1}, ghost},
+		"a pass is not remembered as a release":                  {passesUnremembered, model{process: [claimants]int{0, 0, 1}, mishaps: 1}, "one who has left is in the queue"},
+		"one who asked twice believes the last refusal":          {believesTheLastRefusal, model{process: [claimants]int{0, 0, 1}, tries: true, mishaps: 1}, ghost},
+		"a late acquire of a released claim is granted":          {grantsReleased, apart, ghost},
+		"a late pass to a released claim is granted":             {passesToReleased, with(together, func(m *model) { m.foreign = true }), ghost},
+		"a release under a configured id is that of every claim": {forgetsAttempts, reusing, "one who waits was refused as if it had released"},
+		"a process keeps a handover that has expired":            {keepsExpiredHandover, together, starving},
+		"one who waits for a message does not ask again":         {neverAsksAgain, lucky, starving},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := c.with(func(m *model) { m.flaw = c.flaw })
+			m := with(c.model, func(m *model) { m.flaw = c.flaw })
 			x, found := m.explore()
 			require.NotNil(t, found, "not found in %d states", len(x.from))
 			assert.Contains(t, found.wrong, c.wrong, "%v", found)
@@ -79,8 +94,13 @@ func TestEveryFlawIsFound(t *testing.T) {
 	}
 }
 
-func (m *model) with(change func(*model)) model {
-	changed := *m
-	change(&changed)
-	return changed
+func with(m model, change func(*model)) model {
+	change(&m)
+	return m
+}
+
+// lookingFor is a model of which nothing else is reported.
+func lookingFor(m model, wrong string) model {
+	m.only = wrong
+	return m
 }

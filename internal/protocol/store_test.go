@@ -16,22 +16,40 @@ func (s *step) must(ok bool, otherwise string) {
 	}
 }
 
-// give is the only way in which the lock gets a holder. Its two conditions are
-// what a lock is: it is given when it is free, or by the one who has it; and each
-// grant has a higher token than all before.
+// give makes one the holder, under a token. Its two conditions are what a lock
+// is: it is given when it is free, or by the one who has it; and each grant has a
+// higher token than all before, also one to the present holder, which asked again.
 func (s *step) give(to, by id) token {
 	t := s.store.fence + 1
+	if s.flaw == keepsTheToken && s.store.reserved {
+		t = s.store.fence
+	}
 	s.must(s.store.holder == nobody || s.store.holder == by, "the lock was given to a second holder")
 	s.must(t > s.store.high, "the token of a grant was not higher than all before")
-	s.store.holder, s.store.fence, s.store.high = to, t, max(s.store.high, t)
+	if s.store.holder != to || s.store.reserved {
+		s.store.since = t
+	}
+	s.store.holder, s.store.reserved, s.store.fence, s.store.high = to, false, t, max(s.store.high, t)
 	return t
 }
 
-// free is the only way in which it loses one.
+// reserve sets a lock that is free aside for one who waits, and wakes it.
+func (s *step) reserve(to id) {
+	s.must(s.store.holder == nobody, "the lock of a holder was reserved for another")
+	msg := message{to: to}
+	if s.trustsMessages() {
+		msg.token = s.give(to, nobody)
+	} else {
+		s.store.holder, s.store.reserved = to, true
+	}
+	s.publish(msg)
+}
+
+// free is the only way in which it loses its holder.
 func (s *step) free(by id) {
 	s.must(s.store.holder == by, "the lock was freed by one who did not have it")
-	s.store.holder = nobody
-	if s.flaw == countsTokensAnew {
+	s.store.holder, s.store.reserved, s.store.since = nobody, false, 0
+	if s.flaw == countsTokensAfresh {
 		s.store.fence = 0
 	}
 }
@@ -39,18 +57,19 @@ func (s *step) free(by id) {
 // apply is the store's part: it does what a request asks for, and answers.
 func (s *step) apply(r request) answer {
 	before := s.store.queue
+	of := s.holder(r.of)
 	var a answer
 	switch r.kind {
 	case try:
-		a = s.applyTry(r.of)
+		a = s.applyTry(r)
 	case enqueue:
-		a = s.applyEnqueue(r.of)
+		a = s.applyEnqueue(r)
 	case refresh:
-		if s.store.holder == r.of {
-			a = answer{yes, lease{token: s.store.fence}}
+		if s.store.holder == of {
+			a = answer{verdict: yes, lease: lease{token: s.store.fence}}
 		}
 	case release:
-		a = s.applyRelease(r.of)
+		a = s.applyRelease(r)
 	case pass:
 		a = s.applyPass(r)
 	case nothing:
@@ -61,123 +80,144 @@ func (s *step) apply(r request) answer {
 
 // inOrder reports whether those who are in both queues stand in the second as
 // in the first, before all others.
-func inOrder(before, after []id) bool {
-	var stayed []id
-	for _, i := range before {
-		if i != nobody && slices.Contains(after, i) {
-			stayed = append(stayed, i)
+func inOrder(before, after []place) bool {
+	var stayed, now []id
+	for _, p := range before {
+		if p.of != nobody && slices.ContainsFunc(after, func(q place) bool { return q.of == p.of }) {
+			stayed = append(stayed, p.of)
 		}
 	}
-	return slices.Equal(stayed, after[:len(stayed)])
+	for _, p := range after[:len(stayed)] {
+		now = append(now, p.of)
+	}
+	return slices.Equal(stayed, now)
 }
 
-func (s *step) grant(to, by id) answer { return answer{granted, lease{token: s.give(to, by)}} }
+func (s *step) grant(to, by id) answer {
+	return answer{verdict: granted, lease: lease{token: s.give(to, by)}}
+}
 
-func (s *step) applyTry(of id) answer {
-	switch s.store.holder {
-	case nobody:
-		return s.grant(of, nobody)
-	case of:
-		return answer{granted, lease{token: s.store.fence}}
+func (s *step) applyTry(r request) answer {
+	of := s.holder(r.of)
+	switch {
+	case s.hasReleased(r.of) && s.flaw != grantsReleased:
+		return answer{verdict: refused}
+	case s.store.holder == nobody, s.store.holder == of:
+		s.store.unqueue(of)
+		return s.grant(of, of)
 	default:
 		return answer{}
 	}
 }
 
-func (s *step) applyEnqueue(of id) answer {
-	if s.store.holder == of {
-		s.unqueue(of)
-		return answer{granted, lease{token: s.store.fence}}
-	}
-	if s.flaw == grantsUnseen {
-		return s.grant(of, nobody)
-	}
-	if s.store.holder == nobody && s.store.queue[0] == nobody {
-		return s.grant(of, nobody)
-	}
-	if s.flaw == losesThePlace {
-		s.unqueue(of)
+func (s *step) applyEnqueue(r request) answer {
+	of := s.holder(r.of)
+	switch {
+	case s.hasReleased(r.of) && s.flaw != grantsReleased:
+		return answer{verdict: refused}
+	case s.store.holder == of, s.store.holder == nobody && s.store.first() == nobody, s.flaw == grantsUnseen:
+		s.store.unqueue(of)
+		return s.grant(of, of)
+	case s.flaw == losesThePlace:
+		s.store.unqueue(of)
 	}
 	s.queue(of)
-	if s.store.holder == nobody && s.giveToFirst(of) == of {
-		return answer{granted, lease{token: s.store.fence}}
+	if s.store.holder == nobody && s.serve(of) == of {
+		return s.grant(of, nobody)
 	}
-	return answer{verdict: queued}
+	return answer{verdict: queued, uncounted: s.processes[s.process[claimantOf(of)]].subscription != counted}
 }
 
-// applyRelease answers yes also to one who has released before, which the store
-// remembers; the model does not, as nothing that a claimant does depends on it.
-func (s *step) applyRelease(of id) answer {
-	s.unqueue(of)
+// applyRelease answers yes also to a claimant that has released before, which the store
+// remembers; nothing that a claimant does depends on it.
+func (s *step) applyRelease(r request) answer {
+	of := s.holder(r.of)
+	s.remember(r.of)
+	s.store.unqueue(of)
 	if s.store.holder == of || s.flaw == releasesUnseen && s.store.holder != nobody {
 		s.free(of)
-		s.giveToFirst(nobody)
+		s.serve(nobody)
 	}
 	return answer{verdict: yes}
 }
 
 func (s *step) applyPass(r request) answer {
+	of, to := s.holder(r.of), s.holder(r.to)
 	switch {
-	case s.store.holder == r.to: // a repeat
-		return answer{granted, lease{token: s.store.fence}}
-	case s.store.holder != r.of && s.flaw != passesUnseen:
-		if r.yield && slices.Contains(s.store.queue[:], r.to) {
+	case s.hasReleased(r.to) && s.flaw != passesToReleased:
+		s.applyRelease(r)
+		return answer{verdict: unqueued}
+	case s.store.holder == to: // a repeat
+		return s.grant(to, to)
+	case s.store.holder != of && s.flaw != passesUnseen:
+		if r.yield && s.store.at(to) >= 0 {
 			return answer{verdict: queued} // likewise
 		}
 		return answer{}
-	case r.yield && s.store.queue[0] != nobody:
-		s.free(r.of)
-		s.queue(r.to)
-		if s.giveToFirst(r.to) != r.to {
+	case r.yield && s.store.first() != nobody:
+		s.free(of)
+		s.rememberPass(r.of)
+		s.queue(to)
+		if s.serve(to) != to {
 			return answer{verdict: queued}
 		}
-		return answer{granted, lease{token: s.store.fence}}
+		return s.grant(to, nobody)
 	}
-	s.unqueue(r.to)
-	return s.grant(r.to, r.of)
+	s.store.unqueue(to)
+	s.rememberPass(r.of)
+	return s.grant(to, of)
 }
 
-// giveToFirst gives the lock, which is free, to the first in the queue who can be
-// told. The one who asked is told by the answer.
-func (s *step) giveToFirst(asker id) id {
+// serve reserves the lock, which is free, for the first in the queue that can be
+// woken. The one who asks is granted it, and need not be woken. Those that are
+// passed over keep their places for a while; a message may reach them all the same.
+func (s *step) serve(asker id) id {
 	due := nobody
-	for _, i := range s.store.queue {
-		if i != nobody && due == nobody && (i == asker || s.hears(i)) {
-			due = i
+	for _, p := range s.store.queue {
+		if p.of != nobody && !p.passed && due == nobody && (p.of == asker || s.counts(p.of)) {
+			due = p.of
 		}
 	}
 	for {
-		first := s.store.queue[0]
+		first := s.store.first()
 		if s.flaw == servesLastFirst {
-			first = slices.Max(s.store.queue[:])
+			first = s.store.last()
 		}
-		if first == nobody {
+		switch {
+		case first == nobody:
 			return nobody
-		}
-		alive := first == asker || s.hears(first)
-		if !alive && s.flaw == stopsAtTheDead {
-			return nobody
-		}
-		s.unqueue(first)
-		if !alive && s.processes[s.process[claimantOf(first)]].elsewhere {
-			s.store.fence++
-			s.publish(message{to: first, lease: lease{token: s.store.fence}})
-		}
-		if alive {
+		case first == asker || s.counts(first):
 			s.must(first == due, "another than the first in the queue was given the lock")
-			t := s.give(first, nobody)
+			s.store.unqueue(first)
 			if first != asker {
-				s.publish(message{to: first, lease: lease{token: t}})
+				s.reserve(first)
 			}
 			return first
+		case s.flaw == stopsAtTheDead:
+			return nobody
 		}
+		s.store.queue[s.store.at(first)].passed = true
+		s.passOver(first)
 	}
 }
 
-// hears reports whether the store finds a subscriber for news for i.
-func (s *step) hears(i id) bool {
+// passOver is what comes of a message that the server counted no receiver for.
+func (s *step) passOver(i id) {
+	msg := message{to: i}
+	switch {
+	case s.processes[s.process[claimantOf(i)]].subscription == counted, s.flaw == countsFromMessage:
+		return
+	case s.flaw == grantsByMessage:
+		s.store.fence++
+		msg.token = s.store.fence
+	}
+	s.publish(msg)
+}
+
+// counts reports whether the server that is the primary has a subscriber to wake i.
+func (s *step) counts(i id) bool {
 	p := s.processes[s.process[claimantOf(i)]]
-	return p.health != dead && !p.elsewhere
+	return p.health != dead && p.subscription == counted
 }
 
 // publish sends a message. What there is no room for in the model is what was
@@ -190,22 +230,4 @@ func (s *step) publish(msg message) {
 		}
 	}
 	s.messages[len(s.messages)-1] = msg
-}
-
-func (s *step) queue(i id) {
-	if slices.Contains(s.store.queue[:], i) {
-		return
-	}
-	end := slices.Index(s.store.queue[:], nobody)
-	s.must(end >= 0, "the model has too small a queue")
-	if end >= 0 {
-		s.store.queue[end] = i
-	}
-}
-
-func (s *step) unqueue(i id) {
-	if at := slices.Index(s.store.queue[:], i); at >= 0 {
-		copy(s.store.queue[at:], s.store.queue[at+1:])
-		s.store.queue[len(s.store.queue)-1] = nobody
-	}
 }

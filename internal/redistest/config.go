@@ -59,9 +59,17 @@ func (s *Server) info(field string) string {
 // await looks again and again until ok, and fails the test if that takes too long.
 func (s *Server) await(what string, ok func() bool) {
 	s.t.Helper()
-	for give := time.Now().Add(startLimit); !ok(); time.Sleep(5 * time.Millisecond) {
+	if !within(startLimit, ok) {
+		s.t.Fatalf("redistest: %s: never came true: %s\n%s", s.Addr(), what, s.Log())
+	}
+}
+
+// within looks again and again until ok, for so long at most.
+func within(limit time.Duration, ok func() bool) bool {
+	for give := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(give) {
-			s.t.Fatalf("redistest: %s: never came true: %s\n%s", s.Addr(), what, s.Log())
+			return false
 		}
 	}
+	return true
 }

@@ -56,20 +56,32 @@ func (c *Cluster) Migrate(t testing.TB, key string, to *Server) *Migration {
 // several, of which one has moved or there is none yet, is told to try again.
 func (m *Migration) MoveKeys() (moved int) {
 	m.t.Helper()
-	c := m.from.Client(m.t)
-	defer c.Close()
 	for {
-		keys, err := c.ClusterGetKeysInSlot(m.t.Context(), int(m.slot), 100).Result()
-		check(m.t, err)
+		keys := m.Keys()
 		if len(keys) == 0 {
 			return moved
 		}
 		for _, key := range keys {
-			// NOKEY, if it has expired since, is no error.
-			check(m.t, c.Do(m.t.Context(), "MIGRATE", "127.0.0.1", strconv.Itoa(m.to.port), key, 0, startLimit.Milliseconds()).Err())
+			m.MoveKey(key)
 			moved++
 		}
 	}
+}
+
+// Keys are some of those in the slot that have not moved, all if there are few.
+func (m *Migration) Keys() []string {
+	m.t.Helper()
+	c := m.from.Client(m.t)
+	defer c.Close()
+	keys, err := c.ClusterGetKeysInSlot(m.t.Context(), int(m.slot), 100).Result()
+	check(m.t, err)
+	return keys
+}
+
+// MoveKey moves one key. NOKEY, if it has expired since, is no error.
+func (m *Migration) MoveKey(key string) {
+	m.t.Helper()
+	m.from.do("MIGRATE", "127.0.0.1", strconv.Itoa(m.to.port), key, 0, startLimit.Milliseconds())
 }
 
 // Finish moves what there is left to move and tells the whole Cluster who has the

@@ -15,10 +15,11 @@ import (
 // connections that exist as well as on later ones.
 type Proxy struct {
 	listener net.Listener
-	target   string
 	running  sync.WaitGroup
+	opaque   bool // what passes are no commands and replies
 
 	mu      sync.Mutex
+	target  string
 	closed  bool
 	links   map[*link]struct{}
 	cut     bool
@@ -161,7 +162,7 @@ func (l *link) run() {
 	if !l.pass(false) {
 		return
 	}
-	server, err := net.Dial("tcp", l.proxy.target)
+	server, err := net.Dial("tcp", l.proxy.aim())
 	if err != nil {
 		return
 	}
@@ -280,7 +281,7 @@ func (l *link) answered() {
 
 // sift takes out the notifications that are to be lost.
 func (l *link) sift(b []byte, reply bool) []byte {
-	if !reply {
+	if !reply || l.proxy.opaque {
 		return b
 	}
 	l.proxy.mu.Lock()

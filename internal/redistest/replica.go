@@ -17,6 +17,20 @@ func StartReplica(t testing.TB, primary *Server, args ...string) *Server {
 	return replica
 }
 
+// StartDistantReplica starts a server that copies primary through a network that breaks on
+// demand: what the proxy delays, cuts or resets is the stream from the primary. It
+// returns when the replica has all that primary has.
+func StartDistantReplica(t testing.TB, primary *Server, args ...string) (*Server, *Proxy) {
+	t.Helper()
+	primary.Configure("repl-diskless-sync-delay", "0")
+	network := NewProxy(t, primary.Addr())
+	network.opaque = true
+	host, port, _ := strings.Cut(network.Addr(), ":")
+	replica := Start(t, append([]string{"--replicaof", host, port}, args...)...)
+	replica.CatchUp(primary)
+	return replica, network
+}
+
 // CatchUp waits until the server, a replica, has all that primary has now.
 func (s *Server) CatchUp(primary *Server) {
 	s.t.Helper()

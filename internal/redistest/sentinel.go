@@ -16,10 +16,11 @@ type Sentinels struct {
 
 	t         testing.TB
 	sentinels []*Server
+	handovers int
 }
 
-// monitored is the name that the Sentinels know the primary by.
-const monitored = "group"
+// Monitored is the name that the Sentinels know the primary by.
+const Monitored = "group"
 
 // StartSentinels starts a primary and a replica with the arguments, and three
 // Sentinels. It returns when these know each other and the replica. They take a
@@ -50,7 +51,7 @@ func startSentinel(t testing.TB, primary *Server) *Server {
 	check(t, os.WriteFile(config, fmt.Appendf(nil, `sentinel monitor %[1]s 127.0.0.1 %[2]d 2
 sentinel down-after-milliseconds %[1]s 2000
 sentinel failover-timeout %[1]s 3000
-`, monitored, primary.port), 0o600))
+`, Monitored, primary.port), 0o600))
 	s := &Server{
 		t: t, binary: binary(t), dir: dir, ready: "Sentinel ID is",
 		config: []string{config}, args: []string{"--sentinel"},
@@ -77,7 +78,7 @@ func (g *Sentinels) Addrs() (addrs []string) {
 // t ends.
 func (g *Sentinels) Client(t testing.TB) *redis.Client {
 	t.Helper()
-	c := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: monitored, SentinelAddrs: g.Addrs()})
+	c := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: Monitored, SentinelAddrs: g.Addrs()})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -89,7 +90,7 @@ func (g *Sentinels) Client(t testing.TB) *redis.Client {
 func (g *Sentinels) Failover() {
 	g.t.Helper()
 	if g.Primary.cmd != nil {
-		g.sentinels[0].do("SENTINEL", "FAILOVER", monitored)
+		g.sentinels[0].do("SENTINEL", "FAILOVER", Monitored)
 	}
 	for _, s := range g.sentinels {
 		s.await("it follows the new primary", func() bool { return s.state("port") == strconv.Itoa(g.Replica.port) })
@@ -99,12 +100,37 @@ func (g *Sentinels) Failover() {
 	}
 }
 
+// HandOver has the Sentinels make the replica the primary and the primary its replica,
+// in good order: the primary refuses to write until it is a replica, so nothing is lost.
+// The next one is the other way round. It returns when all is as it was, but for
+// the roles.
+func (g *Sentinels) HandOver() {
+	g.t.Helper()
+	old, next := g.Primary, g.Replica
+	if g.handovers++; g.handovers%2 == 0 {
+		old, next = next, old
+	}
+	old.Configure("min-replicas-to-write", "2") // it has one
+	next.CatchUp(old)
+	first := g.sentinels[0].Client(g.t)
+	defer first.Close()
+	g.sentinels[0].await("it fails over", func() bool {
+		// It refuses until it has seen that the replica copies from this primary.
+		return redis.NewSentinelClient(first.Options()).Failover(g.t.Context(), Monitored).Err() == nil
+	})
+	for _, s := range g.sentinels {
+		s.await("it follows the new primary", func() bool { return s.state("port") == strconv.Itoa(next.port) })
+	}
+	old.follows()
+	old.Configure("min-replicas-to-write", "0")
+}
+
 // state is what a Sentinel knows of the primary.
 func (s *Server) state(field string) string {
 	s.t.Helper()
 	c := s.Client(s.t)
 	defer c.Close()
-	known, err := redis.NewSentinelClient(c.Options()).Master(s.t.Context(), monitored).Result()
+	known, err := redis.NewSentinelClient(c.Options()).Master(s.t.Context(), Monitored).Result()
 	check(s.t, err)
 	return known[field]
 }

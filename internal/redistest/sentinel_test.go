@@ -2,6 +2,7 @@ package redistest_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,4 +34,32 @@ func TestSentinelsPromoteTheReplicaAndTheirClientsFollow(t *testing.T) {
 			assert.Equal(t, []any{"kept", nil, "new"}, direct.MGet(ctx, "a", "b", "c").Val())
 		})
 	}
+}
+
+func TestSentinelsHandOverThereAndBackAndLoseNothing(t *testing.T) {
+	t.Parallel()
+	group := redistest.StartSentinels(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := group.Client(t)
+	var written int64
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for ctx.Err() == nil {
+			n, err := c.Incr(ctx, "n").Result()
+			if err != nil {
+				continue // it is refused, or the connection has ended
+			}
+			if !assert.Greater(t, n, written, "what was written is lost") {
+				return
+			}
+			written = n
+		}
+	})
+	for range 3 {
+		group.HandOver()
+	}
+	cancel()
+	writing.Wait()
+	assert.Positive(t, written)
 }

@@ -103,27 +103,37 @@ func (c *chaos) command(args ...any) {
 	require.NoError(c.t, c.direct.Do(context.Background(), args...).Err(), "%v", args)
 }
 
-// deleteOne deletes a lock that is held, of the key or a later one, and notes under
-// which grant.
+// deleteOne deletes a lock that is held, of the key or a later one, and notes who had
+// it, and the last token that the server had given by then. A waiter for which a lock is
+// only reserved has a higher token later, and loses nothing.
 func (c *chaos) deleteOne(first uint16) {
 	c.t.Helper()
-	held := slices.DeleteFunc(c.keys("dmutex:*"), func(lock string) bool { return keyOf(c.t, lock) < first })
+	held := slices.DeleteFunc(c.keys(locks), func(lock string) bool { return keyOf(c.t, lock) < first })
 	if len(held) == 0 {
 		return
 	}
 	lock := held[c.random.IntN(len(held))]
-	fence, err := c.direct.Eval(context.Background(), `
-		if redis.call('DEL', KEYS[1]) == 0 then return '' end
-		return redis.call('GET', KEYS[2])`, []string{lock, "fence:{" + lock + "}"}).Text()
+	found, err := c.direct.Eval(context.Background(), `
+		local holder = redis.call('GET', KEYS[1])
+		if not holder then return {'', ''} end
+		redis.call('DEL', KEYS[1])
+		return {holder, redis.call('GET', KEYS[2])}`, []string{lock, fence}).StringSlice()
 	require.NoError(c.t, err)
-	if fence == "" {
+	if found[0] == "" {
 		return // it was released just then
 	}
-	token, _, _ := strings.Cut(fence, " ")
 	f := &c.faults[len(c.faults)-1]
-	f.Key = keyOf(c.t, lock)
-	f.Token = uint64(number(c.t, token))
+	f.Key, f.Holder, f.Token = keyOf(c.t, lock), hashed(found[0]), uint64(number(c.t, found[1]))
 }
+
+// What the server has of the locks, as patterns; in one that is no Cluster, all locks
+// have one fence.
+const (
+	locks    = "dmutex:soak-*"
+	queues   = "dmutex:{dmutex:soak-*}~queue"
+	released = "dmutex:{dmutex:soak-*}~released:*"
+	fence    = "dmutex:{3560}~fence"
+)
 
 // keyOf is the opposite of lockOf, for the name that a lock has in the server.
 func keyOf(t *testing.T, lock string) uint16 {

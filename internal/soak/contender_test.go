@@ -2,6 +2,8 @@ package soak_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -183,6 +185,7 @@ func (c *contender) watched(lock *mutex.KeepAlive) effect.Effect[effect.Void] {
 // second holder would do its damage.
 func (c *contender) inside(ctx context.Context, lock *mutex.KeepAlive) error {
 	c.now.Token, c.holder, c.now.Enter = lock.Token(), lock.HolderID(), clock()
+	c.now.Holder = hashed(c.holder)
 	c.journal.lay(c.now)
 	defer func() {
 		c.now.Leave = clock()
@@ -217,6 +220,12 @@ func (c *contender) inside(ctx context.Context, lock *mutex.KeepAlive) error {
 		panic(workDied)
 	}
 	return nil
+}
+
+// hashed is what a record has of a holder's id.
+func hashed(holder string) uint64 {
+	sum := sha256.Sum256([]byte(holder))
+	return binary.LittleEndian.Uint64(sum[:])
 }
 
 // length is how long to stay inside: mostly a moment, sometimes longer than the

@@ -46,7 +46,7 @@ func (h *history) checkOverlap(a, b attempt) {
 	if young.Token < old.Token {
 		old, young = young, old
 	}
-	f, deleted := h.deleted[grant{old.Key, old.Token}]
+	f, deleted := h.deletion(old)
 	active := h.active(old.process, both)
 	ended := old.Outcome == expired || old.killed && both.from >= old.Want.add(time.Duration(old.TTL)*time.Millisecond)
 	switch {
@@ -68,7 +68,7 @@ func (h *history) checkTokens() {
 			if a.Outcome.lost() || a.killed {
 				continue
 			}
-			if _, deleted := h.deleted[grant{a.Key, a.Token}]; deleted {
+			if _, deleted := h.deletion(a); deleted {
 				continue
 			}
 			if a.Token <= last.Token {

@@ -13,8 +13,9 @@ type fault struct {
 	span
 	begun   instant // it has taken effect
 	Process string
-	Key     uint16 // of a lock that was deleted,
-	Token   uint64 // under this grant
+	Key     uint16 // of a lock that was deleted
+	Holder  uint64 // that had it, or for which it was reserved
+	Token   uint64 // the last of all that the server had given before
 }
 
 const everywhere = -1

@@ -42,7 +42,7 @@ type history struct {
 	stood    map[string]spans     // when a process did nothing
 	sick     map[int]spans        // when a place, or the server, was in trouble
 	faults   []fault
-	deleted  map[grant]fault
+	deleted  map[claimant][]fault
 	counters map[uint16]int // at the end
 	healed   instant        // the last fault was over
 	finished instant        // the processes were told to begin nothing new
@@ -52,21 +52,22 @@ type history struct {
 
 type violation struct{ rule, detail string }
 
-type grant struct {
-	key   uint16
-	token uint64
+type claimant struct {
+	key    uint16
+	holder uint64
 }
 
 func newHistory(faults []fault) *history {
 	h := &history{
 		keys: map[uint16][]attempt{}, stood: map[string]spans{}, sick: map[int]spans{}, faults: faults,
-		deleted: map[grant]fault{}, counters: map[uint16]int{},
+		deleted: map[claimant][]fault{}, counters: map[uint16]int{},
 	}
 	troubled := map[int][]span{}
 	for _, f := range faults {
 		switch {
 		case f.Kind == "deleted" && f.Token != 0:
-			h.deleted[grant{f.Key, f.Token}] = f
+			of := claimant{f.Key, f.Holder}
+			h.deleted[of] = append(h.deleted[of], f)
 		case f.Kind != "deleted" && f.Kind != "scripts flushed":
 			troubled[f.Place] = append(troubled[f.Place], f.span)
 		}
@@ -147,6 +148,16 @@ func sections(attempts []attempt) (all []attempt) {
 // active is for how much of a span the process could do something.
 func (h *history) active(process string, s span) time.Duration {
 	return h.stood[process].without(s).length()
+}
+
+// deletion is the fault that deleted the lock of a section under its grant.
+func (h *history) deletion(a attempt) (f fault, deleted bool) {
+	for _, f := range h.deleted[claimant{a.Key, a.Holder}] {
+		if a.Token <= f.Token {
+			return f, true
+		}
+	}
+	return f, false
 }
 
 // near are the faults about that time.

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// askAgain is the most that one who waits, and is not told, or is told by one
-	// who is as good as dead, loses by it.
+	// askAgain is the most that a waiter loses if its wake-up does, or if the lock is
+	// reserved for another that is as good as dead.
 	askAgain = 2 * time.Second
 
 	recovery = 2 * time.Second // after a fault, to connect anew and ask
@@ -80,8 +80,8 @@ type idleness struct {
 }
 
 // checkIdleness looks at the waiting. After the last fault, and the time to recover
-// from it, hardly any key may be free though somebody waits: who is told waits for
-// nothing.
+// from it, hardly any key may be free though somebody waits: a waiter that is woken asks
+// at once.
 func (h *history) checkIdleness() (found idleness) {
 	h.checkGaps(&found)
 	for _, attempts := range h.keys {
@@ -124,8 +124,8 @@ func (h *history) slowest() (longest time.Duration) {
 func (h *history) calm() span { return span{h.healed.add(recovery + longest), h.finished} }
 
 // checkGaps sees that no key stays free for longer than the faults about it
-// explain: the lease of one who could not release it, the time that one who was told
-// and is as good as dead has, for each place in trouble, and one message lost.
+// explain: the lease of one who could not release it, the time for which it is reserved
+// for a waiter that is as good as dead, for each place in trouble, and one message lost.
 func (h *history) checkGaps(found *idleness) {
 	for key := range h.keys {
 		for _, g := range h.gaps(key) {

@@ -24,11 +24,13 @@ type record struct {
 	Number    uint32 // of the attempt, in its goroutine
 	TTL       uint16 // in milliseconds
 	Token     uint64
+	Holder    uint64 // a hash of the holder's id
 	Want      instant
 	Enter     instant // 0 if it never had the lock, as the next two
 	Leave     instant // the work ended
 	Lost      instant // the context of the work was cancelled
 	Done      instant // the lock was released
+	_         [56]byte
 }
 
 type kind uint8

@@ -15,7 +15,7 @@ func at(ms int) instant { return instant(time.Hour).add(time.Duration(ms) * time
 // section is an attempt of process a, or b, at one key, that wanted it 10 ms before.
 func section(process string, token uint64, enter, leave int, o outcome) attempt {
 	return attempt{
-		record:  record{Kind: tried, TTL: 1000, Token: token, Want: at(enter - 10), Enter: at(enter), Leave: at(leave), Done: at(leave + 1), Outcome: o},
+		record:  record{Kind: tried, TTL: 1000, Token: token, Holder: token, Want: at(enter - 10), Enter: at(enter), Leave: at(leave), Done: at(leave + 1), Outcome: o},
 		process: process, place: int(process[0] - 'a'),
 	}
 }
@@ -28,7 +28,7 @@ func wanted(ms int, a attempt) attempt { a.Want = at(ms); return a }
 func done(ms int, a attempt) attempt   { a.Done = at(ms); return a }
 func during(from, until int) span      { return span{at(from), at(until)} }
 func deletion(ms int, token uint64) fault {
-	return fault{Kind: "deleted", Place: everywhere, span: during(ms, ms+1), Token: token}
+	return fault{Kind: "deleted", Place: everywhere, span: during(ms, ms+1), Holder: token, Token: token}
 }
 
 func TestAHistoryIsJudged(t *testing.T) {
@@ -89,6 +89,11 @@ func TestAHistoryIsJudged(t *testing.T) {
 			name:     "deleted under its holder",
 			faults:   []fault{deletion(200, 1)},
 			attempts: []attempt{lostAt(400, section("a", 1, 0, 400, gone)), section("b", 2, 300, 600, orderly)},
+		},
+		{
+			name:     "deleted when it was only reserved",
+			faults:   []fault{{Kind: "deleted", Place: everywhere, span: during(2, 3), Holder: 2, Token: 1}},
+			attempts: []attempt{section("a", 2, 5, 40, orderly)},
 		},
 		{
 			name:     "deleted only when another was inside",

@@ -29,7 +29,7 @@ func (h *history) checkDeadlines() {
 func (h *history) checkLosses() {
 	for _, attempts := range h.keys {
 		for _, a := range sections(attempts) {
-			f, deleted := h.deleted[grant{a.Key, a.Token}]
+			f, deleted := h.deletion(a)
 			if a.Lost != 0 && a.Lost < a.Leave {
 				if late := h.active(a.process, span{a.Lost, a.Leave}); late > slow {
 					h.violated("work went on after its loss", "for %v\n\t%v", late, a)
@@ -92,9 +92,9 @@ func (h *history) unnoticed(a attempt, f fault) (late bool, in time.Duration) {
 
 // mayHaveBeenLate reports whether the release may have come later than the lease
 // ended, or have been repeated then, which the store cannot tell from a loss. The
-// lease was relied on in its first half at the latest, and may be a short one.
+// lease was relied on in its first half at the latest.
 func (h *history) mayHaveBeenLate(a attempt) bool {
-	lease := min(time.Duration(a.TTL)*time.Millisecond, askAgain)
+	lease := time.Duration(a.TTL) * time.Millisecond
 	trying, releasing := span{a.Want, a.Done}, span{a.Leave, a.Done}
 	return len(h.stood[a.process].within(trying)) > 0 ||
 		a.Done.since(a.Enter) >= lease/2 && (h.troubled(a.place, releasing) || len(h.slow.within(releasing)) > 0)

@@ -3,62 +3,62 @@ package stress_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/IBM/fp-go/v2/option"
 
 	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/backing/memory"
 )
 
 // process is what one process sees of a store that several share: requests are
 // slow, fail before or after they are applied, or land after their sender has
-// left; grants are told late, or never.
+// left; wake-ups come late, twice, never, or for no reason.
 type process struct {
-	store *memory.Backing
-	w     *world
+	*store
+	w *world
+	// what its store can do besides; without a queue the process polls
+	queues, passes, batches, reports bool
 }
 
-// world is a run: its randomness, and what is known of who is inside.
-type world struct {
-	mu       sync.Mutex
-	r        *rand.Rand
-	faults   bool
-	lateness bool // requests may land after their sender has left
-	inside   string
-	trouble  []string
-	trace    []string
-	began    time.Time
+var _ interface {
+	backing.Able
+	backing.Queue
+	backing.Passer
+	backing.Batcher
+	backing.Releaser
+} = (*process)(nil)
+
+// newProcess is a process whose store can do some of what there is, and mostly all.
+func newProcess(s *store, w *world) *process {
+	p := &process{store: s, w: w, reports: w.n(4) > 0}
+	switch w.n(6) {
+	case 0:
+		p.batches = true
+	case 1:
+		p.batches, p.queues = true, true
+	case 2:
+		p.passes = true
+	default:
+		p.batches, p.queues, p.passes = true, true, true
+	}
+	return p
 }
 
-func (w *world) n(n int) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.r.IntN(n)
-}
-
-func (w *world) dur(most time.Duration) time.Duration { return time.Duration(w.n(int(most))) }
-
-func (w *world) faulty() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.faults
-}
-
-func (w *world) note(format string, args ...any) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.trace = append(w.trace, fmt.Sprintf("%8.4f ", time.Since(w.began).Seconds())+fmt.Sprintf(format, args...))
-}
-
-func (w *world) wrong(format string, args ...any) {
-	w.note("WRONG: "+format, args...)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.trouble = append(w.trouble, fmt.Sprintf(format, args...))
+func (p *process) Abilities() backing.Abilities {
+	a := backing.Abilities{Of: p}
+	if p.queues {
+		a.Queue = p
+	}
+	if p.passes {
+		a.Passer = p
+	}
+	if p.batches {
+		a.Batcher = p
+	}
+	if p.reports {
+		a.Releaser = p
+	}
+	return a
 }
 
 var errFault = errors.New("injected")
@@ -89,7 +89,7 @@ func via[A any](ctx context.Context, p *process, what string, do func(context.Co
 		a, err = do(context.WithoutCancel(ctx))
 		p.w.note("%s -> %v %v", what, a, err)
 		if pause(p.w.dur(20*time.Millisecond)) != nil {
-			return none, ctx.Err() // applied, and not heard
+			return none, ctx.Err() // applied, and not answered
 		}
 		return a, err
 	case kind < 12:
@@ -116,7 +116,7 @@ func via[A any](ctx context.Context, p *process, what string, do func(context.Co
 		}
 		return a, err
 	case kind < 19 && p.w.lateness:
-		d := p.w.dur(8 * time.Second)
+		d := p.w.dur(p.w.latest())
 		go func() {
 			time.Sleep(d)
 			a, err := do(context.WithoutCancel(ctx))
@@ -158,104 +158,72 @@ func (p *process) Release(ctx context.Context, key, holder string) (bool, error)
 	return via(ctx, p, "release "+short(holder), func(ctx context.Context) (bool, error) { return p.store.Release(ctx, key, holder) })
 }
 
-func (p *process) IsLocked(ctx context.Context, key string) (bool, error) {
-	return p.store.IsLocked(ctx, key)
+func (p *process) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
+	return via(ctx, p, "release "+short(c.Holder), func(ctx context.Context) (backing.Released, error) { return p.store.ReleaseClaim(ctx, c) })
 }
 
 func (p *process) GetHolder(ctx context.Context, key string) (option.Option[string], error) {
-	return via(ctx, p, "who", func(ctx context.Context) (option.Option[string], error) { return p.store.GetHolder(ctx, key) })
+	return via(ctx, p, "holder", func(ctx context.Context) (option.Option[string], error) { return p.store.GetHolder(ctx, key) })
 }
 
-const handed = 2 * time.Second
-
-// told makes the messages to a waiter late, and some never come. The lease is a
-// short one until the first refresh.
-func (p *process) told(w backing.Waiter) backing.Waiter {
-	inner := w.Granted
-	w.Granted = func(h backing.Handed) {
-		brief := w.Claim
-		brief.TTL = min(handed, brief.TTL)
-		if held, _ := p.store.Refresh(context.Background(), brief); !held {
-			return
-		}
-		h.Lease = brief.TTL
-		if !p.w.faulty() {
-			inner(h)
-			return
-		}
-		switch d := p.w.n(10); {
-		case d < 5:
-			p.w.note("told %s", short(w.Holder))
-			inner(h)
-		case d < 9:
-			go func() {
-				time.Sleep(p.w.dur(2500 * time.Millisecond))
-				p.w.note("told %s late", short(w.Holder))
-				inner(h)
-			}()
-		default:
-			p.w.note("not told %s", short(w.Holder))
-			if p.w.n(2) == 0 {
-				go func() { time.Sleep(p.w.dur(time.Second)); w.Retry() }()
-			}
-		}
-	}
-	return w
-}
-
-// The queue of a process that polls is not there.
-type queueing struct{ *process }
-
-func (p queueing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Standing, error) {
+func (p *process) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	if p.w.faulty() && p.w.n(10) == 0 {
-		grant, err := p.TryAcquire(ctx, w.Claim)
-		return backing.Standing{Grant: grant, NotQueued: errFault}, err
+		g, err := p.TryAcquire(ctx, w.Claim)
+		if grant, granted := option.Unwrap(g); granted {
+			return backing.Granted{Grant: grant}, err
+		}
+		return backing.MustPoll{Why: errFault}, err
 	}
-	return via(ctx, p.process, "enqueue "+short(w.Holder), func(ctx context.Context) (backing.Standing, error) {
-		s, err := p.store.Enqueue(ctx, p.told(w))
-		s.AskAgain = min(s.AskAgain, handed)
-		return s, err
-	})
+	return via(ctx, p, "enqueue "+short(w.Holder), func(ctx context.Context) (backing.Outcome, error) { return p.store.Enqueue(ctx, p.through(w)) })
 }
 
-type passing struct{ queueing }
-
-type answer struct {
-	had bool
-	backing.Standing
-}
-
-func (p passing) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
+func (p *process) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
+	what := "pass " + short(from.Holder) + " to " + short(next.Holder)
 	if p.w.faulty() && p.w.n(3) == 0 {
 		yield = true // more often than usual
 	}
-	a, err := via(ctx, p.process, "pass "+short(from)+" to "+short(next.Holder)+fmt.Sprint(yield), func(ctx context.Context) (answer, error) {
-		had, s, err := p.store.Pass(ctx, from, p.told(next), yield)
-		s.AskAgain = min(s.AskAgain, handed)
-		return answer{had, s}, err
+	if yield {
+		what += ", yielding"
+	}
+	return via(ctx, p, what, func(ctx context.Context) (backing.Outcome, error) {
+		return p.store.Pass(ctx, from, p.through(next), yield)
 	})
-	return a.had, a.Standing, err
 }
 
-// passOnly can hand over, and has no queue.
-type passOnly struct{ p passing }
-
-func (o passOnly) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-	return o.p.TryAcquire(ctx, c)
-}
-func (o passOnly) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
-	return o.p.Refresh(ctx, c)
-}
-func (o passOnly) Release(ctx context.Context, key, holder string) (bool, error) {
-	return o.p.Release(ctx, key, holder)
-}
-func (o passOnly) IsLocked(ctx context.Context, key string) (bool, error) {
-	return o.p.IsLocked(ctx, key)
-}
-func (o passOnly) GetHolder(ctx context.Context, key string) (option.Option[string], error) {
-	return o.p.GetHolder(ctx, key)
-}
-func (o passOnly) Pass(ctx context.Context, from string, next backing.Waiter, yield bool) (bool, backing.Standing, error) {
-	had, s, err := o.p.Pass(ctx, from, next, false)
-	return had, s, err
+// through makes the wake-ups of a waiter late, doubles them, or loses them. Some wake
+// another waiter as well, to which the store gave nothing, or which has left.
+func (p *process) through(waiter backing.Waiter) backing.Waiter {
+	wake, name := waiter.Wake, short(waiter.Holder)
+	forged := p.w.isWaiting(wake)
+	later := func(what string, most time.Duration, wake func()) {
+		d := p.w.dur(most)
+		go func() {
+			time.Sleep(d)
+			p.w.note("%s %s", what, name)
+			wake()
+		}()
+	}
+	waiter.Wake = func() {
+		if !p.w.faulty() {
+			wake()
+			return
+		}
+		switch kind := p.w.n(10); {
+		case kind < 4:
+			p.w.note("woken %s", name)
+			wake()
+		case kind < 6:
+			p.w.note("woken %s, and again later", name)
+			wake()
+			later("woken again", 10*time.Second, wake)
+		case kind < 9:
+			later("woken late", 2500*time.Millisecond, wake)
+		default:
+			p.w.note("not woken %s", name)
+		}
+		if p.w.n(3) == 0 {
+			later("woken instead of", time.Second, forged)
+		}
+	}
+	return waiter
 }

@@ -8,9 +8,9 @@
 //   - the last look at its context at which that had not ended, if the lock was lost:
 //     the work looks every 2 ms.
 //
-// It must never be positive. The moment is that of the server, which gives it with
-// each look at the lease and, in a token, with each grant; all clocks are that of
-// one machine.
+// It must never be positive. The moment is that of the server, which writes it down with
+// each lease in its append-only file and gives it, in a token, with each grant; all clocks
+// are that of one machine.
 //
 // # What that says, and what not
 //

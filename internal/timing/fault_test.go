@@ -42,7 +42,7 @@ func (r chance) lease(n int) (l lease, before time.Duration) {
 // network breaks that of one holder at a time.
 func network(breaks func(*redistest.Proxy, chance, lease)) inject {
 	return func(t *testing.T, r chance, faults int) (all []result) {
-		server := redistest.Start(t)
+		server := redistest.Start(t, trailed...)
 		waves(t, faults, func(first, n int) {
 			results := make([]result, n)
 			var wave sync.WaitGroup
@@ -72,7 +72,7 @@ func network(breaks func(*redistest.Proxy, chance, lease)) inject {
 
 // freeze stops the server of several holders and their rivals for a while.
 func freeze(t *testing.T, r chance, faults int) (all []result) {
-	server := redistest.Start(t)
+	server := redistest.Start(t, trailed...)
 	waves(t, faults, func(first, n int) {
 		var holders []holder
 		var rivals []rival
@@ -100,7 +100,7 @@ func freeze(t *testing.T, r chance, faults int) (all []result) {
 // stop stops the process of several holders until others have their locks, and have
 // written to the registers.
 func stop(t *testing.T, r chance, faults int) (all []result) {
-	server := redistest.Start(t)
+	server := redistest.Start(t, trailed...)
 	waves(t, faults, func(first, n int) {
 		o := orders{Addr: server.Addr(), Writes: true}
 		for i := range n {
@@ -137,7 +137,7 @@ func stop(t *testing.T, r chance, faults int) (all []result) {
 // busy keeps the process of several holders from doing much else. Their work does
 // not look at its context, and ends at any time.
 func busy(t *testing.T, r chance, faults int) (all []result) {
-	server := redistest.Start(t)
+	server := redistest.Start(t, trailed...)
 	waves(t, faults, func(first, n int) {
 		o := orders{Addr: server.Addr(), Loops: 4 + r.IntN(12), Spin: r.between(200*time.Millisecond, 1500*time.Millisecond)}
 		for i := range n {
@@ -180,8 +180,9 @@ func enter(l lease, b *redis.Backing) holder {
 func newRival(t *testing.T, server *redistest.Server) rival {
 	t.Helper()
 	c := server.Client(t)
-	require.NoError(t, look.Load(t.Context(), c).Err()) // it is connected, too
-	return rival{c, redis.New(c)}
+	trail, err := findTrail(t.Context(), c) // by which it is connected, too
+	require.NoError(t, err)
+	return rival{c, redis.New(c), trail}
 }
 
 // competes has the rival get the lock.

@@ -16,6 +16,7 @@ import (
 type rival struct {
 	client *goredis.Client
 	b      *redis.Backing
+	trail  trail
 }
 
 // claim is what a rival has got.
@@ -27,27 +28,23 @@ type claim struct {
 	err   error     // why it has got none, or could not write
 }
 
-// look tells what is left of the lease, and by the server's clock when it ends, or
-// has ended unless it was released before; both in milliseconds. The second is
-// told by the fence, which each refresh has outlive the lease by an hour.
-var look = goredis.NewScript(`
-local left, fence, now = redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[2]), redis.call('TIME')
-return {left, now[1] * 1000 + math.floor(now[2] / 1000) + fence - 3600000}`)
-
 // compete returns when the rival has the lock. Until the lease ends it looks at it
 // again and again, for the holder may prolong it, and then it tries at once.
 func (r rival) compete(ctx context.Context, key string) (c claim, err error) {
 	c.Claim = backing.Claim{Key: key, Holder: "rival of " + key, TTL: time.Minute}
 	for ctx.Err() == nil {
-		said, err := look.Run(ctx, r.client, []string{"dmutex:" + key, "fence:{dmutex:" + key + "}"}).Int64Slice()
+		// The server deletes the key when the last millisecond of the lease is over.
+		left, err := r.client.PTTL(ctx, "dmutex:"+key).Result()
 		if err != nil {
 			return c, err
 		}
-		// The server deletes the key when that millisecond is over.
-		ends := time.UnixMilli(said[1])
-		if said[0] > 0 {
-			time.Sleep(min(time.Until(ends), 10*time.Millisecond))
+		if left > 0 {
+			time.Sleep(min(left, 10*time.Millisecond))
 			continue
+		}
+		ends, err := r.trail.end("dmutex:" + key)
+		if err != nil {
+			return c, err
 		}
 		grant, err := r.b.TryAcquire(ctx, c.Claim)
 		if err != nil {

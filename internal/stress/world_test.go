@@ -1,0 +1,97 @@
+package stress_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// world is a run: its randomness, and what is known of who is inside.
+type world struct {
+	mu       sync.Mutex
+	r        *rand.Rand
+	faults   bool
+	lateness bool // requests may land after their sender has left
+	named    bool // some have a holder id of their own, for several acquisitions
+	inside   string
+	token    uint64   // the highest that anybody had inside
+	wakes    []func() // of those that have ever waited, to be called for no reason
+	trouble  []string
+	trace    []string
+	began    time.Time
+}
+
+func (w *world) n(n int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.r.IntN(n)
+}
+
+func (w *world) dur(most time.Duration) time.Duration { return time.Duration(w.n(int(most))) }
+
+// latest is how late a request may land. Where a holder id is used again, it is within
+// the time for which a release is remembered: a release that comes later is a new one.
+func (w *world) latest() time.Duration {
+	if w.named {
+		return backing.ReleaseMemory - time.Second
+	}
+	return 8 * time.Second
+}
+
+func (w *world) faulty() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.faults
+}
+
+func (w *world) note(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trace = append(w.trace, fmt.Sprintf("%8.4f ", time.Since(w.began).Seconds())+fmt.Sprintf(format, args...))
+}
+
+func (w *world) wrong(format string, args ...any) {
+	w.note("WRONG: "+format, args...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trouble = append(w.trouble, fmt.Sprintf(format, args...))
+}
+
+// enter notes that somebody is inside, with a token.
+func (w *world) enter(name string, token uint64) {
+	w.mu.Lock()
+	other, highest := w.inside, w.token
+	w.inside, w.token = name, max(highest, token)
+	w.mu.Unlock()
+	if other != "" {
+		w.wrong("%s and %s are inside", other, name)
+	}
+	if token <= highest {
+		w.wrong("%s is inside with the token %d, after %d", name, token, highest)
+	}
+}
+
+func (w *world) leave(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.inside == name {
+		w.inside = ""
+	}
+}
+
+// isWaiting notes how to wake a waiter, and returns what wakes one of all that were
+// noted, whichever it is by then.
+func (w *world) isWaiting(wake func()) (another func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wakes = append(w.wakes, wake)
+	return func() {
+		w.mu.Lock()
+		wake := w.wakes[w.r.IntN(len(w.wakes))]
+		w.mu.Unlock()
+		wake()
+	}
+}

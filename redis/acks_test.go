@@ -1,0 +1,209 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/internal/redistest"
+	"github.com/effectlock/effectlock/redis"
+)
+
+// ackLimit is long enough for a replica on a loaded machine.
+const ackLimit = 10 * time.Second
+
+func TestGrantThatEnoughReplicasAcknowledgeCounts(t *testing.T) {
+	t.Parallel()
+	s, c := start(t)
+	replica := redistest.StartReplica(t, s).Client(t)
+	b := redis.New(c, redis.RequireAcks(1, ackLimit))
+	acquire(t, b, "k", "a")
+	assert.Equal(t, "a", replica.Get(t.Context(), "dmutex:k").Val())
+	assertRefreshes(t, true, b, "k", "a")
+	assertRefreshes(t, false, b, "k", "x")
+	assertRefused(t, b, "k", "x")
+	acquire(t, b, "l", "a")
+	for _, r := range b.RefreshAll(t.Context(), []backing.Claim{claim("k", "a"), claim("l", "a")}) {
+		assert.Equal(t, backing.Refreshed{Held: true}, r)
+	}
+	passes(t, b, "a", waiter("k", "b"), false)
+	assert.Equal(t, "b", replica.Get(t.Context(), "dmutex:k").Val())
+	w := waiter("k", "d")
+	queues(t, b, w)
+	assertReports(t, backing.FreedNow, b, claim("k", "b"))
+	w.isGranted(t, b)
+	assert.Equal(t, "d", replica.Get(t.Context(), "dmutex:k").Val())
+	assertReports(t, backing.FreedNow, b, w.Claim)
+	assertReports(t, backing.FreedEarlier, b, w.Claim)
+	require.NoError(t, c.ScriptFlush(t.Context()).Err())
+	acquire(t, b, "k", "e")
+}
+
+func assertTooFew(t *testing.T, err error) {
+	t.Helper()
+	var few *redis.AcknowledgeError
+	require.ErrorAs(t, err, &few)
+	assert.Equal(t, redis.AcknowledgeError{Needed: 1, Got: 0, Within: 50 * time.Millisecond}, *few)
+	assert.Equal(t, "AcknowledgeError", few.Tag())
+	assert.ErrorContains(t, err, "redis: 0 of 1 replicas acknowledged within 50ms")
+	assert.False(t, backing.IsPermanent(err), "a replica may come back")
+}
+
+func TestGrantThatTooFewReplicasAcknowledgeIsTakenBack(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	plain := redis.New(c)
+	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
+	grant, err := b.TryAcquire(t.Context(), claim("k", "a"))
+	assertTooFew(t, err)
+	assert.Equal(t, option.None[backing.Grant](), grant)
+	assert.Equal(t, []string{fenceKey}, c.Keys(t.Context(), "*").Val(), "nothing is left, nor a memory of a release")
+	assertReports(t, backing.NotHeld, b, claim("k", "a"))
+
+	o, err := b.Enqueue(t.Context(), waiter("k", "b").Waiter)
+	assertTooFew(t, err)
+	assert.Nil(t, o)
+	assertFree(t, b, "k")
+
+	acquire(t, plain, "k", "a")
+	held, err := b.Refresh(t.Context(), claim("k", "a"))
+	assertTooFew(t, err)
+	assert.False(t, held)
+	acquire(t, plain, "l", "a")
+	for _, r := range b.RefreshAll(t.Context(), []backing.Claim{claim("k", "a"), claim("l", "a")}) {
+		assertTooFew(t, r.Err)
+		assert.False(t, r.Held)
+	}
+	assertHolder(t, plain, "k", "a") // a refresh takes nothing back
+	assertRefused(t, b, "k", "x")    // nor does a refusal need an acknowledgement
+	assertRefreshes(t, false, b, "k", "x")
+	assertReports(t, backing.FreedNow, b, claim("k", "a"))
+}
+
+func TestPassThatTooFewReplicasAcknowledgeFreesTheLock(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	plain := redis.New(c)
+	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
+	acquire(t, plain, "k", "a")
+	o, err := b.Pass(t.Context(), claim("k", "a"), waiter("k", "b").Waiter, false)
+	require.NoError(t, err)
+	require.IsType(t, backing.MustPoll{}, o)
+	assertTooFew(t, o.(backing.MustPoll).Why)
+	assertFree(t, plain, "k")
+	assertReports(t, backing.NotHeld, b, claim("k", "b"))
+}
+
+// The waiter was first in the queue, and the next one must not suffer.
+func TestGrantThatIsTakenBackGoesToTheNextInTheQueue(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	plain := redis.New(c)
+	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
+	acquire(t, plain, "k", "a")
+	first, second := waiter("k", "b"), waiter("k", "d")
+	queues(t, b, first)
+	queues(t, plain, second)
+	assertReleases(t, true, plain, "k", "a")
+	first.isWoken(t)
+	_, err := b.Enqueue(t.Context(), first.Waiter)
+	assertTooFew(t, err)
+	second.isGranted(t, plain)
+}
+
+func TestServerThatRefusesToWaitIsAFailureThatLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s, admin := start(t)
+	require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "worker", "on", ">pw", "~*", "&*", "+@all", "-wait").Err())
+	c := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Username: "worker", Password: "pw"})
+	t.Cleanup(func() { _ = c.Close() })
+	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
+	_, err := b.TryAcquire(t.Context(), claim("k", "a"))
+	require.ErrorContains(t, err, "redis: WAIT: NOPERM")
+	assert.True(t, backing.IsPermanent(err))
+	assertFree(t, b, "k")
+	acquire(t, redis.New(admin), "k", "a")
+	_, err = b.Refresh(t.Context(), claim("k", "a"))
+	require.ErrorContains(t, err, "redis: WAIT: NOPERM")
+}
+
+func TestRefusalsAreTheServersWithAcknowledgementsToo(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
+	require.NoError(t, c.LPush(t.Context(), "dmutex:k", "mine").Err())
+	assertCannotAnswer(t, b, true, "WRONGTYPE")
+	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, operation := range operations(b) {
+		assert.ErrorIs(t, operation(ctx), context.Canceled, name)
+	}
+}
+
+// The first copy of a request has no reply, and nobody knows whether it will be applied.
+func TestRequestForAcknowledgementThatIsLostIsRefusedAfterTheRelease(t *testing.T) {
+	t.Parallel()
+	s, admin := start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	c := goredis.NewClient(&goredis.Options{Addr: p.Addr(), MaxRetries: -1})
+	t.Cleanup(func() { _ = c.Close() })
+	b := redis.New(c, redis.RequireAcks(1, time.Millisecond))
+	_, err := b.TryAcquire(t.Context(), claim("warm", "h"))
+	require.Error(t, err)
+	p.DropReplies(1, "wait")
+	_, err = b.TryAcquire(t.Context(), claim("k", "a"))
+	require.Error(t, err)
+	_, few := errors.AsType[*redis.AcknowledgeError](err)
+	require.False(t, few)
+	assertHolder(t, redis.New(admin), "k", "a")
+	assertReports(t, backing.FreedNow, b, claim("k", "a"))
+	assertRefused(t, redis.New(admin), "k", "a") // as the copy would be
+}
+
+func TestRequireAcksPanicsForWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []struct {
+		replicas int
+		within   time.Duration
+	}{{0, time.Second}, {-1, time.Second}, {1, 0}, {1, -time.Second}} {
+		assert.Panics(t, func() { redis.RequireAcks(bad.replicas, bad.within) }, "%v", bad)
+	}
+	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1"})
+	ring := goredis.NewRing(&goredis.RingOptions{Addrs: map[string]string{"a": "127.0.0.1:1"}})
+	cluster := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
+	t.Cleanup(func() { _, _, _ = client.Close(), ring.Close(), cluster.Close() })
+	wrapped := struct{ goredis.UniversalClient }{client}
+	for _, c := range []goredis.UniversalClient{ring, wrapped} {
+		assert.Panics(t, func() { redis.New(c, redis.RequireAcks(1, time.Second)) }, "%T", c)
+	}
+	for _, c := range []goredis.UniversalClient{client, cluster} {
+		assert.NotPanics(t, func() { redis.New(c, redis.RequireAcks(1, time.Second)) }, "%T", c)
+	}
+}
+
+func TestGrantThatCannotBeTakenBackFailsWithBoth(t *testing.T) {
+	t.Parallel()
+	s, admin := start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	c := goredis.NewClient(&goredis.Options{Addr: p.Addr(), MaxRetries: -1})
+	t.Cleanup(func() { _ = c.Close() })
+	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
+	_, err := b.TryAcquire(t.Context(), claim("warm", "h"))
+	assertTooFew(t, err)
+	p.AfterNext("wait", func() { p.DropReplies(-1, "evalsha") }) // what follows is the release
+	_, err = b.TryAcquire(t.Context(), claim("k", "h"))
+	few, ok := errors.AsType[*redis.AcknowledgeError](err)
+	require.True(t, ok, "%v", err)
+	assert.Greater(t, len(err.Error()), len(few.Error()), "and why it was not taken back")
+	p.Heal()
+	assertFree(t, redis.New(admin), "k") // the reply to the release was lost
+	assertReports(t, backing.NotHeld, b, claim("k", "h"))
+}

@@ -1,0 +1,99 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+)
+
+const (
+	// grace is how long a reply is still waited for after a cancellation.
+	grace = 100 * time.Millisecond
+	// lastCall is the same after a deadline, which may be the socket's as well.
+	lastCall = 2 * time.Millisecond
+)
+
+// graceAfter is how long a reply is waited for after the end of ctx. After a cancellation
+// the reply often is on its way already, and says what its caller otherwise would have
+// to find out. After a deadline it gets next to nothing: the caller has given it all the
+// time there was.
+func graceAfter(ctx context.Context) time.Duration {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return lastCall
+	}
+	return grace
+}
+
+// Call runs a command that is no script, on a goroutine of its own, such that its
+// caller returns soon after ctx ends. go-redis looks at the context before a command and
+// between its own attempts, but a read that has begun ends with a reply or with the
+// client's ReadTimeout, whatever becomes of the context.
+func Call[A any](ctx context.Context, f func(context.Context) (A, error)) (A, error) {
+	type reply struct {
+		value A
+		err   error
+	}
+	var none A
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	replies := make(chan reply, 1)
+	go func() {
+		var value A
+		err := func() (err error) {
+			defer recovered(&err)
+			value, err = f(ctx)
+			return err
+		}()
+		replies <- reply{value, err}
+	}()
+	select {
+	case r := <-replies:
+		return r.value, WithContextErr(ctx, r.err)
+	case <-ctx.Done():
+	}
+	late := time.NewTimer(graceAfter(ctx))
+	defer late.Stop()
+	select {
+	case r := <-replies:
+		return r.value, WithContextErr(ctx, r.err)
+	case <-late.C:
+		return none, noReply(ctx)
+	}
+}
+
+// recovered turns a panic of the client, or of one of its hooks, into an error. go-redis
+// panics at some replies that no Redis gives, and what runs on a goroutine of ours no
+// caller could recover.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("redis: the client panicked: %v\n\n%s", r, debug.Stack())
+	}
+}
+
+// WithContextErr adds the context's error to what failed because of it. With
+// ContextTimeoutEnabled that is the timeout of a socket, whose clock may be a moment
+// ahead of the context's.
+func WithContextErr(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if deadline, ok := ctx.Deadline(); ok && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(deadline) {
+		<-ctx.Done()
+	}
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w", ended, err)
+	}
+	return err
+}
+
+func notSent(ctx context.Context) error {
+	return fmt.Errorf("redis: not sent before the context ended: %w", ctx.Err())
+}
+
+func noReply(ctx context.Context) error {
+	return &noReplyError{fmt.Errorf("redis: no reply before the context ended: %w", ctx.Err())}
+}

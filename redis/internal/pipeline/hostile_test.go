@@ -1,0 +1,139 @@
+package pipeline
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+// hostile is a server that answers whatever script it is asked to run with the same
+// bytes, and everything else as a server should, so that clients get that far.
+// It is no Redis: it is what a broken one, or something else on its port, may be.
+type hostile struct {
+	listener net.Listener
+	running  sync.WaitGroup
+	reply    atomic.Pointer[string] // to scripts
+	keeps    atomic.Bool            // the connection open after such a reply
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+func newHostile(t testing.TB) *hostile {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	h := &hostile{listener: l, conns: map[net.Conn]struct{}{}}
+	h.answer("-ERR not yet\r\n", false)
+	h.running.Go(h.accept)
+	t.Cleanup(func() {
+		_ = l.Close()
+		h.mu.Lock()
+		for c := range h.conns {
+			_ = c.Close()
+		}
+		h.mu.Unlock()
+		h.running.Wait()
+	})
+	return h
+}
+
+// answer sets the reply, and whether more is to be expected after it.
+func (h *hostile) answer(reply string, keeps bool) {
+	h.reply.Store(&reply)
+	h.keeps.Store(keeps)
+}
+
+// client is one that gives up soon. With short timeouts it takes the direct path.
+func (h *hostile) client(t testing.TB, timeout time.Duration) *goredis.Client {
+	t.Helper()
+	return clientOf(t, goredis.Options{
+		Addr: h.listener.Addr().String(), MaxRetries: -1, DialerRetries: 1,
+		ReadTimeout: timeout, WriteTimeout: timeout,
+	})
+}
+
+func (h *hostile) accept() {
+	for {
+		c, err := h.listener.Accept()
+		if err != nil {
+			return
+		}
+		h.mu.Lock()
+		h.conns[c] = struct{}{}
+		h.mu.Unlock()
+		h.running.Go(func() {
+			h.serve(c)
+			_ = c.Close()
+			h.mu.Lock()
+			delete(h.conns, c)
+			h.mu.Unlock()
+		})
+	}
+}
+
+func (h *hostile) serve(c net.Conn) {
+	for commands := bufio.NewReader(c); ; {
+		words, err := command(commands)
+		if err != nil {
+			return
+		}
+		reply, on := h.to(words)
+		if _, err := io.WriteString(c, reply); err != nil || !on {
+			return
+		}
+	}
+}
+
+// to is the reply to a command, and whether the connection goes on.
+func (h *hostile) to(words []string) (reply string, on bool) {
+	switch name := strings.ToLower(words[0]); name {
+	case "hello":
+		if words[1] == "3" {
+			return "%1\r\n$5\r\nproto\r\n:3\r\n", true
+		}
+		return "*2\r\n$5\r\nproto\r\n:2\r\n", true
+	case "evalsha", "eval":
+		return *h.reply.Load(), h.keeps.Load()
+	case "ping":
+		return "+PONG\r\n", true
+	}
+	return "+OK\r\n", true
+}
+
+// command reads what a client sends: an array of strings.
+func command(r *bufio.Reader) (words []string, err error) {
+	number := func() (int, error) {
+		line, err := r.ReadString('\n')
+		if err != nil || len(line) < 4 {
+			return 0, io.ErrUnexpectedEOF
+		}
+		return strconv.Atoi(line[1 : len(line)-2])
+	}
+	n, err := number()
+	for range n {
+		if err != nil {
+			return nil, err
+		}
+		size, wrong := number()
+		if wrong != nil {
+			return nil, wrong
+		}
+		word := make([]byte, size+2)
+		_, err = io.ReadFull(r, word)
+		words = append(words, string(word[:size]))
+	}
+	if n == 0 && err == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	return words, err
+}

@@ -1,0 +1,66 @@
+package pipeline
+
+import (
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+	"github.com/effectlock/effectlock/redis/internal/script"
+)
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+var (
+	// echo returns its argument.
+	echo = script.New("return ARGV[1]")
+	// count returns how often it has run on its key, and then its argument.
+	count = script.New("return redis.call('INCR', KEYS[1]) .. ' ' .. ARGV[1]")
+	// touch is one that may be repeated.
+	touch = func() *script.Script {
+		s := script.New("redis.call('SET', KEYS[1], '1') return 'touched'")
+		s.Idempotent = true
+		return s
+	}()
+)
+
+// say is a command on a key that answers word.
+func say(s *script.Script, key, word string) *Command {
+	c := NewCommand(s, 1)
+	c.Add(key)
+	c.Add(word)
+	return c
+}
+
+// warm lets the direct path of a pipeline open: the server has replied at once.
+func warm(t testing.TB, p *Pipeline) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, err := p.Run(t.Context(), say(echo, "warm", "up"))
+		require.NoError(t, err)
+		l, client := p.common.of("warm", true)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		now := time.Now()
+		return client != nil && !l.sending && l.direct.prompt && now.After(l.direct.from) && l.direct.clientFor(client, l.redirects, now) != nil
+	}, 30*time.Second, time.Millisecond)
+}
+
+// clientOf is a client of a server with the given options.
+func clientOf(t testing.TB, o goredis.Options) *goredis.Client {
+	t.Helper()
+	c := goredis.NewClient(&o)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// keepToLoop closes the direct path until the next reply.
+func (p *Pipeline) keepToLoop() {
+	for _, l := range p.common.common {
+		l.mu.Lock()
+		l.direct.prompt = false
+		l.mu.Unlock()
+	}
+}

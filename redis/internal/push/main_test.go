@@ -1,0 +1,9 @@
+package push
+
+import (
+	"testing"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+)
+
+func TestMain(m *testing.M) { redistest.Main(m) }

@@ -1,0 +1,29 @@
+-- Frees the lock if the holder has it, and remembers that it did. The first in the
+-- queue gets it. A holder that does not have the lock leaves the queue.
+--
+-- KEYS[1]  lock      string: the holder's id; expires with the lease
+-- KEYS[2]  queue     sorted set: see queue.lua
+-- KEYS[3]  released  string: the last release of this lock by the client
+-- ARGV[1]  holder's id
+-- ARGV[2]  how long to remember the release, in whole milliseconds; missing: 6 s; "" not
+--          at all
+-- ARGV[3]  how the holder stands in the queue, "" or missing if it does not wait
+-- ARGV[4]  the claim: the holder's id and what tells apart its acquisitions; missing if
+--          that is the holder's id alone
+-- ARGV[5]  "1" if a request of the claim has no reply, and must be refused if it arrives
+--          later
+--
+-- Returns "y" if the holder had the lock, "e" if the claim was released or passed on
+-- earlier, or the holder's lock under whatever claim, or "n" if neither.
+--
+-- The memory answers a client that asks again because a reply was lost. There is one for
+-- each client, which uses another key while a release of it has no answer, and not one for
+-- each release: to overwrite a key costs the server a third of what a new one does. Once a
+-- script has written, Redis lets it go on: a full server does not keep a lock, nor those
+-- who wait for it. What follows this header is all that runs if nobody waits.
+local waits = redis.call('EXISTS', KEYS[2]) == 1
+if not waits and #ARGV == 1 and redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+  redis.call('SET', KEYS[3], ARGV[1], 'PX', '6000')
+  return 'y'
+end

@@ -1,0 +1,71 @@
+package redis
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestReplyIsALetterAndItsNumber(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]reply{
+		"g1795467890123456":     {granted, 1795467890123456},
+		"r7":                    {resumed, 7},
+		"g18446744073709551615": {granted, 1<<64 - 1},
+		"q0":                    {queued, 0},
+		"q1500":                 {queued, 1500},
+		"q-1":                   {queued, noExpiry},
+		"u250":                  {unheard, 250},
+		"u-1":                   {unheard, noExpiry},
+		"p":                     {polls, 0},
+		"n":                     {no, 0},
+		"y":                     {yes, 0},
+		"e":                     {earlier, 0},
+	} {
+		got, err := parseReply(value, "grqupnye")
+		require.NoError(t, err, value)
+		assert.Equal(t, want, got, value)
+		_, err = parseReply(value, strings.ReplaceAll("grqupnye", value[:1], ""))
+		assert.Error(t, err, "%q is none that the script gives", value)
+	}
+	for _, value := range []string{"", "x", "g", "r", "q", "u", "g-1", "g+1", "g1x", "g 1", "g18446744073709551616", "p1", "y ", "yy", "n0", "e1", "1", "G1", "gg1"} {
+		got, err := parseReply(value, "grqupnye")
+		require.ErrorContains(t, err, strconv.Quote(value))
+		assert.Equal(t, reply{}, got, value)
+	}
+}
+
+// Whatever a server answers, it is read as what it says or not at all.
+func FuzzParseReply(f *testing.F) {
+	for _, value := range []string{"", "g1", "r2", "q3", "u-1", "q-", "p", "y", "n", "e", "g01", "g99999999999999999999", "\xff", "g\x00"} {
+		f.Add(value, "grqupnye")
+		f.Add(value, "yn")
+	}
+	f.Fuzz(func(t *testing.T, value, want string) {
+		r, err := parseReply(value, want)
+		if err != nil {
+			assert.Equal(t, reply{}, r)
+			return
+		}
+		assert.Equal(t, value[0], byte(r.kind))
+		assert.NotEqual(t, -1, strings.IndexByte(want, value[0]))
+		switch r.kind {
+		case granted, resumed:
+			assert.Equal(t, strconv.FormatUint(r.number, 10), trimZeros(value[1:]))
+		case queued, unheard:
+			assert.True(t, r.number == noExpiry || strconv.FormatUint(r.number, 10) == trimZeros(value[1:]))
+		default:
+			assert.Len(t, value, 1)
+		}
+	})
+}
+
+func trimZeros(digits string) string {
+	if rest := strings.TrimLeft(digits, "0"); rest != "" {
+		return rest
+	}
+	return digits[:1]
+}
