@@ -60,16 +60,36 @@ func (e *entry) stopUndo() {
 	}
 }
 
-// queues notes that a claimant is about to be queued as member. It is noted before
-// the request is sent, so that a message that overtakes the reply finds it.
-func (l *ledger) queues(who claimant, member string, wake func()) {
+// queues notes that a claimant is about to be queued as member, and reports whether it was
+// waiting already. It is noted before the request is sent, so that a message that overtakes
+// the reply finds it.
+func (l *ledger) queues(who claimant, member string, wake func()) (already bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.enter(who)
-	if e.wake == nil {
+	already = e.wake != nil
+	if !already {
 		l.waiting(+1)
 	}
 	e.member, e.wake = member, wake
+	return already
+}
+
+// passed notes what a pass has done to the claimant that was to have the lock. It may
+// have left while the pass was under way, and have released before the server queued it: then
+// it is in the queue, though it does not wait, and its next release takes it out. A claimant
+// that did not wait before, and is in no queue by this pass, does not wait by it either.
+func (l *ledger) passed(who claimant, member string, inQueue, waited bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if inQueue {
+		l.enter(who).member = member
+	} else if e := l.entries[who]; e != nil && !waited {
+		l.stopWaiting(e)
+		if e.member == "" && !e.inDoubt {
+			delete(l.entries, who)
+		}
+	}
 }
 
 // settled notes how a request for the lock was answered. A claimant that is not in a
@@ -99,8 +119,20 @@ func (l *ledger) failed(who claimant, mayBeApplied bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.entries[who]; mayBeApplied {
-		l.enter(who).inDoubt = true
+		e = l.enter(who)
+		e.inDoubt = true
+		time.AfterFunc(undoFor, func() { l.forget(who, e) })
 	} else if e != nil && e.wake == nil && !e.inDoubt {
+		delete(l.entries, who)
+	}
+}
+
+// forget ends the entry of a claimant that neither waits nor is undone, and of which by now
+// the network delivers nothing any more.
+func (l *ledger) forget(who claimant, e *entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.entries[who] == e && e.wake == nil && e.undo == nil {
 		delete(l.entries, who)
 	}
 }

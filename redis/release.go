@@ -98,10 +98,11 @@ func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Wai
 	}
 	mode, member := cannotQueue, b.ledger.asks(claimantOf(next.Claim))
 	before := standing{member != "", "pn"}
+	waited := true
 	if yield && b.push != nil {
 		if channel, ready := b.push.Ready(k.lock); ready {
 			mode, member = queues, memberOf(next.Claim, channel)
-			b.ledger.queues(claimantOf(next.Claim), member, next.Wake)
+			waited = b.ledger.queues(claimantOf(next.Claim), member, next.Wake)
 		}
 	}
 	inDoubt := b.ledger.isInDoubt(claimantOf(from))
@@ -127,6 +128,7 @@ func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Wai
 		return cmd
 	})
 	b.memories.done(k.lock, n, err)
+	b.ledger.passed(claimantOf(next.Claim), member, err == nil && (r.kind == queued || r.kind == unheard), waited)
 	missing, taken := errors.AsType[*AcknowledgeError](err)
 	if err != nil && !taken {
 		return nil, err

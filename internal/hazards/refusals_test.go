@@ -81,6 +81,10 @@ var refusals = map[string]refusal{
 		ctx := context.WithoutCancel(t.Context())
 		require.NoError(t, c.ConfigSet(ctx, "requirepass", "another").Err())
 		require.NoError(t, c.ClientKillByFilter(ctx, "TYPE", "normal", "SKIPME", "yes").Err())
+		eventually(t, func() bool {
+			list, err := c.Do(ctx, "CLIENT", "LIST", "TYPE", "normal").Text()
+			return err == nil && strings.Count(list, "\n") == 1
+		}, "the connections that had logged in are closed")
 		return func() {
 			assert.NoError(t, c.ConfigSet(ctx, "requirepass", "").Err())
 			assert.NoError(t, c.Close())
