@@ -48,7 +48,7 @@ type place struct {
 	askBy   time.Time     // likewise; zero: when the policy says so
 	passing bool          // a holder is handing the lock to this waiter
 	known   bool          // the store may have the claimant in its queue, or as the holder
-	doubt   bool          // a request that was not answered may yet be applied
+	doubt   bool          // the store may know the claimant, whatever it answers from now on
 	grant   *grant        // what a holder of this process passed to this waiter
 	left    bool
 	served  bool // when it left
@@ -136,7 +136,9 @@ func (p *place) notGranted(a answer, now time.Time) (polling error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	queued, isQueued := a.outcome.(backing.Queued)
-	p.doubt = p.doubt || a.doubtful
+	// A waiter that was queued, and must poll now, may have been left in the queue, to get
+	// its place back: it tells the store when it leaves.
+	p.doubt = p.doubt || a.doubtful || isQueued
 	p.known, p.askBy = p.doubt || isQueued, time.Time{}
 	if isQueued {
 		p.askBy, l.unseen = now.Add(noFlood(queued.AskAgain)), false
