@@ -19,6 +19,9 @@ type Queued struct {
 
 // MustPoll means that the claimant neither has the key nor is in the queue. It asks
 // again as its own policy says.
+//
+// A store may keep the place of a claimant that was queued before, for when it can be woken
+// again: such a claimant calls Release when it leaves, as one in the queue does.
 type MustPoll struct {
 	// Why is the reason if there is more to say than that this store does not queue, or nil.
 	Why error

@@ -132,7 +132,7 @@ func TestHazard36_ALockIsKeptAndHandedOverWhileItsSlotMoves(t *testing.T) {
 			assert.Greater(t, near.token, holder.token)
 			near.letsGo(t)
 			// One whose subscription was still on its way to the new master when it was its
-			// turn is passed over, and the one who has come since may be first.
+			// turn is passed over, and a waiter that has come since may be first.
 			serve(t, near.token, far, late)
 			c.assertFree(t)
 			left, err := from.direct.Keys(t.Context(), "*").Result()

@@ -102,7 +102,7 @@ func TestHazard42_AnothersTTLChangesNoLeaseInMemory(t *testing.T) {
 	}
 }
 
-// Who waits with another TTL is given a lease of its own: when it is inside it has the
+// A waiter with another TTL is given a lease of its own: when it is inside it has the
 // whole of its TTL, and never had more, by which it would keep others out for longer
 // than it said. That holds from process to process, and from goroutine to goroutine.
 func TestHazard42_ALeaseThatIsHandedOnIsThatOfTheNext(t *testing.T) {

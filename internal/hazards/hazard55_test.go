@@ -94,7 +94,7 @@ func eachStore(t *testing.T, test func(t *testing.T, process func(t *testing.T) 
 	})
 }
 
-// free releases a contender's lock, as an operator does who asks who has it.
+// free releases a contender's lock, as an operator does after asking for its holder.
 func free(t *testing.T, b backing.Backing, who *contender) {
 	t.Helper()
 	found, err := b.GetHolder(t.Context(), who.key)
