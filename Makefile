@@ -27,7 +27,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # These start a dozen processes each and measure: one at a time.
-ALONE := /internal/(contention|histories|soak|timing)$$$$
+ALONE := /internal/(contention|hazards|histories|soak|timing)$$$$
 
 # -count=1: a cached result says nothing about the server that is here today.
 .PHONY: test

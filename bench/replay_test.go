@@ -50,13 +50,13 @@ func TestAReplyThatSaysSomethingElseIsAnError(t *testing.T) {
 
 func TestWhatALibrarySendsLocksAndFreesWithoutIt(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
 	for _, p := range peers {
 		if !scripts().measures(p) {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
+			server := redistest.Start(t) // they lock the same key, some under the same name
 			r, err := record(t.Context(), p.open, setting{addr: server.Addr(), ttl: lease, renew: lease / 3})
 			require.NoError(t, err)
 			assert.Len(t, r.acquire, 1)
