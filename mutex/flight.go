@@ -163,27 +163,39 @@ func (k *keeper) send(f *flight) []backing.Refreshed {
 	return k.batcher.RefreshAll(f.ctx, claims)
 }
 
-// arrive does what follows from the answer to a refresh, which came at landed.
+// arrive does what follows from the answer to a refresh, which came at landed. No
+// code of the user runs here, for the other leases of the flight wait meanwhile.
 func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, landed time.Time) {
-	next, due := &k.healthy, f.start.Add(k.interval)
 	switch {
 	case answer.Held && answer.Err == nil && l.extend(f.start, landed) == nil:
+		k.continueAt(l, f, &k.healthy, f.start.Add(k.interval))
 	case k.expired(l, f, landed): // however well the answer sounds, it is too late
-		return
 	case answer.Err != nil && k.isStopping(l):
+		k.continueAt(l, f, &k.healthy, f.start.Add(k.interval))
 	case answer.Err != nil:
-		next, due = &k.ailing, l.failed(answer.Err, f, landed)
+		go k.untilDeadline(l, f, func() { // the policy may be slow
+			k.continueAt(l, f, &k.ailing, l.failed(answer.Err, f, landed))
+		})
 	default:
-		go func() { // the others do not wait for the reason
-			deadline := time.AfterFunc(time.Until(l.until()), func() { _ = k.expired(l, f, time.Now()) })
-			defer deadline.Stop()
+		go k.untilDeadline(l, f, func() { // the store is asked for the reason
 			lost := l.lose(l.whoHasIt())
 			if k.land(l, f) {
 				l.fiber.End(nil, lost)
 			}
-		}()
-		return
+		})
 	}
+}
+
+// untilDeadline does what may take long, and ends the lease meanwhile if its
+// deadline passes.
+func (k *keeper) untilDeadline(l *lease, f *flight, do func()) {
+	deadline := time.AfterFunc(time.Until(l.until()), func() { _ = k.expired(l, f, time.Now()) })
+	defer deadline.Stop()
+	do()
+}
+
+// continueAt takes the lease off its flight, to be refreshed next when it is due.
+func (k *keeper) continueAt(l *lease, f *flight, next *roster, due time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {

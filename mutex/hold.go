@@ -37,11 +37,12 @@ func (m *Mutex) hold(ctx context.Context, s *effect.Scope, acquire effect.Effect
 	if err != nil {
 		return nil, err
 	}
-	m.observer(l.event(Acquired, l.waited, nil))
-	if err := l.keepAlive(s); err != nil {
+	l.handle = KeepAlive{l.fiber.Fiber(), l}
+	err = l.keepAlive(s) // which does not wait for the observer
+	l.announce()
+	if err != nil {
 		return nil, err
 	}
-	l.handle = KeepAlive{l.fiber.Fiber(), l}
 	return &l.handle, nil
 }
 

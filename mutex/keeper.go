@@ -91,7 +91,7 @@ func (k *keeper) wake() {
 	}
 	for l, due := k.doomed.next(); l != nil && !now.Before(due); l, due = k.doomed.next() {
 		l.strike()
-		go func() { _ = l.lossBy(now) }() // the observer is not called under a mutex
+		go l.lossBy(now) // ends a context, for which the context package may ask the caller's own context type
 	}
 	for _, r := range []*roster{&k.healthy, &k.ailing, &k.doomed} {
 		if l, due := r.next(); l != nil {

@@ -27,12 +27,12 @@ type lease struct {
 	deadline time.Time // by which the lease must have been refreshed
 	failure  error     // what the last refresh failed with, nil if it succeeded
 	lost     *LockLostError
-	told     sync.Once
 	ended    bool // released or about to be: it can no longer expire
 	work     heldContext
 	working  bool // there is work whose context must end with the lease
 
-	failures *schedule.Driver // of the refreshes that failed in a row
+	events   events
+	failures *schedule.Driver // of the refreshes that failed in a row; owned by the flight
 
 	// Under the keeper's mutex: in its rosters or on a flight, or neither.
 	in         *shift
@@ -78,16 +78,13 @@ func (l *lease) event(kind EventKind, elapsed time.Duration, err error) Event {
 }
 
 // failed notes that a refresh failed, and returns when to try again. The
-// store's failures do not end a lease: its deadline does.
+// store's failures do not end a lease: its deadline does. The policy may be the
+// caller's, so failed is called under no mutex, and not where other leases wait for it.
 func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
 	if f.ctx.Err() != nil {
 		err = &effect.TimeoutError{Duration: now.Sub(f.start), Err: err}
 	}
-	l.m.observer(Event{Kind: BackingFailed, Key: l.m.key, Err: &MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err}})
-
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.failure = err
+	l.backingFailed(&MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err}, func() { l.failure = err })
 	if l.failures == nil {
 		l.failures = l.m.failureRetry.Driver()
 	}
@@ -96,8 +93,19 @@ func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
 		l.failures, delay = nil, l.m.refreshInterval
 	}
 	// However long the policy would wait: the lease still has time for a try.
-	left := l.deadline.Sub(now)
+	left := l.until().Sub(now)
 	return now.Add(min(delay, max(left/2, time.Millisecond), left))
+}
+
+// backingFailed notes the failure of a request that the keeper sent, and reports it
+// unless the loss of the lease has been reported already.
+func (l *lease) backingFailed(err error, note func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	note()
+	if l.lost == nil {
+		l.post(Event{Kind: BackingFailed, Key: l.m.key, Err: err})
+	}
 }
 
 // extend moves the deadline after a refresh that was sent at start and answered
@@ -124,19 +132,6 @@ func (l *lease) lossBy(now time.Time) *LockLostError {
 	return l.update(func() { l.expire(now) })
 }
 
-// look is lossBy for who asks the context of the work. The context package does so
-// under mutexes of ours if the work holds another lock, so the observer is told beside.
-func (l *lease) look(now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lost != nil {
-		return
-	}
-	if l.expire(now); l.lost != nil {
-		go l.tell(l.lost)
-	}
-}
-
 // settle is lossBy for the last time: from here on the lease cannot expire.
 func (l *lease) settle(now time.Time) *LockLostError {
 	return l.update(func() {
@@ -159,25 +154,12 @@ func (l *lease) cancelOnLoss() {
 	}
 }
 
-// update changes what is known of the lease, and returns its loss, which has been
-// told by then, outside of the lease's mutex.
+// update changes what is known of the lease, and returns its loss.
 func (l *lease) update(change func()) *LockLostError {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	change()
-	lost := l.lost
-	l.mu.Unlock()
-	if lost != nil {
-		l.tell(lost)
-	}
-	return lost
-}
-
-// tell lets those who wait for the lock, and who watches it, hear of its loss.
-func (l *lease) tell(lost *LockLostError) {
-	l.told.Do(func() {
-		l.m.line.vacate(l.claim.Holder)
-		l.m.observer(l.event(Lost, time.Since(l.granted), lost))
-	})
+	return l.lost
 }
 
 // expire and markLost are for functions that update calls.
@@ -187,6 +169,9 @@ func (l *lease) expire(now time.Time) {
 	}
 }
 
+// markLost does at once what follows from the loss: the work's context ends, and the
+// next in line asks the store. The observer is not called here: other leases may wait
+// for this goroutine, and a look at the context of a nested lock has mutexes of ours.
 func (l *lease) markLost(reason LossReason, cause error) {
 	if l.lost != nil {
 		return
@@ -195,6 +180,8 @@ func (l *lease) markLost(reason LossReason, cause error) {
 	if l.working {
 		l.work.end(l.lost)
 	}
+	l.m.line.vacate(l.claim.Holder)
+	l.post(l.event(Lost, time.Since(l.granted), l.lost))
 }
 
 // whoHasIt finds the reason of a loss that the store has reported. It is asked
@@ -202,7 +189,7 @@ func (l *lease) markLost(reason LossReason, cause error) {
 func (l *lease) whoHasIt() (LossReason, error) {
 	brief, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	holder, err := once(brief, l.m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
+	holder, err := send(brief, l.m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
 		return l.m.store.GetHolder(ctx, l.m.key)
 	})
 	switch {
@@ -210,21 +197,27 @@ func (l *lease) whoHasIt() (LossReason, error) {
 		return Taken, nil
 	case brief.Err() != nil:
 		return Gone, nil // as far as we know
+	case err != nil:
+		l.backingFailed(err, func() {})
 	}
 	return Gone, err
 }
 
 // end lets go of the lock when its scope closes. The keep-alive has been joined
-// by then: nothing can refresh, and so resurrect, what is released here.
+// by then: nothing can refresh, and so resurrect, what is released here. When the
+// store has answered, the end waits for the observer.
 func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 	return func(ctx context.Context) (none effect.Void, err error) {
+		defer l.awaitDelivered()
 		l.m.keeper.forget(l)
 		now := time.Now()
 		if lost := l.settle(now); lost != nil {
 			// Others may have the lock already. What the store still has of
-			// ours is freed if it answers; if not, the observer is told.
-			_, _ = once(ctx, l.m, "release", l.m.releaseOnce(l.claim))
+			// ours is freed if it answers; if not, the observer is told, after the loss.
+			_, err := send(ctx, l.m, "release", l.m.releaseOnce(l.claim))
 			l.m.line.freed()
+			l.awaitDelivered()
+			l.m.observeFailure(err)
 			return none, lost
 		}
 		released, err := l.m.letGo(ctx, l.claim)
@@ -237,7 +230,7 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 		case released == backing.NotHeld:
 			return none, l.lose(l.whoHasIt())
 		}
-		l.m.observer(l.event(kind, now.Sub(l.granted), err))
+		l.conclude(l.event(kind, now.Sub(l.granted), err))
 		return none, err
 	}
 }

@@ -28,6 +28,10 @@ type Event struct {
 	// Err is why (NotAcquired, Polling, ReleaseFailed, BackingFailed), or the
 	// *LockLostError (Lost).
 	Err error
+	// Skipped is how many failed refreshes of this lock were not reported between
+	// the event before and this one, because the observer was too slow. Failed, reported
+	// and skipped refreshes add up when the lock has ended.
+	Skipped int
 }
 
 // EventKind names what an [Event] is about.
@@ -76,6 +80,9 @@ func LogObserver(log *slog.Logger) Observer {
 		}
 		if e.Elapsed != 0 {
 			attrs = append(attrs, slog.Duration("elapsed", e.Elapsed))
+		}
+		if e.Skipped != 0 {
+			attrs = append(attrs, slog.Int("skipped", e.Skipped))
 		}
 		if e.Err != nil {
 			attrs = append(attrs, slog.Any("error", e.Err))

@@ -8,9 +8,23 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// once sends one request to the store, and gives it up after the operation
-// timeout. It fails with a *MutexBackingError, or as its context ended.
+// once sends one request to the store, and reports its failure to the observer.
 func once[A any](ctx context.Context, m *Mutex, operation string, request effect.Effect[A]) (A, error) {
+	a, err := send(ctx, m, operation, request)
+	m.observeFailure(err)
+	return a, err
+}
+
+// observeFailure reports the failure of a request, if err is one.
+func (m *Mutex) observeFailure(err error) {
+	if failed, ok := err.(*MutexBackingError); ok { //nolint:errorlint // as send returned it
+		m.observer(Event{Kind: BackingFailed, Key: m.key, Err: failed})
+	}
+}
+
+// send sends one request to the store, and gives it up after the operation
+// timeout. It fails with a *MutexBackingError, or as its context ended.
+func send[A any](ctx context.Context, m *Mutex, operation string, request effect.Effect[A]) (A, error) {
 	a, err := effect.Timeout[A](m.operationTimeout)(request)(ctx)
 	if err == nil {
 		return a, nil
@@ -18,9 +32,7 @@ func once[A any](ctx context.Context, m *Mutex, operation string, request effect
 	if ctx.Err() != nil {
 		return a, effect.Interrupted(ctx, err)
 	}
-	err = &MutexBackingError{Operation: operation, Key: m.key, Cause: err}
-	m.observer(Event{Kind: BackingFailed, Key: m.key, Err: err})
-	return a, err
+	return a, &MutexBackingError{Operation: operation, Key: m.key, Cause: err}
 }
 
 // ask sends a request to the store, and sends it again while the store fails
