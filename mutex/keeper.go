@@ -34,9 +34,9 @@ type kept struct {
 
 var keepers interned[kept, keeper]
 
-func newKeeper(store backing.Backing, s settings) *keeper {
+func newKeeper(store backing.Backing, batcher backing.Batcher, s settings) *keeper {
 	return &keeper{
-		store: store, batcher: backing.AbilitiesOf(store).Batcher,
+		store: store, batcher: batcher,
 		interval: s.refreshInterval, timeout: s.operationTimeout, epoch: time.Now(),
 	}
 }

@@ -40,7 +40,7 @@ func New(b backing.Backing, key string, c Config) (*Mutex, error) {
 		store: b, key: key, settings: s,
 		passer: abilities.Passer, queue: abilities.Queue, releaser: abilities.Releaser,
 		line:   lines.of(lock{b, key}, func() *line { return &line{} }),
-		keeper: keepers.of(kept{b, s.ttl, s.refreshInterval}, func() *keeper { return newKeeper(b, s) }),
+		keeper: keepers.of(kept{b, s.ttl, s.refreshInterval}, func() *keeper { return newKeeper(b, abilities.Batcher, s) }),
 	}, nil
 }
 

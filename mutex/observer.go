@@ -6,10 +6,27 @@ import (
 	"time"
 )
 
-// Observer is told what happens to locks. It is called by the goroutine to
-// which it happens, so it must be quick, must not use the lock that it is told
-// about, and must be safe for concurrent use. It must not panic either: a loss is told
-// on a goroutine of this package, where that ends the process.
+// Observer is called with what happens to locks. It must be safe for concurrent use.
+//
+// What a caller does is reported on the caller's goroutine: Waiting, Polling, Acquired,
+// NotAcquired, Released, ReleaseFailed, and BackingFailed of the caller's requests. A
+// slow observer delays that caller. While the caller is first in line, or releases the
+// lock, it also delays those who wait for the same lock in this process.
+//
+// What happens in the background is reported on a goroutine of the lock: Lost, and
+// BackingFailed of a refresh. No refresh waits for an observer, and neither does the end
+// of the work's context: a slow observer loses no lease. At most 16 failures of one lock wait
+// to be reported. Further ones are not reported, but counted by the Skipped of the next event.
+//
+// The events of one lock come one at a time and in order. Acquired is the first; Released,
+// ReleaseFailed or Lost is the last, and is never skipped. Only a BackingFailed of a request
+// to release the lock may come between them, or after Lost. [WithLock] returns, and the
+// scope of [Mutex.Acquire] closes, when all events of the lock have been reported. Before
+// that the store has been told that the lock is free, so others do not wait for this.
+//
+// An observer may use other locks, and may interrupt and join the [KeepAlive] of the lock. It
+// must not lock what the event is about, nor wait for the work or the scope to end. It must not
+// panic: on a goroutine of the lock that ends the process, elsewhere the caller panics.
 type Observer func(Event)
 
 // Event is one thing that happened. Fields that do not belong to its Kind are zero.
@@ -28,9 +45,8 @@ type Event struct {
 	// Err is why (NotAcquired, Polling, ReleaseFailed, BackingFailed), or the
 	// *LockLostError (Lost).
 	Err error
-	// Skipped is how many failed refreshes of this lock were not reported between
-	// the event before and this one, because the observer was too slow. Failed, reported
-	// and skipped refreshes add up when the lock has ended.
+	// Skipped is how many events of kind BackingFailed were not reported between this event
+	// of the lock and the one before, because too many waited for the observer.
 	Skipped int
 }
 
@@ -57,7 +73,8 @@ const (
 	// Lost: the lock was lost while it was held. A lock that was acquired ends
 	// with exactly one of Released, ReleaseFailed and Lost.
 	Lost EventKind = "lost"
-	// BackingFailed: one request to the store failed; it may be repeated.
+	// BackingFailed: one request to the store failed; it may be repeated. A refresh that
+	// is under way when the lock is lost or released is not reported.
 	BackingFailed EventKind = "backing failed"
 )
 

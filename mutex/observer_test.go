@@ -154,9 +154,9 @@ func TestLogObserver(t *testing.T) {
 	observe := mutex.LogObserver(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime})))
 	observe(mutex.Event{Kind: mutex.Acquired, Key: "k", Holder: "h", Token: 7, Elapsed: time.Second})
 	observe(mutex.Event{Kind: mutex.BackingFailed, Key: "k", Err: errStore})
-	observe(mutex.Event{Kind: mutex.Lost, Key: "k", Holder: "h", Err: errWork})
+	observe(mutex.Event{Kind: mutex.Lost, Key: "k", Holder: "h", Err: errWork, Skipped: 5})
 	assert.Equal(t, `level=DEBUG msg="lock acquired" key=k token=7 elapsed=1s
 level=WARN msg="lock backing failed" key=k error="the store is down"
-level=ERROR msg="lock lost" key=k error="the work failed"
+level=ERROR msg="lock lost" key=k skipped=5 error="the work failed"
 `, out.String())
 }

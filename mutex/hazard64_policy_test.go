@@ -1,0 +1,90 @@
+package mutex_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+// slowPolicy is a policy that writes a log, say, before each retry.
+func slowPolicy(slow time.Duration) schedule.Schedule {
+	return schedule.Spaced(100 * time.Millisecond).Tap(func(schedule.Step) { time.Sleep(slow) })
+}
+
+func TestHazard64_NoLeaseIsLostByASlowRetryPolicy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		failRefreshes(s, firstTime())
+		errs := lockMany(t, s, 200, mutex.Config{TTL: 10 * time.Second, BackingFailureRetryPolicy: slowPolicy(200 * time.Millisecond)}, sleep(20*time.Second))
+		for _, err := range errs {
+			require.NoError(t, err)
+		}
+	})
+}
+
+// The one whose policy is slower than its lease is lost on time, and alone.
+func TestHazard64_ALockWhosePolicyHangsIsLostAloneAndOnTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, began := newQueued(), time.Now()
+		failRefreshes(s, firstTime())
+		fibers := make([]*effect.Fiber[effect.Void], 10)
+		var ended time.Duration
+		for i := range fibers {
+			c, work := mutex.Config{}, sleep(2*time.Minute)
+			if i == 3 {
+				c.BackingFailureRetryPolicy = slowPolicy(time.Hour)
+				work = func(ctx context.Context) (effect.Void, error) {
+					<-ctx.Done()
+					ended = time.Since(began)
+					return effect.Void{}, nil
+				}
+			}
+			m, err := mutex.New(s, fmt.Sprint("lock ", i), c)
+			require.NoError(t, err)
+			fibers[i] = locker(t, m, work)
+		}
+		for i, f := range fibers {
+			_, err := f.Join()(t.Context())
+			if i == 3 {
+				requireExpired(t, err)
+			} else {
+				require.NoError(t, err)
+			}
+		}
+		assert.NotZero(t, ended)
+		assert.Less(t, ended, ttl)
+		time.Sleep(2 * time.Hour) // until the policy has returned
+	})
+}
+
+// A policy may look at the context of the work whose lease it is about.
+func TestHazard64_ARetryPolicyMayAskTheContextOfTheWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		failRefreshes(s, firstTime())
+		var held context.Context
+		asked := 0
+		m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Spaced(time.Second).WhileError(func(error) bool {
+			asked++
+			return held.Err() == nil
+		})})
+		_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
+			held = ctx
+			return sleep(time.Minute)(ctx)
+		})(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 1, asked)
+	})
+}
