@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/schedule"
@@ -87,4 +89,30 @@ func TestHazard64_ARetryPolicyMayAskTheContextOfTheWork(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 1, asked)
 	})
+}
+
+// inquisitive is a store that makes a mutex while it is asked for its abilities.
+type inquisitive struct{ *memory.Backing }
+
+func (i *inquisitive) Abilities() backing.Abilities {
+	_, err := mutex.New(i.Backing, key, mutex.Config{})
+	if err != nil {
+		panic(err)
+	}
+	return i.Backing.Abilities()
+}
+
+func TestHazard64_AStoreIsAskedForItsAbilitiesUnderNoMutex(t *testing.T) {
+	t.Parallel()
+	made := make(chan error, 1)
+	go func() {
+		_, err := mutex.New(&inquisitive{memory.New()}, key, mutex.Config{})
+		made <- err
+	}()
+	select {
+	case err := <-made:
+		require.NoError(t, err)
+	case <-time.After(10 * time.Second):
+		require.FailNow(t, "it waits for a mutex")
+	}
 }

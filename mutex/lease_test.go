@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/IBM/fp-go/v2/option"
@@ -86,6 +87,19 @@ func TestAWorkIsCancelledThoughTheLockWasLostBeforeItBegan(t *testing.T) {
 	l.work.parent, l.work.lock = t.Context(), &KeepAlive{lease: l}
 	l.cancelOnLoss()
 	assert.Equal(t, l.lost, context.Cause(&l.work))
+}
+
+// The keeper has the lease before the goroutine that acquired it reports so.
+func TestHazard64_AcquiredIsReportedFirstThoughTheLossIsNoticedBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var kinds []EventKind
+		l := leaseOf(newTestMutex(t, Config{Observer: func(e Event) { kinds = append(kinds, e.Kind) }}), time.Now())
+		require.Error(t, l.lose(Taken, nil))
+		synctest.Wait()
+		l.announce()
+		assert.Equal(t, []EventKind{Acquired, Lost}, kinds)
+	})
 }
 
 func TestVerdict(t *testing.T) {
