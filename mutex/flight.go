@@ -163,8 +163,8 @@ func (k *keeper) send(f *flight) []backing.Refreshed {
 	return k.batcher.RefreshAll(f.ctx, claims)
 }
 
-// arrive does what follows from the answer to a refresh, which came at landed. No
-// code of the user runs here, for the other leases of the flight wait meanwhile.
+// arrive does what follows from the answer to a refresh, which came at landed. Neither
+// the observer nor the policy runs here: the other leases of the flight wait meanwhile.
 func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, landed time.Time) {
 	switch {
 	case answer.Held && answer.Err == nil && l.extend(f.start, landed) == nil:

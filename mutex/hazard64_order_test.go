@@ -174,7 +174,7 @@ func TestHazard64_AnObserverMayInterruptAndJoinTheKeepAlive(t *testing.T) {
 				s := newQueued()
 				failRefreshes(s, always)
 				var lock *mutex.KeepAlive
-				var ended, outer context.Context
+				var inner, outer context.Context
 				answers := make(chan error, 10)
 				m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
 					if e.Kind != kind {
@@ -184,22 +184,22 @@ func TestHazard64_AnObserverMayInterruptAndJoinTheKeepAlive(t *testing.T) {
 					assert.NoError(t, err)
 					_, err = lock.Join()(context.Background())
 					_ = outer.Err()
-					_ = ended.Err()
+					_ = inner.Err()
 					answers <- err
 				}})
 				enclosing := newMutex(t, newStore(), mutex.Config{})
 				_, err := mutex.WithLock(enclosing, func(ctx context.Context) (effect.Void, error) {
-					outer = ctx
+					outer = ctx //nolint:fatcontext // for the observer
 					return mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
 						lock, _ = mutex.FromContext(ctx)
-						ended = ctx
+						inner = ctx //nolint:fatcontext // likewise
 						return sleep(time.Hour)(ctx)
 					})(ctx)
 				})(t.Context())
 				requireLost(t, err, mutex.Expired)
 				require.NotEmpty(t, answers)
 				if err := <-answers; kind == mutex.Lost {
-					asLost(t, err)
+					_ = asLost(t, err)
 				} else {
 					require.ErrorIs(t, err, context.Canceled, "it was interrupted before it was lost")
 				}

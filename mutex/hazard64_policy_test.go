@@ -83,7 +83,7 @@ func TestHazard64_ARetryPolicyMayAskTheContextOfTheWork(t *testing.T) {
 			return held.Err() == nil
 		})})
 		_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
-			held = ctx
+			held = ctx //nolint:fatcontext // for the policy
 			return sleep(time.Minute)(ctx)
 		})(t.Context())
 		require.NoError(t, err)

@@ -61,12 +61,12 @@ func (c *heldContext) untouched() bool {
 // have passed, and the timer that should end the context not have run yet. A context
 // that the work derives from this one hears of it only when that timer has run.
 func (c *heldContext) Done() <-chan struct{} {
-	c.lock.lease.lossBy(time.Now())
+	_ = c.lock.lease.lossBy(time.Now())
 	return c.resolve().Done()
 }
 
 func (c *heldContext) Err() error {
-	c.lock.lease.lossBy(time.Now())
+	_ = c.lock.lease.lossBy(time.Now())
 	if c.untouched() && c.parent.Err() == nil {
 		return nil
 	}

@@ -91,7 +91,7 @@ func (k *keeper) wake() {
 	}
 	for l, due := k.doomed.next(); l != nil && !now.Before(due); l, due = k.doomed.next() {
 		l.strike()
-		go l.lossBy(now) // ends a context, for which the context package may ask the caller's own context type
+		go func() { _ = l.lossBy(now) }() // which may ask a context of the caller's own type, and so not under a mutex
 	}
 	for _, r := range []*roster{&k.healthy, &k.ailing, &k.doomed} {
 		if l, due := r.next(); l != nil {

@@ -84,7 +84,10 @@ func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
 	if f.ctx.Err() != nil {
 		err = &effect.TimeoutError{Duration: now.Sub(f.start), Err: err}
 	}
-	l.backingFailed(&MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err}, func() { l.failure = err })
+	l.update(func() {
+		l.failure = err
+		l.backingFailed(&MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err})
+	})
 	if l.failures == nil {
 		l.failures = l.m.failureRetry.Driver()
 	}
@@ -95,17 +98,6 @@ func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
 	// However long the policy would wait: the lease still has time for a try.
 	left := l.until().Sub(now)
 	return now.Add(min(delay, max(left/2, time.Millisecond), left))
-}
-
-// backingFailed notes the failure of a request that the keeper sent, and reports it
-// unless the loss of the lease has been reported already.
-func (l *lease) backingFailed(err error, note func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	note()
-	if l.lost == nil {
-		l.post(Event{Kind: BackingFailed, Key: l.m.key, Err: err})
-	}
 }
 
 // extend moves the deadline after a refresh that was sent at start and answered
@@ -162,7 +154,7 @@ func (l *lease) update(change func()) *LockLostError {
 	return l.lost
 }
 
-// expire and markLost are for functions that update calls.
+// expire, markLost and backingFailed are for functions that update calls.
 func (l *lease) expire(now time.Time) {
 	if !l.ended && !now.Before(l.deadline) {
 		l.markLost(Expired, l.failure)
@@ -184,6 +176,14 @@ func (l *lease) markLost(reason LossReason, cause error) {
 	l.post(l.event(Lost, time.Since(l.granted), l.lost))
 }
 
+// backingFailed reports the failure of a request in the background. Nothing is reported
+// after the loss.
+func (l *lease) backingFailed(err error) {
+	if l.lost == nil {
+		l.post(Event{Kind: BackingFailed, Key: l.m.key, Err: err})
+	}
+}
+
 // whoHasIt finds the reason of a loss that the store has reported. It is asked
 // briefly, for the work runs on meanwhile, and even if the lock is being let go.
 func (l *lease) whoHasIt() (LossReason, error) {
@@ -198,7 +198,7 @@ func (l *lease) whoHasIt() (LossReason, error) {
 	case brief.Err() != nil:
 		return Gone, nil // as far as we know
 	case err != nil:
-		l.backingFailed(err, func() {})
+		l.update(func() { l.backingFailed(err) })
 	}
 	return Gone, err
 }

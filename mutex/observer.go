@@ -11,7 +11,7 @@ import (
 // What a caller does is reported on the caller's goroutine: Waiting, Polling, Acquired,
 // NotAcquired, Released, ReleaseFailed, and BackingFailed of the caller's requests. A
 // slow observer delays that caller. While the caller is first in line, or releases the
-// lock, it also delays those who wait for the same lock in this process.
+// lock, it also delays those who wait for the same lock.
 //
 // What happens in the background is reported on a goroutine of the lock: Lost, and
 // BackingFailed of a refresh. No refresh waits for an observer, and neither does the end
