@@ -125,23 +125,24 @@ func TestHazard64_WhatASlowObserverMissesIsCounted(t *testing.T) {
 	t.Parallel()
 	const hiccup = 20 * time.Second // less than a lease from the first refresh on
 	for name, c := range map[string]struct {
-		slow    time.Duration
-		recover bool // the store does, in time
-		skips   bool
-		last    mutex.EventKind
+		slow     time.Duration
+		recovers bool // the store does, in time
+		skips    bool
+		last     mutex.EventKind
+		reported int // failures, if that is known
 	}{
-		"quick, and lost":          {0, false, false, mutex.Lost},
-		"slow, and lost":           {time.Second, false, true, mutex.Lost},
-		"slower than the lease":    {time.Minute, false, true, mutex.Lost},
-		"as slow as the retries":   {100 * time.Millisecond, true, false, mutex.Released},
-		"slow, and not lost":       {time.Second, true, true, mutex.Released},
-		"slower than all the work": {time.Hour, true, true, mutex.Released},
+		"quick, and lost":          {0, false, false, mutex.Lost, 0},
+		"slow, and lost":           {time.Second, false, true, mutex.Lost, 0},
+		"slower than the lease":    {time.Minute, false, true, mutex.Lost, 1 + 16},
+		"as slow as the retries":   {100 * time.Millisecond, true, false, mutex.Released, 0},
+		"slow, and not lost":       {time.Second, true, true, mutex.Released, 0},
+		"slower than all the work": {time.Hour, true, true, mutex.Released, 1 + 16},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s, began := newQueued(), time.Now()
-				failed := failRefreshes(s, func() bool { return !c.recover || time.Since(began) < hiccup })
+				failed := failRefreshes(s, func() bool { return !c.recovers || time.Since(began) < hiccup })
 				var r recorder
 				inside := 0
 				errs := lockMany(t, s, 1, mutex.Config{Observer: func(e mutex.Event) {
@@ -160,6 +161,9 @@ func TestHazard64_WhatASlowObserverMissesIsCounted(t *testing.T) {
 				assert.Equal(t, c.last == mutex.Released, errs[0] == nil, "%v", errs[0])
 				skipped := requireCounted(t, r.events, failed(), c.last)
 				assert.Equal(t, c.skips, skipped > 0)
+				if c.reported > 0 {
+					assert.Equal(t, c.reported, failed()-skipped, "one, and those that waited")
+				}
 			})
 		})
 	}

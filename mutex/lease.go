@@ -84,7 +84,7 @@ func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
 	if f.ctx.Err() != nil {
 		err = &effect.TimeoutError{Duration: now.Sub(f.start), Err: err}
 	}
-	l.update(func() {
+	_ = l.update(func() {
 		l.failure = err
 		l.backingFailed(&MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err})
 	})
@@ -198,7 +198,7 @@ func (l *lease) whoHasIt() (LossReason, error) {
 	case brief.Err() != nil:
 		return Gone, nil // as far as we know
 	case err != nil:
-		l.update(func() { l.backingFailed(err) })
+		_ = l.update(func() { l.backingFailed(err) })
 	}
 	return Gone, err
 }
