@@ -52,26 +52,29 @@ func TestKeyOfAnotherTypeIsAPermanentErrorAndUntouched(t *testing.T) {
 	}
 }
 
-func TestWrongCredentialsArePermanentAndNotTold(t *testing.T) {
+func TestWrongCredentialsAreExplainedAndNotTold(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--requirepass", "right-secret")
 	open := redistest.Start(t)
 	for name, tt := range map[string]struct {
-		o    goredis.Options
-		says string
+		o         goredis.Options
+		permanent bool // when it is said for the first time
+		says      string
 	}{
-		"no password":                          {goredis.Options{Addr: s.Addr()}, "NOAUTH"},
-		"wrong password":                       {goredis.Options{Addr: s.Addr(), Password: "wrong-secret"}, "WRONGPASS"},
-		"wrong user":                           {goredis.Options{Addr: s.Addr(), Username: "nobody", Password: "wrong-secret"}, "WRONGPASS"},
-		"a database that the server has not":   {goredis.Options{Addr: open.Addr(), DB: 4711}, "ERR DB index"},
-		"no password, and an old RESP version": {goredis.Options{Addr: s.Addr(), Protocol: 2}, "NOAUTH"},
+		"no password":                          {goredis.Options{Addr: s.Addr()}, false, "unauthenticated"}, // as it says to more than ten words
+		"wrong password":                       {goredis.Options{Addr: s.Addr(), Password: "wrong-secret"}, false, "WRONGPASS"},
+		"wrong user":                           {goredis.Options{Addr: s.Addr(), Username: "nobody", Password: "wrong-secret"}, false, "WRONGPASS"},
+		"a database that the server has not":   {goredis.Options{Addr: open.Addr(), DB: 4711}, true, "ERR DB index"},
+		"no password, and an old RESP version": {goredis.Options{Addr: s.Addr(), Protocol: 2}, false, "unauthenticated"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := goredis.NewClient(&tt.o)
 			defer c.Close()
-			assertCannotAnswer(t, redis.New(c), true, tt.says)
+			assertCannotAnswer(t, redis.New(c), tt.permanent, tt.says)
 			for _, operation := range operations(redis.New(c)) {
-				assert.NotContains(t, operation(t.Context()).Error(), "secret")
+				err := operation(t.Context())
+				assert.True(t, errorsAs[*redis.SetupError](err))
+				assert.NotContains(t, err.Error(), "secret")
 			}
 		})
 	}
@@ -108,6 +111,56 @@ func TestReplicaRefusesButMayHealByFailover(t *testing.T) {
 	host, port, _ := strings.Cut(primary.Addr(), ":")
 	replica := redistest.Start(t, "--replicaof", host, port)
 	assertCannotAnswer(t, redis.New(replica.Client(t)), false, "READONLY")
+}
+
+func TestSentinelThatDoesNotKnowTheGroupIsNoFreeLock(t *testing.T) {
+	t.Parallel()
+	group := redistest.StartSentinels(t)
+	c := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: "another", SentinelAddrs: group.Addrs(), DialerRetries: 1, MaxRetries: -1})
+	defer c.Close()
+	for name, operation := range operations(redis.New(c)) {
+		err := operation(t.Context())
+		assert.ErrorContains(t, err, "check MasterName", name)
+		assert.False(t, backing.IsPermanent(err), name)
+	}
+}
+
+func TestSentinelItselfHasNoLocksAndSaysSo(t *testing.T) {
+	t.Parallel()
+	c := goredis.NewClient(&goredis.Options{Addr: redistest.StartSentinels(t).Addrs()[0]})
+	defer c.Close()
+	assertCannotAnswer(t, redis.New(c), true, "use redis.NewFailoverClient")
+}
+
+func TestDatabaseOfAClusterIsAPermanentError(t *testing.T) {
+	t.Parallel()
+	c := goredis.NewClient(&goredis.Options{Addr: redistest.StartEndpoint(t).Addr(), DB: 1})
+	defer c.Close()
+	assertCannotAnswer(t, redis.New(c), true, "a Cluster has no database but 0")
+}
+
+func TestClusterClientOfAPlainServerIsAPermanentError(t *testing.T) {
+	t.Parallel()
+	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{redistest.Start(t).Addr()}})
+	defer c.Close()
+	assertCannotAnswer(t, redis.New(c), true, "use redis.NewClient")
+}
+
+func TestServerThatClosesTheFirstConnectionIsExplained(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartTLS(t, redistest.NewAuthority(t).Issue(t, loopback, soon()))
+	c := goredis.NewClient(&goredis.Options{Addr: s.TLSAddr(), DialerRetries: 1, MaxRetries: -1})
+	defer c.Close()
+	assertCannotAnswer(t, redis.New(c), false, "does its port want TLS")
+
+	full := redistest.Start(t)
+	admin := full.Client(t).Conn()
+	defer admin.Close()
+	require.NoError(t, admin.ConfigSet(t.Context(), "maxclients", "1").Err())
+	one := goredis.NewClient(&goredis.Options{Addr: full.Addr(), DialerRetries: 1, MaxRetries: -1})
+	defer one.Close()
+	assertCannotAnswer(t, redis.New(one), false, "maxclients")
+	require.NoError(t, admin.ConfigSet(t.Context(), "maxclients", "100").Err())
 }
 
 func TestReplicaWithoutItsPrimaryRefusesButMayHeal(t *testing.T) {

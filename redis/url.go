@@ -41,7 +41,8 @@ func (e *URLError) Tag() string { return "URLError" }
 // The effect fails with [*URLError] if the URL is malformed, and with the
 // client's error and the server's address if the server does not answer a PING:
 // an [*effect.TimeoutError] if it says nothing for as long as the client waits, 5 s by
-// default, or for 10 s. A server that does not speak TLS, or nothing but TLS, shows so.
+// default, or for 10 s. A [*SetupError] says what to do if the server refuses the client, or closes the
+// connection as one does that wants TLS. It asks once: a wrong password is not marked as permanent.
 //
 // Sentinel, Cluster and other options: make the client with go-redis, and [New].
 func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Backing] {
@@ -66,6 +67,7 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	// mutex's own policy tries again as well, and should hear of it soon.
 	o.DialerRetries = 1
 	client := goredis.NewClient(o)
+	b := New(client, opts...)
 	ping, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	began := time.Now()
@@ -75,9 +77,9 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) { // the caller has set none
 			err = &effect.TimeoutError{Duration: time.Since(began).Round(time.Millisecond), Err: err}
 		}
-		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, classify(err))
+		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, b.classify(err))
 	}
-	return New(client, opts...), nil
+	return b, nil
 }
 
 // parse reads the URL. The reason why it is bad is found by reading it again
