@@ -1,6 +1,10 @@
 package schedule
 
-import "time"
+import (
+	"time"
+
+	"github.com/effectlock/effectlock/internal/failures"
+)
 
 // UpTo recurs as s does, while less than d has passed since its first step. It
 // ends the schedule but shortens nothing: the last delay is let pass in full, and
@@ -21,15 +25,17 @@ func (s Schedule) UpTo(d time.Duration) Schedule {
 }
 
 // WhileError recurs as s does, while test accepts the failure that would be
-// retried. In a repeat there is no failure: test is not asked, and s alone
-// decides. test must be safe for concurrent use.
+// retried. If the error joins several failures, as errors.Join does, test is asked
+// about each, until it refuses one: a failed release must not have work repeated
+// that failed for good. In a repeat there is no failure: test is not asked, and s
+// alone decides. test must be safe for concurrent use.
 func (s Schedule) WhileError(test func(error) bool) Schedule {
 	if test == nil {
 		return s
 	}
 	return Schedule{cells: s.cells, step: func(st []cell, in input) (pause, bool) {
 		p, ok := s.next(st, in)
-		return p, ok && (in.err == nil || test(in.err))
+		return p, ok && (in.err == nil || failures.All(in.err, test))
 	}}
 }
 
