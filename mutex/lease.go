@@ -2,6 +2,7 @@ package mutex
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -80,7 +81,7 @@ func (l *lease) event(kind EventKind, elapsed time.Duration, err error) Event {
 // failed notes that a refresh failed, and returns when to try again. The
 // store's failures do not end a lease: its deadline does.
 func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
-	if f.ctx.Err() != nil {
+	if f.ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) { // see storesOwn
 		err = &effect.TimeoutError{Duration: now.Sub(f.start), Err: err}
 	}
 	l.m.observer(Event{Kind: BackingFailed, Key: l.m.key, Err: &MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err}})
@@ -210,6 +211,9 @@ func (l *lease) whoHasIt() (LossReason, error) {
 		return Taken, nil
 	case brief.Err() != nil:
 		return Gone, nil // as far as we know
+	}
+	if failed, ok := errors.AsType[*MutexBackingError](err); ok {
+		err = failed.Cause
 	}
 	return Gone, err
 }

@@ -48,7 +48,7 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	l, err := how(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {
-			if errors.Is(err, errNotFree) {
+			if err == errNotFree { // and nothing failed beside
 				err = nil
 			}
 			err = effect.Interrupted(ctx, err)
@@ -155,8 +155,16 @@ func (m *Mutex) attempt(ctx context.Context, r request, l *lease, how effect.Eff
 		start = time.Now()
 		tries++
 		outcome, err := how(ctx)
-		if _, refused := outcome.(backing.Refused); refused && err == nil {
-			err = errReleased
+		switch outcome.(type) {
+		case backing.Refused:
+			if err == nil {
+				err = errReleased
+			}
+		case backing.Granted:
+			// An answer that comes when the lease has ended is none: it must be renewed.
+			if took := time.Since(start); err == nil && took >= validity(r.TTL) {
+				err = &effect.TimeoutError{Duration: took}
+			}
 		}
 		return outcome, err
 	})
