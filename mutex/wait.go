@@ -17,6 +17,10 @@ import (
 // errNotFree is how an attempt says that another holder has the lock.
 var errNotFree = errors.New("another holder has the lock")
 
+// isNotFree reports whether that is all: joined to the failure to undo a try, it is
+// not the whole answer.
+func isNotFree(err error) bool { return err == errNotFree } //nolint:errorlint // see above
+
 // errReleased is why a waiter fails that the store refuses, which it would do again
 // and again. This does not happen unless somebody else releases the claim, for a waiter
 // that has released its claim asks no more. To wait on under a new claim was rejected:
@@ -48,7 +52,7 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	l, err := how(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {
-			if err == errNotFree { // and nothing failed beside
+			if isNotFree(err) {
 				err = nil
 			}
 			err = effect.Interrupted(ctx, err)
