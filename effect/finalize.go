@@ -110,9 +110,6 @@ func runFinalizer(ctx context.Context, finalizer Effect[Void]) error {
 	if err == nil || bounded.Err() == nil {
 		return err
 	}
-	if _, ok := asDefect(err); ok {
-		return err
-	}
 	var all error
 	for _, failure := range Failures(err) {
 		if isInterruption(bounded, failure) {

@@ -80,6 +80,8 @@ func TestHazard59_WhatEndsForTheTimeoutHasTimedOutWhateverItsFinalizersSay(t *te
 	}{
 		"the work waited, and its finalizer failed":                {effect.Ensuring[int](closing(0))(untilCancelled[int]), []error{errClose}},
 		"the work waited, and was retried":                         {effect.Ensuring[int](closing(0))(effect.Retry[int](schedule.Once())(untilCancelled[int])), []error{errClose}},
+		"the work failed late, and a finalizer of its finalizer":   {effect.Ensuring[int](effect.Ensuring[effect.Void](closing(0))(do(func() {})))(beside(time.Minute, 0, errBoom)), []error{errBoom, errClose}},
+		"the work yielded, and an operator noticed the end":        {effect.MapError[int](func(err error) error { return err })(effect.Ensuring[int](closing(time.Minute))(effect.Succeed(1))), []error{errClose}},
 		"the work failed late, and so did its finalizer":           {effect.Ensuring[int](closing(0))(beside(time.Minute, 0, errBoom)), []error{errBoom, errClose}},
 		"what came after work with a finalizer that failed waited": {effect.CatchAll(func(error) effect.Effect[int] { return untilCancelled[int] })(effect.Ensuring[int](closing(0))(effect.Succeed(1))), nil},
 	} {
