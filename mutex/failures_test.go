@@ -55,7 +55,7 @@ func TestHazard60_WhatFailsBesideACancellationByALossIsAFailureOfItsOwn(t *testi
 		}
 		both := lost(func(ctx context.Context) error { return errors.Join(ctx.Err(), errClose, effect.Interrupted(ctx, nil)) })
 		require.Len(t, both, 2)
-		assert.IsType(t, &mutex.LockLostError{}, both[0])
+		require.ErrorAs(t, both[0], new(*mutex.LockLostError))
 		assert.Equal(t, errClose, both[1])
 
 		both = lost(func(ctx context.Context) error { return errors.Join(errClose, effect.Interrupted(ctx, errWork)) })

@@ -15,11 +15,8 @@ func atLeastZero(d time.Duration) time.Duration { return max(d, 0) }
 func since(then, now time.Duration) time.Duration { return atLeastZero(now - then) }
 
 func plus(a, b time.Duration) time.Duration {
-	switch {
-	case a > 0 && b > forEver-a:
+	if a > 0 && b > forEver-a {
 		return forEver
-	case a < 0 && b < -forEver-a:
-		return -forEver
 	}
 	return a + b
 }
