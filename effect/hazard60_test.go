@@ -70,6 +70,28 @@ func TestHazard60_AFailureInATypedErrorIsThatAndItself(t *testing.T) {
 	assert.Equal(t, outer, err)
 }
 
+// coded has a sentinel and another type besides its own.
+type coded struct{ store }
+
+func (*coded) Is(target error) bool { return target == errCause }
+
+func (*coded) As(target any) bool {
+	found, ok := target.(**busy)
+	if ok {
+		*found = &busy{}
+	}
+	return ok
+}
+
+func TestHazard60_AFailureInATypedErrorIsWhatThatSaysOfItself(t *testing.T) {
+	t.Parallel()
+	for _, failure := range effect.Failures(&coded{store{errors.Join(errBoom, errClose)}}) {
+		require.ErrorIs(t, failure, errCause)
+		require.ErrorAs(t, failure, new(*busy))
+		require.NotErrorAs(t, failure, new(*notFound))
+	}
+}
+
 func TestHazard60_AHandlerForTheReleaseDoesNotSwallowTheFailureOfTheWork(t *testing.T) {
 	t.Parallel()
 	work, release := &notFound{"order"}, &busy{}
