@@ -3,6 +3,8 @@ package effect
 import (
 	"context"
 	"errors"
+
+	"github.com/effectlock/effectlock/internal/failures"
 )
 
 // Tagged is an error with a name, as Effect's tagged errors have. The tag is
@@ -12,59 +14,91 @@ type Tagged interface {
 	Tag() string
 }
 
+// Failures takes apart what errors.Join has joined, and so the error of work that
+// failed and whose finalizers failed as well: it lists the failures in their order,
+// the work's own first. Joins inside joins are taken apart too. An error that joins
+// nothing is itself the one failure; of nil there is none.
+//
+// A join is also found below errors that wrap one other. What fmt.Errorf has
+// wrapped with a prefix is listed without it; in a failure below a typed error errors.As
+// finds that as well, for it is the type of each of them. What joins errors in
+// another way is one failure: fmt.Errorf with several %w, which mostly gives one failure
+// several names, and types whose Unwrap returns several errors.
+func Failures(err error) []error { return failures.Of(err) }
+
 // CatchTag recovers from a failure of type E, which errors.As finds also where
-// it is wrapped or joined. It leaves other failures, defects, and the
-// interruption of its own context as they are.
+// it is wrapped. It leaves other failures, defects, and the interruption of its own
+// context as they are.
+//
+// If several failures are joined, see [Failures], each must be an E, and the handler
+// is called for the first: work that failed has not succeeded because somebody
+// knows what to do about its release.
 func CatchTag[E error, A any](handler func(E) Effect[A]) Operator[A, A] {
 	return CatchTags(Case(handler))
 }
 
 // Handler is one case of [CatchTags].
 type Handler[A any] struct {
-	handle func(error) (recovery Effect[A], ok bool)
+	find func(error) (recovery func() Effect[A], ok bool)
 }
 
 // Case handles the failures of type E.
 func Case[E error, A any](handler func(E) Effect[A]) Handler[A] {
-	return Handler[A]{func(err error) (Effect[A], bool) {
+	return Handler[A]{func(err error) (func() Effect[A], bool) {
 		e, ok := errors.AsType[E](err)
-		if !ok {
-			return nil, false
-		}
-		return handler(e), true
+		return func() Effect[A] { return handler(e) }, ok
 	}}
 }
 
-// CatchTags recovers with the first case whose type is found in the failure. See [CatchTag].
+// CatchTags recovers with the first case whose type is found in the failure. If
+// several failures are joined, each must have a case; the one of the first failure
+// is run. If one has none, no case is run and the error stays as it was. See [CatchTag].
 func CatchTags[A any](cases ...Handler[A]) Operator[A, A] {
-	return recovering(func(a A, err error) Effect[A] {
+	find := func(failure error) (func() Effect[A], bool) {
 		for _, c := range cases {
-			if recovery, ok := c.handle(err); ok {
-				return recovery
+			if recovery, ok := c.find(failure); ok {
+				return recovery, true
 			}
 		}
-		return failing(a, err)
+		return nil, false
+	}
+	return recovering(func(a A, err error) Effect[A] {
+		var first func() Effect[A]
+		for _, failure := range Failures(err) {
+			recovery, ok := find(failure)
+			if !ok {
+				return failing(a, err)
+			}
+			if first == nil {
+				first = recovery
+			}
+		}
+		return first()
 	})
 }
 
 // CatchAll recovers from every failure, but from no defect, and not from the
-// interruption of its own context.
+// interruption of its own context. The handler is given the whole error, which may
+// join several failures: see [Failures].
 func CatchAll[A any](handler func(error) Effect[A]) Operator[A, A] {
 	return recovering(func(_ A, err error) Effect[A] { return handler(err) })
 }
 
-// OrElse runs other if the effect fails. See [CatchAll].
+// OrElse runs other if the effect fails, whatever failures are joined in its
+// error. See [CatchAll].
 func OrElse[A any](other Effect[A]) Operator[A, A] {
 	return CatchAll(func(error) Effect[A] { return other })
 }
 
-// MapError replaces a failure by another. It leaves defects and the
+// MapError replaces a failure by another. f is given the whole error, which may
+// join several failures: see [Failures]. It leaves defects and the
 // interruption of its own context as they are. f must not return nil.
 func MapError[A any](f func(error) error) Operator[A, A] {
 	return recovering(func(a A, err error) Effect[A] { return failing(a, f(err)) })
 }
 
-// TapError runs an effect on a failure, which it then passes on. If that
+// TapError runs an effect on a failure, which it then passes on. f is given the
+// whole error, which may join several failures: see [Failures]. If that
 // effect fails as well, its error is joined after the failure. It is not run for
 // a defect, nor when its own context has ended.
 func TapError[A any](f func(error) Effect[Void]) Operator[A, A] {

@@ -2,6 +2,8 @@ package effect
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -31,6 +33,7 @@ type deadlineContext struct {
 	real     context.Context // once it is needed, all questions go to it
 	end      context.CancelFunc
 	canceled bool
+	late     []error // see noteLate
 }
 
 func (c *deadlineContext) cancel() {
@@ -83,9 +86,38 @@ func (c *deadlineContext) Deadline() (time.Time, bool) {
 	return c.deadline, true
 }
 
+type deadlineKey struct{}
+
+// noteLate tells each Timeout around ctx what finalizers failed with after their
+// work had yielded its value. Without that, a Timeout could not know such a failure from
+// one in which the work reports its cancellation in words of its own.
+func noteLate(ctx context.Context, failed error) {
+	c, ok := ctx.Value(deadlineKey{}).(*deadlineContext)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	c.late = append(c.late, failed)
+	c.mu.Unlock()
+	noteLate(c.parent, failed)
+}
+
+// isLate reports whether err came only after the work had yielded its value.
+func (c *deadlineContext) isLate(err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.late, func(late error) bool { return errors.Is(err, late) })
+}
+
 // Value asks the real context, once there is one, because the context package
 // finds there what a child must be tied to.
 func (c *deadlineContext) Value(key any) any {
+	if key == (deadlineKey{}) {
+		if c.alone { // what fails inside a finalizer is the finalizer's
+			return nil
+		}
+		return c
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.real != nil {

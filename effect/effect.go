@@ -20,9 +20,17 @@
 //
 // When only what comes after the work fails, a finalizer for one, the work's
 // value is returned beside the error, so that the receipt of a payment is not lost
-// with the lock on it. The operators that pass a failure on keep it; those that
-// go on to something else, such as FlatMap, Retry, Timeout and a handler of
-// [CatchTag], drop it.
+// with the lock on it. The operators that pass a failure on keep it: [Timeout],
+// [Retry] when it gives up, [Repeat], [Tap], [MapError]. Those that go on to something
+// else drop it, such as the next run of Retry and a handler of [CatchTag]; so do
+// those that would have to make another value of it, [Map] and [FlatMap].
+//
+// # Several failures
+//
+// When the work fails and a finalizer fails as well, the error joins both, as
+// errors.Join does, the work's first. errors.Is and errors.As find each; [Failures]
+// lists them. What decides by the kind of a failure ([CatchTag], [RetryWhile])
+// asks about each, and a single one that it does not know is left as it is.
 //
 // # Contexts
 //
@@ -85,7 +93,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Map applies f to the value of an effect.
+// Map applies f to the value of an effect. A value beside an error is dropped: it
+// may be the zero value, which f need not be made for.
 func Map[A, B any](f func(A) B) Operator[A, B] { return readerresult.Map(f) }
 
 // FlatMap runs the effect that f makes of the value. It does not start that
@@ -108,9 +117,23 @@ func FlatMap[A, B any](f Kleisli[A, B]) Operator[A, B] {
 	}
 }
 
-// Tap runs the effect that f makes of the value, and yields the value.
+// Tap runs the effect that f makes of the value, and yields the value. If that
+// effect fails, or the context has ended before it starts, the value is returned
+// beside the error: it exists all the same.
 func Tap[A, B any](f Kleisli[A, B]) Operator[A, A] {
-	return FlatMap(func(a A) Effect[A] { return As[B](a)(f(a)) })
+	return func(first Effect[A]) Effect[A] {
+		return func(ctx context.Context) (A, error) {
+			a, err := first(ctx)
+			if err != nil {
+				return a, err
+			}
+			if ctx.Err() != nil {
+				return a, Interrupted(ctx, nil)
+			}
+			_, err = f(a)(ctx)
+			return a, err
+		}
+	}
 }
 
 // As replaces the value of an effect by b.

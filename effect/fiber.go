@@ -119,7 +119,7 @@ func (f *Fiber[A]) run(eff Effect[A]) {
 }
 
 // Await waits until the fiber has ended, and yields how. It never panics, and
-// fails only if its own context ends first.
+// fails only if its own context ends and the fiber still runs.
 func (f *Fiber[A]) Await() Effect[Exit[A]] {
 	return func(ctx context.Context) (none Exit[A], err error) {
 		if f.done.isOpen() {
@@ -129,6 +129,9 @@ func (f *Fiber[A]) Await() Effect[Exit[A]] {
 		case <-f.done.opened():
 			return f.told(), nil
 		case <-ctx.Done():
+			if f.done.isOpen() { // at the same moment
+				return f.told(), nil
+			}
 			return none, Interrupted(ctx, nil)
 		}
 	}

@@ -3,14 +3,49 @@ package effect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
 	"time"
 )
 
 // FinalizerTimeout bounds the context of one finalizer: it ends after this
 // time, but not when the context of the work ends. The runtime waits for a
-// finalizer that ignores it.
+// finalizer that ignores it. One that fails because its context ended fails with a
+// *[FinalizerTimeoutError]; one that succeeds late has succeeded.
 const FinalizerTimeout = 5 * time.Second
+
+// FinalizerTimeoutError is the failure of a finalizer that took longer than it may,
+// and was cancelled.
+//
+// It is not a context.DeadlineExceeded: that stands for the caller's own deadline,
+// which a finalizer outlives. Nor is it a *[TimeoutError], for no [Timeout] made it.
+// errors.Is and errors.As find everything else that Err holds.
+type FinalizerTimeoutError struct {
+	// Duration is the time that the finalizer was given, [FinalizerTimeout].
+	Duration time.Duration
+	// Err is what the finalizer failed with when it was cancelled, nil if that
+	// was no more than the end of its context.
+	Err error
+}
+
+// Tag returns "FinalizerTimeoutError".
+func (*FinalizerTimeoutError) Tag() string { return "FinalizerTimeoutError" }
+
+func (e *FinalizerTimeoutError) Error() string {
+	msg := fmt.Sprintf("a finalizer was cancelled after %v", e.Duration)
+	if e.Err != nil {
+		msg += ": " + e.Err.Error()
+	}
+	return msg
+}
+
+// Is finds target in Err, but for context.DeadlineExceeded.
+func (e *FinalizerTimeoutError) Is(target error) bool {
+	return target != context.DeadlineExceeded && errors.Is(e.Err, target)
+}
+
+// As finds target in Err.
+func (e *FinalizerTimeoutError) As(target any) bool { return errors.As(e.Err, target) }
 
 // Ensuring runs finalizer when the effect has ended, in whatever way. See [OnExit].
 func Ensuring[A any](finalizer Effect[Void]) Operator[A, A] {
@@ -61,14 +96,28 @@ func finalize[A any](ctx context.Context, eff Effect[A], last func(Exit[A]) erro
 	}
 	exit := exitOf(ctx, a, err)
 	returned = true // not before: the methods of a foreign error may panic, too
-	return a, join(err, last(exit))
+	failed := last(exit)
+	if err == nil && failed != nil {
+		noteLate(ctx, failed)
+	}
+	return a, join(err, failed)
 }
 
 func runFinalizer(ctx context.Context, finalizer Effect[Void]) error {
 	bounded := withTimeoutAlone(ctx, FinalizerTimeout)
 	defer bounded.cancel()
 	_, err := finalizer(bounded)
-	return err
+	if err == nil || bounded.Err() == nil {
+		return err
+	}
+	var all error
+	for _, failure := range Failures(err) {
+		if isInterruption(bounded, failure) {
+			failure = &FinalizerTimeoutError{Duration: FinalizerTimeout, Err: beyondInterruption(failure)}
+		}
+		all = join(all, failure)
+	}
+	return all
 }
 
 // guard turns a panic of f into an error.

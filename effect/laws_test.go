@@ -214,7 +214,7 @@ func interruptible() map[string]effect.Effect[int] {
 		"RaceFirst":          effect.RaceFirst(wait, wait),
 		"All":                head(effect.All(1, wait, wait)),
 		"Fork, then Join":    joined(wait),
-		"Fork, then Await":   effect.As[effect.Exit[int]](0)(effect.FlatMap((*effect.Fiber[int]).Await)(effect.Fork(stubborn(time.Millisecond, wait)))),
+		"Fork, then Await":   effect.As[effect.Exit[int]](0)(effect.FlatMap((*effect.Fiber[int]).Await)(effect.Fork(stubborn(100*time.Millisecond, wait)))),
 		"a finalizer's fail": effect.Ensuring[int](effect.Fail[effect.Void](errClose))(wait),
 	}
 	for name, op := range recoveries(func() {}) {

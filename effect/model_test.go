@@ -150,7 +150,7 @@ func (m *model) recover(n *node, e end) end {
 		}
 		return tapped
 	case "catchOdd":
-		if !slices.ContainsFunc(e.labels, func(name string) bool { return strings.HasPrefix(name, "odd") }) {
+		if slices.ContainsFunc(e.labels, func(name string) bool { return !strings.HasPrefix(name, "odd") }) {
 			return e
 		}
 	}
@@ -158,7 +158,6 @@ func (m *model) recover(n *node, e end) end {
 }
 
 func (m *model) retry(n *node) end {
-	var last []string
 	for run := 0; ; run++ {
 		e := m.run(n)
 		switch {
@@ -166,11 +165,9 @@ func (m *model) retry(n *node) end {
 			return e
 		case m.cancelled():
 			e.interrupted = true
-			e.labels = append(slices.Clone(last), e.labels...)
-			return e
+			return e // what failed before is history
 		case e.defect || run == 2:
 			return e
 		}
-		last = e.labels
 	}
 }

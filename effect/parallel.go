@@ -2,6 +2,7 @@ package effect
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 )
 
@@ -14,8 +15,10 @@ func All[A any](concurrency int, effects ...Effect[A]) Effect[[]A] {
 // ForEach runs the effect that f makes of each item, at most concurrency of
 // them at a time (all at once if concurrency is zero or less), and yields their
 // values in the order of the items. The first failure cancels those that run,
-// keeps the rest from starting, and is returned once all have ended. For panics
-// see [RaceFirst].
+// keeps the rest from starting, and is returned once all have ended; what others
+// failed with, apart from that cancellation, is joined after it. Beside the error come
+// the values that there are, each at the place of its item, zero where there is none.
+// For panics see [RaceFirst].
 func ForEach[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, []B] {
 	return func(items []A) Effect[[]B] {
 		return func(ctx context.Context) ([]B, error) {
@@ -43,11 +46,19 @@ func ForEach[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, []B] {
 			for i := range workers {
 				workers[i] = worker
 			}
-			exit, _ := gather(ctx, workers, func(e Exit[Void]) bool { return !e.IsSuccess() })
-			if exit.IsSuccess() {
-				return values, nil
+			exit, exits := gather(ctx, workers, func(e Exit[Void]) bool { return !e.IsSuccess() })
+			err := exit.Err()
+			for _, e := range exits {
+				if e.err == nil || same(e.err, exit.err) {
+					continue
+				}
+				for _, failure := range Failures(e.err) {
+					if !errors.Is(failure, context.Canceled) && !isInterruption(ctx, failure) {
+						err = join(err, failure)
+					}
+				}
 			}
-			return nil, exit.Err()
+			return values, err
 		}
 	}
 }

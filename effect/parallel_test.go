@@ -2,6 +2,7 @@ package effect_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -79,19 +80,27 @@ func TestTheFirstFailureCancelsTheOthersAndKeepsTheRestFromStarting(t *testing.T
 		values, err := effect.ForEach(3, func(n int) effect.Effect[int] {
 			return func(ctx context.Context) (int, error) {
 				started.Add(1)
-				if n == 1 {
+				switch n {
+				case 0:
+					return 100, nil
+				case 1:
 					time.Sleep(time.Second)
 					return 0, &notFound{"1"}
 				}
 				<-ctx.Done()
 				time.Sleep(time.Second)
 				cleaned.Add(1)
+				if n == 2 {
+					return 0, errors.Join(ctx.Err(), errClose)
+				}
 				return 0, errBoom // later than the first failure
 			}
 		})(upTo(100))(t.Context())
-		assert.Equal(t, &notFound{"1"}, err)
-		assert.Nil(t, values)
-		assert.EqualValues(t, 3, started.Load())
+		failures := effect.Failures(err)
+		assert.Equal(t, &notFound{"1"}, failures[0])
+		assert.ElementsMatch(t, []error{errClose, errBoom}, failures[1:], "what is more than their cancellation")
+		assert.Equal(t, append([]int{100}, make([]int, 99)...), values, "what there is")
+		assert.EqualValues(t, 4, started.Load())
 		assert.EqualValues(t, 2, cleaned.Load())
 		assert.Equal(t, 2*time.Second, time.Since(start))
 	})

@@ -2,8 +2,10 @@ package effect
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/effectlock/effectlock/internal/failures"
 	"github.com/effectlock/effectlock/schedule"
 )
 
@@ -11,15 +13,22 @@ import (
 // on, and then fails with the last failure. It does not retry a defect.
 //
 // It stops at once when its context ends; the error then satisfies errors.Is
-// with the context's error, and errors.As finds the last failure.
+// with the context's error. If that was between two runs, errors.As finds the last
+// failure too. If it was during a run, the error is what that run failed with: the
+// failures before it are history, which is shown in the message and found by neither
+// errors.Is nor errors.As.
+//
+// A value that the last run returned beside its error is returned beside it.
 func Retry[A any](s schedule.Schedule) Operator[A, A] {
 	return RetryWhile[A](s, func(error) bool { return true })
 }
 
-// RetryWhile is [Retry] for the failures that retryable accepts.
+// RetryWhile is [Retry] for the failures that retryable accepts. If the error of a
+// run joins several failures, see [Failures], retryable is asked about each, until
+// it refuses one.
 func RetryWhile[A any](s schedule.Schedule, retryable func(error) bool) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
-		return func(ctx context.Context) (none A, _ error) {
+		return func(ctx context.Context) (A, error) {
 			var driver *schedule.Driver // most effects succeed at once
 			var last error
 			for {
@@ -28,20 +37,20 @@ func RetryWhile[A any](s schedule.Schedule, retryable func(error) bool) Operator
 					return a, nil
 				}
 				if ctx.Err() != nil {
-					return none, Interrupted(ctx, lastFailure(ctx, last, err))
+					return a, afterFailure(last, Interrupted(ctx, err))
 				}
-				if _, ok := asDefect(err); ok || !retryable(err) {
-					return none, err
+				if _, ok := asDefect(err); ok || !failures.All(err, retryable) {
+					return a, err
 				}
 				if driver == nil {
 					driver = s.Driver()
 				}
 				delay, ok := driver.Next(time.Now(), err)
 				if !ok {
-					return none, err
+					return a, err
 				}
 				if sleep(ctx, delay) != nil {
-					return none, Interrupted(ctx, err)
+					return a, Interrupted(ctx, err)
 				}
 				last = err
 			}
@@ -49,32 +58,45 @@ func RetryWhile[A any](s schedule.Schedule, retryable func(error) bool) Operator
 	}
 }
 
-// lastFailure is what a run failed with as its context ended, or the failure
-// before, if the run says no more than that the context ended.
-func lastFailure(ctx context.Context, last, err error) error {
-	if same(err, ctx.Err()) || same(err, context.Cause(ctx)) {
-		return last
+// afterFailure is the error of a run that came after one which failed with before.
+func afterFailure(before, err error) error {
+	if before == nil || errors.Is(err, before) {
+		return err
 	}
-	return join(last, err)
+	return &laterError{err: err, before: before}
 }
 
+// laterError mentions a failure that is history. err is nil if there is no more to say.
+type laterError struct{ err, before error }
+
+func (e *laterError) Error() string {
+	if e.err == nil {
+		return e.before.Error()
+	}
+	return e.err.Error() + " (before that: " + e.before.Error() + ")"
+}
+
+func (e *laterError) Unwrap() error { return e.err }
+
 // Repeat runs an effect once, and again after each success as long as the
-// schedule goes on. It yields the last value, and fails with the first failure.
+// schedule goes on. It yields the last value, and fails with the first failure. When
+// its context ends between two runs, the value of the last one is returned beside
+// the error.
 func Repeat[A any](s schedule.Schedule) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
-		return func(ctx context.Context) (none A, _ error) {
+		return func(ctx context.Context) (A, error) {
 			driver := s.Driver()
 			for {
 				a, err := eff(ctx)
 				if err != nil {
-					return none, err
+					return a, err
 				}
 				delay, ok := driver.Next(time.Now(), nil)
 				if !ok {
 					return a, nil
 				}
 				if err := sleep(ctx, delay); err != nil {
-					return none, err
+					return a, err
 				}
 			}
 		}

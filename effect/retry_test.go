@@ -147,7 +147,7 @@ func TestRetryStopsAtOnceWhenTheContextEndsAndKeepsTheLastFailure(t *testing.T) 
 	}
 }
 
-func TestRetryKeepsTheFailureBeforeTheRunThatTheContextCutShort(t *testing.T) {
+func TestHazard63_AFailureBeforeTheRunThatTheContextCutShortIsHistory(t *testing.T) {
 	t.Parallel()
 	for name, cut := range map[string]effect.Effect[int]{
 		"that says so itself":           func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() },
@@ -168,8 +168,59 @@ func TestRetryKeepsTheFailureBeforeTheRunThatTheContextCutShort(t *testing.T) {
 			})(ctx)
 			require.ErrorIs(t, err, context.DeadlineExceeded, name)
 			require.ErrorIs(t, err, errCause, name)
-			require.ErrorAs(t, err, new(*notFound), name)
+			require.NotErrorAs(t, err, new(*notFound), name)
+			require.ErrorContains(t, err, "(before that: x not found)", name)
+			switch name {
+			case "that fails in another way":
+				require.ErrorAs(t, err, new(*busy), name)
+			case "whose finalizer fails as well":
+				require.ErrorIs(t, err, errClose, name)
+			}
+
+			exit := effect.RunExit(ctx, effect.Fail[int](err))
+			require.True(t, exit.IsInterruption(), name)
 		})
+	}
+}
+
+func TestHazard63_AFailureBeforeTheRunThatATimeoutCutShortIsHistory(t *testing.T) {
+	t.Parallel()
+	for want, cut := range map[string]effect.Effect[int]{
+		"timed out after 1s: x not found":                             untilCancelled[int],
+		"timed out after 1s: close failed (before that: x not found)": effect.Ensuring[int](effect.Fail[effect.Void](errClose))(untilCancelled[int]),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			runs := 0
+			_, err := effect.Timeout[int](time.Second)(effect.Retry[int](schedule.Recurs(1))(func(ctx context.Context) (int, error) {
+				if runs++; runs == 1 {
+					return 0, &notFound{"x"}
+				}
+				return cut(ctx)
+			}))(t.Context())
+			require.EqualError(t, err, want)
+			require.ErrorAs(t, err, new(*effect.TimeoutError))
+			require.NotErrorAs(t, err, new(*notFound))
+		})
+	}
+}
+
+func TestHazard60_EachOfTheJoinedFailuresMustBeAcceptedForARetry(t *testing.T) {
+	t.Parallel()
+	isBusy := func(err error) bool { return errors.As(err, new(*busy)) }
+	for name, retry := range map[string]effect.Operator[int, int]{
+		"RetryWhile": effect.RetryWhile[int](schedule.Recurs(2), isBusy),
+		"WhileError": effect.Retry[int](schedule.Recurs(2).WhileError(isBusy)),
+	} {
+		for want, err := range map[int]error{
+			1: errors.Join(&busy{}, errBoom),
+			3: fmt.Errorf("work: %w", errors.Join(&busy{}, fmt.Errorf("release: %w", &busy{}))),
+		} {
+			runs := 0
+			n, got := retry(func(context.Context) (int, error) { runs++; return runs, err })(t.Context())
+			assert.Equal(t, want, runs, name)
+			assert.Equal(t, err, got, name)
+			assert.Equal(t, want, n, "%s: the value beside the last failure", name)
+		}
 	}
 }
 

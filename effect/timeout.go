@@ -39,44 +39,69 @@ func (e *TimeoutError) Is(target error) bool {
 // As finds target in Err.
 func (e *TimeoutError) As(target any) bool { return errors.As(e.Err, target) }
 
-// Timeout cancels an effect that has not ended after d, waits for it, and
-// fails with a *[TimeoutError]. The effect runs in the calling goroutine; one
-// that ignores its context is waited for, and has timed out all the same: its
-// value is dropped, so an effect that acquires something must put it in a Scope.
-// A d of zero or less has passed when the effect starts.
+// Timeout cancels an effect that has not ended after d, and waits for it. The
+// effect runs in the calling goroutine. A d of zero or less has passed when the
+// effect starts.
+//
+// The caller gets what the effect yielded. An effect that ends with a value, however
+// late, has yielded it: Timeout yields it too. Only an effect that ends with an error
+// after d has timed out: Timeout fails with a *[TimeoutError] that holds the error,
+// and returns the value beside it, if there is one. So after a timeout the caller
+// of an effect that acquires something has not acquired it.
+//
+// The failure of a finalizer is no timeout if the work before it had yielded its value,
+// and if nothing in the error stands for the end of the effect's context: it is
+// returned as it is.
 //
 // If the caller's context has ended as well, that is what Timeout reports.
 func Timeout[A any](d time.Duration) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
-		return func(ctx context.Context) (none A, _ error) {
+		return func(ctx context.Context) (A, error) {
 			timed := withTimeout(ctx, d)
 			defer timed.cancel()
 			a, err := eff(timed)
-			if timed.Err() == nil {
+			if err == nil || timed.Err() == nil {
 				return a, err
 			}
 			if _, ok := asDefect(err); ok {
-				return none, err
-			}
-			if ctx.Err() != nil {
-				// The effect may have seen d pass before the caller's context ended.
-				if err != nil && isInterruption(timed, err) {
-					err = Interrupted(ctx, beyondInterruption(err))
-				}
 				return a, err
 			}
-			return none, &TimeoutError{Duration: d, Err: beyondInterruption(err)}
+			ended := isInterruption(timed, err)
+			switch {
+			case ctx.Err() != nil && ended:
+				// The effect may have seen d pass before the caller's context ended.
+				return a, Interrupted(ctx, beyondInterruption(err))
+			case ctx.Err() != nil, !ended && timed.isLate(err):
+				return a, err
+			}
+			return a, &TimeoutError{Duration: d, Err: beyondInterruption(err)}
 		}
 	}
 }
 
-// beyondInterruption is what err says apart from the end of the context of a Timeout.
+// beyondInterruption is what err says apart from the end of a context by its
+// deadline, nil if that is all.
 func beyondInterruption(err error) error {
+	switch e := err.(type) { //nolint:errorlint // what is wrapped says more than that
+	case *interruptedError:
+		if e.cause == context.DeadlineExceeded {
+			return e.last
+		}
+	case *laterError:
+		return &laterError{err: beyondInterruption(e.err), before: e.before}
+	case interface{ Unwrap() []error }:
+		var rest error
+		all := Failures(err)
+		for _, failure := range all {
+			if len(all) > 1 {
+				failure = beyondInterruption(failure)
+			}
+			rest = join(rest, failure)
+		}
+		return rest
+	}
 	if err == context.DeadlineExceeded {
 		return nil
-	}
-	if interrupted, ok := err.(*interruptedError); ok && interrupted.cause == context.DeadlineExceeded {
-		return interrupted.last
 	}
 	return err
 }

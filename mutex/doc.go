@@ -19,7 +19,8 @@
 //     is released, under a fresh bounded context.
 //  4. An acquire that ends without the lock leaves none behind, as far as the
 //     store can be reached: what is in doubt after a lost reply is recognized
-//     by its holder id, or released.
+//     by its holder id, or released. That includes an effect.Timeout around it: a
+//     caller that is told that it timed out holds nothing, and what it is given is held.
 //  5. Waiters of one process are served first come, first served. The first in
 //     line waits for a crashed holder no longer than its lease and a bound: one
 //     retry interval, or what a store that queues needs to notice (on Redis 2 s,

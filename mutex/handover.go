@@ -70,6 +70,9 @@ func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *place, yield
 		p.outcome, err = m.passer.Pass(ctx, from, next.waiter(), yield)
 		return p, err
 	})
+	if err != nil {
+		p.outcome = nil // beside an error it means nothing
+	}
 	return releasing(m, p, err)
 }
 

@@ -77,15 +77,32 @@ func verdict(caller, held context.Context, err error, lost *LockLostError) error
 		return lost
 	case caller.Err() == nil && errors.Is(err, context.Canceled):
 		// We cancelled the work. To a caller that did not, context.Canceled
-		// would look like an orderly end.
-		if said := err.Error(); said == context.Canceled.Error() || held.Err() != nil && said == effect.Interrupted(held, nil).Error() {
-			return lost // the work said no more than that
+		// would look like an orderly end. What failed besides, such as a finalizer,
+		// is a failure of its own.
+		var all []error
+		for _, failure := range effect.Failures(err) {
+			if errors.Is(failure, context.Canceled) {
+				failure = cancelledFor(held, failure, lost)
+			}
+			if !errors.Is(errors.Join(all...), failure) {
+				all = append(all, failure)
+			}
 		}
-		return &cancelledByLoss{lost, err}
+		if len(all) == 1 {
+			return all[0]
+		}
+		return errors.Join(all...)
 	case errors.Is(err, lost):
 		return err
 	}
 	return errors.Join(err, lost)
+}
+
+func cancelledFor(held context.Context, failure error, lost *LockLostError) error {
+	if said := failure.Error(); said == context.Canceled.Error() || held.Err() != nil && said == effect.Interrupted(held, nil).Error() {
+		return lost // the work said no more than that
+	}
+	return &cancelledByLoss{lost, failure}
 }
 
 // cancelledByLoss is a loss that mentions what the work failed with when it

@@ -2,6 +2,7 @@ package mutex
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -81,7 +82,7 @@ func (l *lease) event(kind EventKind, elapsed time.Duration, err error) Event {
 // store's failures do not end a lease: its deadline does. The policy may be the
 // caller's, so failed is called under no mutex, and not where other leases wait for it.
 func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
-	if f.ctx.Err() != nil {
+	if f.ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) { // see storesOwn
 		err = &effect.TimeoutError{Duration: now.Sub(f.start), Err: err}
 	}
 	_ = l.update(func() {
@@ -199,6 +200,9 @@ func (l *lease) whoHasIt() (LossReason, error) {
 		return Gone, nil // as far as we know
 	case err != nil:
 		_ = l.update(func() { l.backingFailed(err) })
+	}
+	if failed, ok := errors.AsType[*MutexBackingError](err); ok {
+		err = failed.Cause
 	}
 	return Gone, err
 }

@@ -2,7 +2,6 @@ package mutex
 
 import (
 	"context"
-	"errors"
 
 	"github.com/IBM/fp-go/v2/option"
 
@@ -117,7 +116,7 @@ func WithLockIfAvailable[A any](m *Mutex, work effect.Effect[A]) effect.Effect[o
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[option.Option[A]] {
 		return func(ctx context.Context) (option.Option[A], error) {
 			lock, err := m.hold(ctx, s, m.try)
-			if errors.Is(err, errNotFree) {
+			if isNotFree(err) {
 				return option.None[A](), nil
 			}
 			if err != nil {
@@ -149,7 +148,7 @@ func (m *Mutex) Acquire(s *effect.Scope) effect.Effect[*KeepAlive] {
 func (m *Mutex) TryAcquire(s *effect.Scope) effect.Effect[option.Option[*KeepAlive]] {
 	return func(ctx context.Context) (option.Option[*KeepAlive], error) {
 		lock, err := m.hold(ctx, s, m.try)
-		if errors.Is(err, errNotFree) {
+		if isNotFree(err) {
 			return option.None[*KeepAlive](), nil
 		}
 		if err != nil {

@@ -3,6 +3,7 @@ package mutex
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
@@ -25,6 +26,7 @@ func (m *Mutex) observeFailure(err error) {
 // send sends one request to the store, and gives it up after the operation
 // timeout. It fails with a *MutexBackingError, or as its context ended.
 func send[A any](ctx context.Context, m *Mutex, operation string, request effect.Effect[A]) (A, error) {
+	start := time.Now()
 	a, err := effect.Timeout[A](m.operationTimeout)(request)(ctx)
 	if err == nil {
 		return a, nil
@@ -32,23 +34,45 @@ func send[A any](ctx context.Context, m *Mutex, operation string, request effect
 	if ctx.Err() != nil {
 		return a, effect.Interrupted(ctx, err)
 	}
-	return a, &MutexBackingError{Operation: operation, Key: m.key, Cause: err}
+	return a, &MutexBackingError{Operation: operation, Key: m.key, Cause: storesOwn(err, start)}
+}
+
+// storesOwn is the failure of a request that was sent at start, while the context of
+// its caller had not ended: what the store says of a deadline of its own must not be taken
+// for the caller's.
+func storesOwn(err error, start time.Time) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &effect.TimeoutError{Duration: time.Since(start), Err: err}
 }
 
 // ask sends a request to the store, and sends it again while the store fails
-// to answer, as the policy says.
+// to answer, as the policy says. All tries are one operation: if its context ends during
+// one of them, errors.As finds what the store last failed with.
 func ask[A any](ctx context.Context, m *Mutex, operation string, request effect.Effect[A]) (A, error) {
 	a, err := once(ctx, m, operation, request)
-	if err == nil {
-		return a, nil
+	if err == nil || ctx.Err() != nil {
+		return a, err
 	}
+	last := err
 	first := true
 	return effect.RetryWhile[A](m.failureRetry, curable)(func(ctx context.Context) (A, error) {
 		if first {
 			first = false
 			return a, err
 		}
-		return once(ctx, m, operation, request)
+		a, err := once(ctx, m, operation, request)
+		switch {
+		case err == nil:
+		case ctx.Err() == nil:
+			last = err
+		case err.Error() == effect.Interrupted(ctx, nil).Error():
+			err = effect.Interrupted(ctx, last)
+		default:
+			err = errors.Join(last, err)
+		}
+		return a, err
 	})(ctx)
 }
 

@@ -17,6 +17,10 @@ import (
 // errNotFree is how an attempt says that another holder has the lock.
 var errNotFree = errors.New("another holder has the lock")
 
+// isNotFree reports whether that is all: joined to the failure to undo a try, it is
+// not the whole answer.
+func isNotFree(err error) bool { return err == errNotFree } //nolint:errorlint // see above
+
 // errReleased is why a waiter fails that the store refuses, which it would do again
 // and again. This does not happen unless somebody else releases the claim, for a waiter
 // that has released its claim asks no more. To wait on under a new claim was rejected:
@@ -48,7 +52,7 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	l, err := how(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {
-			if errors.Is(err, errNotFree) {
+			if isNotFree(err) {
 				err = nil
 			}
 			err = effect.Interrupted(ctx, err)
@@ -155,8 +159,16 @@ func (m *Mutex) attempt(ctx context.Context, r request, l *lease, how effect.Eff
 		start = time.Now()
 		tries++
 		outcome, err := how(ctx)
-		if _, refused := outcome.(backing.Refused); refused && err == nil {
-			err = errReleased
+		switch outcome.(type) {
+		case backing.Refused:
+			if err == nil {
+				err = errReleased
+			}
+		case backing.Granted:
+			// An answer that comes when the lease has ended is none: it must be renewed.
+			if took := time.Since(start); err == nil && took >= validity(r.TTL) {
+				err = &effect.TimeoutError{Duration: took}
+			}
 		}
 		return outcome, err
 	})

@@ -15,19 +15,19 @@ func Exponential(base time.Duration) Schedule { return ExponentialFactor(base, 2
 // factor is, is 0: such a schedule is a busy loop.
 func ExponentialFactor(base time.Duration, factor float64) Schedule {
 	base = atLeastZero(base)
-	return Schedule{cells: 1, step: func(st []cell, _ input) (time.Duration, bool) {
+	return Schedule{cells: 1, step: func(st []cell, _ input) (pause, bool) {
 		delay := scaled(base, math.Pow(factor, float64(st[0].n)))
 		st[0].n++
-		return delay, true
+		return pause{delay: delay}, true
 	}}
 }
 
 // Linear recurs without end, with delays of base, 2·base, 3·base and so on.
 func Linear(base time.Duration) Schedule {
 	base = atLeastZero(base)
-	return Schedule{cells: 1, step: func(st []cell, _ input) (time.Duration, bool) {
+	return Schedule{cells: 1, step: func(st []cell, _ input) (pause, bool) {
 		st[0].n++
-		return times(base, st[0].n), true
+		return pause{delay: times(base, st[0].n)}, true
 	}}
 }
 
@@ -37,13 +37,13 @@ func Linear(base time.Duration) Schedule {
 func Fibonacci(base time.Duration) Schedule {
 	base = atLeastZero(base)
 	// n: 1 once started; a, b: the next two delays.
-	return Schedule{cells: 1, step: func(st []cell, _ input) (time.Duration, bool) {
+	return Schedule{cells: 1, step: func(st []cell, _ input) (pause, bool) {
 		c := &st[0]
 		if c.n == 0 {
 			*c = cell{n: 1, a: base, b: base}
 		}
 		delay := c.a
 		c.a, c.b = c.b, plus(c.a, c.b)
-		return delay, true
+		return pause{delay: delay}, true
 	}}
 }

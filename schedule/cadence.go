@@ -6,52 +6,63 @@ import "time"
 // all later ones. See [Fixed] for a steady beat.
 func Spaced(d time.Duration) Schedule {
 	d = atLeastZero(d)
-	return Schedule{step: func([]cell, input) (time.Duration, bool) { return d, true }}
+	return Schedule{step: func([]cell, input) (pause, bool) { return pause{delay: d}, true }}
 }
 
 // Fixed recurs without end, at whole multiples of d counted from the first
 // step, however long the runs take. After a run that overran its beat the next
 // starts at once; beats that were missed are not made up for, so runs never pile up.
+//
+// A method behind Fixed that replaces delays moves each run away from its own
+// beat, and makes no run more. So with [Schedule.Jittered] a run starts up to a fifth
+// of d before its beat or after it, and with JitteredBetween(0, 1) somewhere between the
+// beat before and its own.
 func Fixed(d time.Duration) Schedule {
 	d = atLeastZero(d)
 	// n: 1 once started; a: the first step; b: when the last run was due to start.
-	return Schedule{cells: 1, step: func(st []cell, in input) (time.Duration, bool) {
+	return Schedule{cells: 1, step: func(st []cell, in input) (pause, bool) {
 		c := &st[0]
 		if c.n == 0 {
 			*c = cell{n: 1, a: in.now, b: plus(in.now, d)}
-			return d, true
+			return pause{delay: d}, true
 		}
-		if in.now > plus(c.b, d) {
+		// A run that a later stage made late has not overrun.
+		if min(in.now, in.due()) > plus(c.b, d) {
 			c.b = in.now
-			return 0, true
+			return pause{}, true
 		}
-		wait := untilBoundary(c.a, in.now, d)
-		c.b = plus(in.now, wait)
-		return wait, true
+		return toNextBeat(c, in, d), true
 	}}
 }
 
 // Windowed divides time from the first step on into windows of length d and
 // recurs without end, each time at the start of the next window. Unlike with
 // [Fixed], a run that overran still waits for the next boundary. A d of 0 or less
-// means no delay.
+// means no delay. Methods that replace delays move each run away from its own
+// boundary, as with Fixed.
 func Windowed(d time.Duration) Schedule {
 	d = atLeastZero(d)
-	// n: 1 once started; a: the first step.
-	return Schedule{cells: 1, step: func(st []cell, in input) (time.Duration, bool) {
+	// n: 1 once started; a: the first step; b: when the last run was due to start.
+	return Schedule{cells: 1, step: func(st []cell, in input) (pause, bool) {
 		c := &st[0]
 		if c.n == 0 {
-			*c = cell{n: 1, a: in.now}
+			*c = cell{n: 1, a: in.now, b: in.now}
 		}
-		return untilBoundary(c.a, in.now, d), true
+		return toNextBeat(c, in, d), true
 	}}
 }
 
-// untilBoundary is the time from now to the next of the moments start + k*d. On
-// such a moment it is d: the run of that moment has just been.
-func untilBoundary(start, now, d time.Duration) time.Duration {
-	if d == 0 {
-		return 0
+// toNextBeat is the pause until the next of the moments c.a + k*d, and makes
+// that c.b. On such a moment the next is d away, because the run of that moment has
+// just been. If that run was made early, the moment is still to come, and then the
+// pause is longer by the lead up to it. To count from now was rejected: the run
+// would be repeated on its own beat.
+func toNextBeat(c *cell, in input, d time.Duration) pause {
+	from := max(in.now, min(in.due(), c.b))
+	p := pause{lead: from - in.now}
+	if d > 0 {
+		p.delay = d - since(c.a, from)%d
 	}
-	return d - since(start, now)%d
+	c.b = plus(from, p.delay)
+	return p
 }

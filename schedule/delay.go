@@ -5,22 +5,21 @@ import "time"
 // Delayed recurs as s does, with each delay replaced by f of it. f must be a
 // pure function, safe for concurrent use; it may be called for a delay that is
 // never slept, for example in [Schedule.Delays].
+//
+// Behind [Fixed] and [Windowed] the delay that is replaced is counted from the beat
+// before: what a run started early is waited for in addition. So there is one run
+// a beat, whatever f makes of the delays.
 func (s Schedule) Delayed(f func(time.Duration) time.Duration) Schedule {
 	if f == nil {
 		return s
 	}
-	return Schedule{cells: s.cells, step: func(st []cell, in input) (time.Duration, bool) {
-		delay, ok := s.next(st, in)
-		if !ok {
-			return 0, false
-		}
-		return atLeastZero(f(delay)), true
-	}}
+	return s.replaceDelays(func(delay time.Duration, _ input) time.Duration { return atLeastZero(f(delay)) })
 }
 
 // CapDelay recurs as s does, with no delay longer than d. It does not end the
 // schedule: an exponential one goes on at delays of d. Jitter added after it may
-// exceed d, so jitter first.
+// exceed d, so jitter first. Behind [Fixed] and [Windowed] each run starts at most d
+// after the beat before its own, see [Schedule.Delayed].
 func (s Schedule) CapDelay(d time.Duration) Schedule {
 	return s.Delayed(func(delay time.Duration) time.Duration { return min(delay, d) })
 }
@@ -32,14 +31,44 @@ func (s Schedule) Jittered() Schedule { return s.JitteredBetween(0.8, 1.2) }
 // JitteredBetween recurs as s does, with each delay multiplied by a factor drawn
 // uniformly from lo to hi: JitteredBetween(0, 1) is the "full jitter" of Marc
 // Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). A
-// factor that is negative or not a number makes the delay 0.
+// factor that is negative or not a number makes the delay 0. Behind [Fixed] and
+// [Windowed] there is still one run a beat, see [Schedule.Delayed].
 func (s Schedule) JitteredBetween(lo, hi float64) Schedule {
 	// Not a case of Delayed, whose function is pure: the dice are an input.
-	return Schedule{cells: s.cells, step: func(st []cell, in input) (time.Duration, bool) {
-		delay, ok := s.next(st, in)
-		if !ok {
-			return 0, false
+	return s.replaceDelays(func(delay time.Duration, in input) time.Duration {
+		return scaled(delay, lo+(hi-lo)*in.random())
+	})
+}
+
+// replaceDelays recurs as s does, with each delay replaced by f of it. It tells s
+// by how much it shortened the last one, or a beat in s would take the run that
+// started early for one of the beat before.
+func (s Schedule) replaceDelays(f func(time.Duration, input) time.Duration) Schedule {
+	if s.cells == 0 { // without state there is no beat
+		return Schedule{step: func(st []cell, in input) (pause, bool) {
+			p, ok := s.next(st, in)
+			if !ok {
+				return pause{}, false
+			}
+			p.delay = f(p.delay, in)
+			return p, true
+		}}
+	}
+	// a: by how much the last delay was shortened; b: when the last pause was over.
+	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (pause, bool) {
+		c, now := &st[0], in.now
+		// A step that comes before that follows a run that another part of a Union
+		// asked for: the run which this delay leads to is still to come.
+		if in.due() >= c.b {
+			in.early = plus(in.early, c.a)
 		}
-		return scaled(delay, lo+(hi-lo)*in.random()), true
+		p, ok := s.next(st[1:], in)
+		if !ok {
+			return pause{}, false
+		}
+		delay := f(p.delay, in)
+		c.a, p.delay = p.delay-delay, delay
+		c.b = plus(now, p.total())
+		return p, true
 	}}
 }

@@ -39,10 +39,10 @@ func (d *Driver) Next(now time.Time, err error) (delay time.Duration, ok bool) {
 		d.started, d.start = true, now
 	}
 	in := input{now: atLeastZero(now.Sub(d.start)), err: err, random: rand.Float64}
-	delay, ok = d.schedule.next(d.state, in)
+	p, ok := d.schedule.next(d.state, in)
 	if !ok {
 		d.ended = true
 		return 0, false
 	}
-	return delay, true
+	return p.total(), true
 }

@@ -3,6 +3,7 @@ package schedule_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,10 @@ type named struct {
 }
 
 func (n named) String() string { return n.name }
+
+func (n named) keepsABeat() bool {
+	return strings.HasPrefix(n.name, "Fixed") || strings.HasPrefix(n.name, "Windowed")
+}
 
 // anyDuration draws short ones, which interact, and extreme ones.
 var anyDuration = rapid.Map(
@@ -212,7 +217,9 @@ func TestEachCombinatorAgainstItsMeaning(t *testing.T) {
 		require.Equal(t, append(as, answers(b.Schedule, steps[len(as):])...), answers(a.AndThen(b.Schedule), steps), "AndThen")
 		require.Equal(t, as[:before], answers(a.UpTo(d), steps), "UpTo")
 		require.Equal(t, as[:unfailed], answers(a.WhileError(func(error) bool { return false }), steps), "WhileError")
-		require.Equal(t, capped, answers(a.CapDelay(d), steps), "CapDelay")
+		if !a.keepsABeat() { // for those see TestHazard66
+			require.Equal(t, capped, answers(a.CapDelay(d), steps), "CapDelay")
+		}
 		require.Equal(t, restarted, answers(a.ResetAfter(d), steps), "ResetAfter")
 	})
 }

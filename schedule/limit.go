@@ -1,6 +1,10 @@
 package schedule
 
-import "time"
+import (
+	"time"
+
+	"github.com/effectlock/effectlock/internal/failures"
+)
 
 // UpTo recurs as s does, while less than d has passed since its first step. It
 // ends the schedule but shortens nothing: the last delay is let pass in full, and
@@ -10,26 +14,28 @@ import "time"
 // A d of 0 or less ends the schedule with the first step.
 func (s Schedule) UpTo(d time.Duration) Schedule {
 	// n: 1 once started; a: the first step.
-	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (time.Duration, bool) {
+	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (pause, bool) {
 		c := &st[0]
 		if c.n == 0 {
 			*c = cell{n: 1, a: in.now}
 		}
-		delay, ok := s.next(st[1:], in)
-		return delay, ok && since(c.a, in.now) < d
+		p, ok := s.next(st[1:], in)
+		return p, ok && since(c.a, in.now) < d
 	}}
 }
 
 // WhileError recurs as s does, while test accepts the failure that would be
-// retried. In a repeat there is no failure: test is not asked, and s alone
-// decides. test must be safe for concurrent use.
+// retried. If the error joins several failures, as errors.Join does, test is asked
+// about each, until it refuses one: a failed release must not have work repeated
+// that failed for good. In a repeat there is no failure: test is not asked, and s
+// alone decides. test must be safe for concurrent use.
 func (s Schedule) WhileError(test func(error) bool) Schedule {
 	if test == nil {
 		return s
 	}
-	return Schedule{cells: s.cells, step: func(st []cell, in input) (time.Duration, bool) {
-		delay, ok := s.next(st, in)
-		return delay, ok && (in.err == nil || test(in.err))
+	return Schedule{cells: s.cells, step: func(st []cell, in input) (pause, bool) {
+		p, ok := s.next(st, in)
+		return p, ok && (in.err == nil || failures.All(in.err, test))
 	}}
 }
 
@@ -43,7 +49,7 @@ func (s Schedule) WhileError(test func(error) bool) Schedule {
 // step and is not revived, except in a [Schedule.Union], which goes on asking.
 func (s Schedule) ResetAfter(d time.Duration) Schedule {
 	// n: 1 once started; a: the last step.
-	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (time.Duration, bool) {
+	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (pause, bool) {
 		if st[0].n == 1 && since(st[0].a, in.now) >= d {
 			clear(st[1:])
 		}

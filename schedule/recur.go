@@ -1,16 +1,14 @@
 package schedule
 
-import "time"
-
 // Forever recurs without end and without delay. On its own it is a busy loop;
 // use it to build on.
 func Forever() Schedule {
-	return Schedule{step: func([]cell, input) (time.Duration, bool) { return 0, true }}
+	return Schedule{step: func([]cell, input) (pause, bool) { return pause{}, true }}
 }
 
 // Stop never recurs: the one run is all there is.
 func Stop() Schedule {
-	return Schedule{step: func([]cell, input) (time.Duration, bool) { return 0, false }}
+	return Schedule{step: func([]cell, input) (pause, bool) { return pause{}, false }}
 }
 
 // Once recurs one time, without delay: two runs in all.
@@ -20,12 +18,12 @@ func Once() Schedule { return Recurs(1) }
 // included. A negative n counts as 0.
 func Recurs(n int) Schedule {
 	limit := uint64(max(n, 0))
-	return Schedule{cells: 1, step: func(st []cell, _ input) (time.Duration, bool) {
+	return Schedule{cells: 1, step: func(st []cell, _ input) (pause, bool) {
 		if st[0].n >= limit {
-			return 0, false
+			return pause{}, false
 		}
 		st[0].n++
-		return 0, true
+		return pause{}, true
 	}}
 }
 

@@ -20,7 +20,7 @@ func FromRetryPolicy(policy retry.RetryPolicy) Schedule {
 		return Stop()
 	}
 	// n: retries so far; a: the sum of their delays; b: the last delay.
-	return Schedule{cells: 1, step: func(st []cell, _ input) (time.Duration, bool) {
+	return Schedule{cells: 1, step: func(st []cell, _ input) (pause, bool) {
 		c := &st[0]
 		status := retry.RetryStatus{IterNumber: uint(c.n), CumulativeDelay: c.a}
 		if c.n > 0 {
@@ -28,11 +28,11 @@ func FromRetryPolicy(policy retry.RetryPolicy) Schedule {
 		}
 		delay, ok := option.Unwrap(policy(status))
 		if !ok {
-			return 0, false
+			return pause{}, false
 		}
 		delay = atLeastZero(delay)
 		*c = cell{n: c.n + 1, a: plus(c.a, delay), b: delay}
-		return delay, true
+		return pause{delay: delay}, true
 	}}
 }
 
@@ -50,20 +50,23 @@ func (s Schedule) ToRetryPolicy() retry.RetryPolicy {
 		total := atLeastZero(status.CumulativeDelay)
 		st := make([]cell, s.cells)
 		in := input{random: middle, silent: true}
+		var due time.Duration
 		for range status.IterNumber {
-			delay, ok := s.next(st, in)
+			p, ok := s.next(st, in)
 			if !ok {
 				return option.None[time.Duration]()
 			}
 			// With jitter the delays that were slept are not the ones worked
 			// out here. Their sum is known, and no earlier step came after it.
-			in.now = min(plus(in.now, delay), total)
+			due = plus(due, p.total())
+			in.now = min(due, total)
+			in.early = due - in.now
 		}
-		delay, ok := s.next(st, input{now: total, random: rand.Float64})
+		p, ok := s.next(st, input{now: total, early: due - total, random: rand.Float64})
 		if !ok {
 			return option.None[time.Duration]()
 		}
-		return option.Some(delay)
+		return option.Some(p.total())
 	}
 }
 

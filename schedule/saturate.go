@@ -14,9 +14,9 @@ func atLeastZero(d time.Duration) time.Duration { return max(d, 0) }
 // since is the time from then to now, 0 if the clock was set back.
 func since(then, now time.Duration) time.Duration { return atLeastZero(now - then) }
 
-// plus adds two durations that are not negative.
+// plus adds two durations, of which at most one is negative.
 func plus(a, b time.Duration) time.Duration {
-	if a > forEver-b {
+	if a > 0 && b > forEver-a {
 		return forEver
 	}
 	return a + b

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 )
@@ -21,13 +22,13 @@ type Schedule struct {
 }
 
 // transition is one step of the pure core: from a state and an input to the
-// next state, a delay, and whether another run follows (if not, the delay is
+// next state, a pause, and whether another run follows (if not, the pause is
 // meaningless). The next state replaces the old one in place. Returning a new
 // one would read better, and would allocate for each step of each waiter.
 //
 // A transition must touch nothing but its own cells, of which all are zero in the
 // initial state.
-type transition func(st []cell, in input) (delay time.Duration, ok bool)
+type transition func(st []cell, in input) (p pause, ok bool)
 
 // cell is the state of one stage of a schedule: a count and two times, whatever
 // the stage needs of them. One type for all stages lets a run keep its whole
@@ -41,6 +42,9 @@ type cell struct {
 type input struct {
 	// now is the time since the first step of the run, never negative.
 	now time.Duration
+	// early is by how much stages outside of this one shortened the last delay,
+	// less than 0 if they lengthened it: a run that they made start early is not one more.
+	early time.Duration
 	// err is the failure that would be retried, nil in a repeat.
 	err error
 	// random draws from [0, 1).
@@ -50,15 +54,39 @@ type input struct {
 	silent bool
 }
 
+// due is when the step would have come if no stage outside had replaced the last delay.
+func (in input) due() time.Duration { return plus(in.now, in.early) }
+
+// pause is the time until the next run, in two parts. lead makes up for a run that
+// started early: it lasts until the moment at which that run was due. Stages that
+// replace delays leave it alone.
+type pause struct{ lead, delay time.Duration }
+
+func (p pause) total() time.Duration { return plus(p.lead, p.delay) }
+
+func shorter(a, b pause) pause {
+	if cmp.Or(cmp.Compare(a.total(), b.total()), cmp.Compare(a.lead, b.lead)) <= 0 {
+		return a
+	}
+	return b
+}
+
+func longer(a, b pause) pause {
+	if shorter(a, b) == a {
+		return b
+	}
+	return a
+}
+
 // IsZero reports whether s is the zero value: no policy was chosen. [Stop] is a
 // choice, and so is any schedule that a method returned.
 func (s Schedule) IsZero() bool { return s.step == nil }
 
 // next takes one step of s. It is how stages call each other, because the zero
 // value has no transition.
-func (s Schedule) next(st []cell, in input) (time.Duration, bool) {
+func (s Schedule) next(st []cell, in input) (pause, bool) {
 	if s.step == nil {
-		return 0, false
+		return pause{}, false
 	}
 	return s.step(st, in)
 }
@@ -72,12 +100,12 @@ func (s Schedule) Delays(n int) []time.Duration {
 	st := make([]cell, s.cells)
 	in := input{random: rand.Float64, silent: true}
 	for len(delays) < n {
-		delay, ok := s.next(st, in)
+		p, ok := s.next(st, in)
 		if !ok {
 			break
 		}
-		delays = append(delays, delay)
-		in.now = plus(in.now, delay)
+		delays = append(delays, p.total())
+		in.now = plus(in.now, p.total())
 	}
 	return delays
 }

@@ -29,16 +29,16 @@ func (s Schedule) Tap(f func(Step)) Schedule {
 		return s
 	}
 	// n: the attempts; a: the first step.
-	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (time.Duration, bool) {
+	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (pause, bool) {
 		c := &st[0]
 		if c.n == 0 {
 			c.a = in.now
 		}
 		c.n++
-		delay, ok := s.next(st[1:], in)
+		p, ok := s.next(st[1:], in)
 		if ok && !in.silent {
-			f(Step{Attempt: int(c.n), Elapsed: since(c.a, in.now), Delay: delay, Err: in.err})
+			f(Step{Attempt: int(c.n), Elapsed: since(c.a, in.now), Delay: p.total(), Err: in.err})
 		}
-		return delay, ok
+		return p, ok
 	}}
 }

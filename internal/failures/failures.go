@@ -1,0 +1,95 @@
+// Package failures takes a joined error apart.
+package failures
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+var (
+	joinType   = reflect.TypeOf(errors.Join(errors.ErrUnsupported))
+	prefixType = reflect.TypeOf(fmt.Errorf("%w", errors.ErrUnsupported))
+)
+
+// Of lists the failures that err joins, in their order; see effect.Failures.
+func Of(err error) []error {
+	var wrappers []error // around the join, if there is one
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		switch reflect.TypeOf(e) {
+		case joinType:
+			return parts(e, wrappers)
+		case prefixType: // it adds words, and is nothing that could be asked for
+		default:
+			wrappers = append(wrappers, e)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+func parts(join error, wrappers []error) (all []error) {
+	for _, part := range join.(interface{ Unwrap() []error }).Unwrap() {
+		for _, failure := range Of(part) {
+			if len(wrappers) > 0 {
+				failure = &wrapped{failure, wrappers, join}
+			}
+			all = append(all, failure)
+		}
+	}
+	return all
+}
+
+// All reports whether test accepts each failure of err.
+func All(err error, test func(error) bool) bool {
+	for _, failure := range Of(err) {
+		if !test(failure) {
+			return false
+		}
+	}
+	return true
+}
+
+// wrapped is one failure of a join that stood inside typed errors: it is found as
+// each of those, and as the failure, but not as another part of the join.
+type wrapped struct {
+	failure  error
+	wrappers []error
+	join     error
+}
+
+// Error is what the outermost wrapper says, with the failure in place of the join.
+func (e *wrapped) Error() string {
+	return strings.Replace(e.wrappers[0].Error(), e.join.Error(), e.failure.Error(), 1)
+}
+
+func (e *wrapped) Unwrap() error { return e.failure }
+
+func (e *wrapped) Is(target error) bool {
+	for _, w := range e.wrappers {
+		if reflect.TypeOf(target).Comparable() && w == target {
+			return true
+		}
+		if is, ok := w.(interface{ Is(target error) bool }); ok && is.Is(target) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *wrapped) As(target any) bool {
+	into := reflect.ValueOf(target).Elem()
+	for _, w := range e.wrappers {
+		if reflect.TypeOf(w).AssignableTo(into.Type()) {
+			into.Set(reflect.ValueOf(w))
+			return true
+		}
+		if as, ok := w.(interface{ As(target any) bool }); ok && as.As(target) {
+			return true
+		}
+	}
+	return false
+}
