@@ -3,7 +3,6 @@ package effect
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 )
@@ -33,7 +32,7 @@ type deadlineContext struct {
 	real     context.Context // once it is needed, all questions go to it
 	end      context.CancelFunc
 	canceled bool
-	late     []error // see noteLate
+	late     error // see noteLate
 }
 
 func (c *deadlineContext) cancel() {
@@ -88,16 +87,17 @@ func (c *deadlineContext) Deadline() (time.Time, bool) {
 
 type deadlineKey struct{}
 
-// noteLate tells each Timeout around ctx what finalizers failed with after their
-// work had yielded its value. Without that, a Timeout could not know such a failure from
-// one in which the work reports its cancellation in words of its own.
+// noteLate notes in each Timeout around ctx what finalizers failed with after their
+// work had yielded its value. Without that, a Timeout could not tell such a failure from
+// one in which the work reports its cancellation in words of its own. The last one is
+// enough: an effect that fails with it has done nothing since.
 func noteLate(ctx context.Context, failed error) {
 	c, ok := ctx.Value(deadlineKey{}).(*deadlineContext)
 	if !ok {
 		return
 	}
 	c.mu.Lock()
-	c.late = append(c.late, failed)
+	c.late = failed
 	c.mu.Unlock()
 	noteLate(c.parent, failed)
 }
@@ -106,7 +106,7 @@ func noteLate(ctx context.Context, failed error) {
 func (c *deadlineContext) isLate(err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.ContainsFunc(c.late, func(late error) bool { return errors.Is(err, late) })
+	return c.late != nil && errors.Is(err, c.late)
 }
 
 // Value asks the real context, once there is one, because the context package
