@@ -22,6 +22,7 @@ type Mutex struct {
 	key      string
 	line     *line
 	keeper   *keeper
+	cleaner  *cleaner
 	settings
 }
 
@@ -41,6 +42,8 @@ func New(b backing.Backing, key string, c Config) (*Mutex, error) {
 		passer: abilities.Passer, queue: abilities.Queue, releaser: abilities.Releaser,
 		line:   lines.of(lock{b, key}, func() *line { return &line{} }),
 		keeper: keepers.of(kept{b, s.ttl, s.refreshInterval}, func() *keeper { return newKeeper(b, s) }),
+
+		cleaner: cleaners.of(b, newCleaner),
 	}, nil
 }
 
