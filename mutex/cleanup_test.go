@@ -2,11 +2,13 @@ package mutex_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -61,6 +63,47 @@ func TestANewAcquisitionUnderTheSameHolderIDTakesTheCleanUpOver(t *testing.T) {
 		assert.Equal(t, 50*time.Millisecond, time.Since(began))
 		assert.Zero(t, failed.Load(), "nothing has failed: it was not needed any more")
 		s.requireFree(t)
+	})
+}
+
+// Two that were made under one id at the same time are cleaned up at the same time.
+func TestAllCleanUpsOfAClaimantAreTakenOverAndHaveNotFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+			if s.called("tryAcquire") <= 2 {
+				return option.None[backing.Grant](), hang(ctx)
+			}
+			return s.real().TryAcquire(ctx, c)
+		}
+		s.release = func(ctx context.Context, key, holder string) (bool, error) {
+			if s.called("release") <= 2 {
+				return false, hang(ctx)
+			}
+			return s.real().Release(ctx, key, holder)
+		}
+		m := newMutex(t, s, mutex.Config{HolderID: "job"})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		errs := make(chan error, 2)
+		for range cap(errs) {
+			go func() {
+				_, err := mutex.WithLockIfAvailable(m, effect.Succeed(1))(ctx)
+				errs <- err
+			}()
+		}
+		time.Sleep(time.Second + cleaningUp/2)
+		began := time.Now()
+		_, err := mutex.WithLock(m, effect.Succeed(1))(t.Context())
+		require.NoError(t, err)
+		for range cap(errs) {
+			err := <-errs
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			var failed *mutex.MutexBackingError
+			assert.False(t, errors.As(err, &failed), "%v", err)
+		}
+		assert.Zero(t, time.Since(began))
+		assert.Equal(t, 3, s.called("release"))
 	})
 }
 
