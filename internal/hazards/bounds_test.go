@@ -64,18 +64,26 @@ func backings(t *testing.T, addr string) map[string]*redis.Backing {
 	for name, o := range clients {
 		o.Addr = addr
 		c := goredis.NewClient(&o)
-		t.Cleanup(func() { _ = c.Close() })
 		if o.PoolSize == 1 {
 			go c.BLPop(context.Background(), 0, "a list that stays empty") // until the client is closed
 		}
-		all[name] = redis.New(c)
+		all[name] = closing(t, c)
 	}
 	for name, opt := range map[string]redis.Option{"acknowledged": redis.RequireAcks(1, 50*time.Millisecond), "polling": redis.WithoutPush()} {
-		c := goredis.NewClient(&goredis.Options{Addr: addr})
-		t.Cleanup(func() { _ = c.Close() })
-		all[name] = redis.New(c, opt)
+		all[name] = closing(t, goredis.NewClient(&goredis.Options{Addr: addr}), opt)
 	}
 	return all
+}
+
+// closing is a backing that is closed with its client when the test ends.
+func closing(t *testing.T, c *goredis.Client, opts ...redis.Option) *redis.Backing {
+	t.Helper()
+	b := redis.New(c, opts...)
+	t.Cleanup(func() {
+		assert.NoError(t, b.Close())
+		assert.NoError(t, c.Close())
+	})
+	return b
 }
 
 // ofURL is a backing made by FromURL, which needs a server that answers at first.
@@ -117,6 +125,23 @@ type call struct {
 func (c call) String() string {
 	return fmt.Sprintf("%s through %q, deadline %v, took %v: %v", c.way, c.client, c.deadline, c.took, c.err)
 }
+
+// keepsDeadline checks that a call has ended in time, on a machine that was late. Without a
+// deadline it has the time of one request, or what else its policy and client make of it.
+func (c call) keepsDeadline(t *testing.T, otherwise, late time.Duration) {
+	t.Helper()
+	limit := c.deadline
+	if limit == 0 {
+		limit = otherwise
+	}
+	assert.LessOrEqual(t, c.took-limit-late, overrun, "%v; the machine was late by %v", c, late)
+	if c.deadline > 0 && c.err != nil {
+		assert.ErrorIs(t, c.err, context.DeadlineExceeded, "%v", c)
+	}
+}
+
+// request is how long the mutex waits for one, with the default TTL.
+const request = 2 * time.Second
 
 // callAll makes all calls, most of the time of which passes together, and returns them with the
 // lateness of the machine: that of a plain timer beside each.

@@ -1,7 +1,6 @@
 package hazards_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -21,16 +20,12 @@ func TestHazard61_ACallersDeadlineIsKeptThoughTheServerRefuses(t *testing.T) {
 	all := backings(t, s.Addr())
 	calls, late := callAll(t, all, 25*time.Millisecond, 2*time.Second, 0)
 	for _, c := range calls {
-		limit := c.deadline
-		if limit == 0 && c.client != "once" {
-			limit = 2 * time.Second
+		otherwise := request
+		if c.client == "once" {
+			otherwise = 0
 		}
-		t.Log(c)
-		assert.LessOrEqual(t, c.took-limit-late, overrun, "%v", c)
+		c.keepsDeadline(t, otherwise, late)
 		require.Error(t, c.err, "%v", c)
-		if c.deadline > 0 {
-			assert.ErrorIs(t, c.err, context.DeadlineExceeded, "%v", c)
-		}
 		if c.deadline != 25*time.Millisecond || c.client == "once" {
 			var refused *mutex.MutexBackingError
 			assert.ErrorAs(t, c.err, &refused, "%v", c)
@@ -41,11 +36,10 @@ func TestHazard61_ACallersDeadlineIsKeptThoughTheServerRefuses(t *testing.T) {
 	}
 	began := time.Now()
 	for client, b := range all {
-		_, err := mutex.AwaitCleanup(b)(t.Context())
-		require.NoError(t, err, client)
-		if client != "acknowledged" {
-			assert.Less(t, time.Since(began), soon)
+		if client != "acknowledged" { // go-redis does not say what it has sent of two commands
+			_, err := mutex.AwaitCleanup(b)(t.Context())
+			require.NoError(t, err, client)
 		}
 	}
-	t.Log("the machine was late by", late)
+	assert.Less(t, time.Since(began), little, "there is nothing to wait for")
 }

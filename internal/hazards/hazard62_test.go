@@ -1,12 +1,10 @@
 package hazards_test
 
 import (
-	"context"
 	"net"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/internal/redistest"
@@ -38,22 +36,14 @@ func TestHazard62_ACallersDeadlineIsKeptWhateverTheServerDoes(t *testing.T) {
 			silence.begin(s, network)
 			calls, late := callAll(t, all, 25*time.Millisecond, 2*time.Second, 0)
 			for _, c := range calls {
-				limit := c.deadline
-				if limit == 0 {
-					limit = 2 * time.Second // of one request
-				}
-				assert.LessOrEqual(t, c.took-limit-late, overrun, "%v", c)
-				if c.deadline > 0 && c.err != nil {
-					assert.ErrorIs(t, c.err, context.DeadlineExceeded, "%v", c)
-				}
+				c.keepsDeadline(t, request, late)
 			}
-			t.Log("the machine was late by", late)
 			silence.end(s, network)
 			for client, b := range all {
 				_, err := mutex.AwaitCleanup(b)(t.Context())
 				require.NoError(t, err, client)
 			}
-			s.isFree(t, soon)
+			s.isFree(t, soon) // and not when the leases have ended
 		})
 	}
 }
@@ -66,15 +56,7 @@ func TestHazard62_ACallersDeadlineIsKeptInABlackHole(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	calls, late := callAll(t, backings(t, l.Addr().String()), 25*time.Millisecond, 2*time.Second, 0)
 	for _, c := range calls {
-		limit := c.deadline
-		if limit == 0 {
-			limit = 2 * time.Second
-		}
-		assert.LessOrEqual(t, c.took-limit-late, overrun, "%v", c)
-		require.Error(t, c.err)
-		if c.deadline > 0 {
-			assert.ErrorIs(t, c.err, context.DeadlineExceeded, "%v", c)
-		}
+		c.keepsDeadline(t, request, late)
+		require.Error(t, c.err, "%v", c)
 	}
-	t.Log("the machine was late by", late)
 }
