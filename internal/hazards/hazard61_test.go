@@ -24,14 +24,7 @@ func TestHazard61_ACallersDeadlineIsKeptThoughTheServerRefuses(t *testing.T) {
 			t.Parallel()
 			t.Cleanup(func() { eventually(t, func() bool { return !isDialling() }, "clients that are closed do not dial") })
 			s := newTrainedStore(t)
-			all := backings(t, s.Addr())
-			if began {
-				for client, b := range all {
-					if client != "acknowledged" && clients[client].PoolSize != 1 { // those have no connection to spare, or no replica
-						connect(t, b)
-					}
-				}
-			}
+			all := backings(t, s.Addr(), began)
 			s.Kill()
 			for _, b := range all {
 				forgetConnections(t, b)
