@@ -63,6 +63,14 @@
 // process takes one more, by which the waiter asks for it. To wait costs a subscription, which all locks of a server share, on
 // a connection of its own; it is closed 10 s after the last waiter has left.
 //
+// # What runs, and who ends it
+//
+//	commands under way        the client's timeouts, and its Close
+//	the subscription          10 s after the last waiter has left, or Backing.Close
+//	what is undone later      a minute after the caller has left, or Backing.Close
+//	a clean-up of the mutex   5 s after its caller has left; see mutex.AwaitCleanup
+//	the client                the caller, or the scope of FromURL
+//
 // # What a user needs
 //
 // Redis 6.2 or later. An ACL user can lock with these rules:
@@ -104,7 +112,7 @@ import (
 // A Backing is safe for concurrent use. It keeps nothing running but the commands
 // under way, for some 20 ms after the last of them, a subscription while
 // somebody waits, and the release of what may have been granted to a caller that has
-// left. It holds nothing but its client, which stays the caller's to close. Locks that are
+// left; [Backing.Close] ends the last two. Its client stays the caller's to close. Locks that are
 // handed over through one Backing wake only its own waiters: a process should have one
 // Backing for all its locks.
 //
@@ -129,7 +137,7 @@ type Backing struct {
 	pipeline    *pipeline.Pipeline
 	push        *push.Push // nil WithoutPush
 	id          string     // of this client among those of a server
-	ledger      ledger
+	ledger      *ledger
 	memories    memories
 	namesMu     sync.Mutex
 	names       map[string]*keys
@@ -148,8 +156,8 @@ func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 // New keeps locks behind client, which the caller closes. It panics if client is
 // nil. It sends nothing.
 //
-// With its defaults go-redis dials up to twenty times for one command, so that a
-// server which is down shows as a timeout. With DialerRetries: 1 and MaxRetries: -1
+// With its defaults go-redis dials five times for a request for a lock, in 0.4 s, and up to
+// twenty times for a refresh or a question, so that a server which is down may show as a timeout. With DialerRetries: 1 and MaxRetries: -1
 // the error is the server's own, and trying again is left to the mutex's policy.
 //
 // Hooks must be added to the client before its first lock. A client that is wrapped in a type of
@@ -166,17 +174,32 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	_, b.oneServer = client.(*goredis.Client)
 	_, cluster := client.(*goredis.ClusterClient)
 	b.slots.Store(cluster)
-	b.ledger = ledger{entries: map[claimant]*entry{}, waiting: func(delta int) {
+	b.ledger = newLedger(func(delta int) {
 		if b.push != nil {
 			b.push.AddWaiters(delta)
 		}
-	}}
+	})
 	b.push = push.New(client, b.id, b.onMessage, b.ledger.wakeAll)
 	for _, opt := range opts {
 		opt(b)
 	}
 	b.commonFence = fenceOf(b.prefix, 0)
 	return b
+}
+
+// Close ends what runs in the background: the subscription, and what would release later what
+// may have been granted to callers that have left. It waits for their goroutines, and fails
+// if they have not ended after 5 s. The client stays open; close it afterwards.
+//
+// All operations go on working, so that locks which are held can be released. But waiters
+// poll from then on, and what cannot be released when its caller leaves stays for one lease. To
+// lose nothing, call mutex.AwaitCleanup before. Close may be called more than once.
+func (b *Backing) Close() error {
+	b.ledger.close()
+	if b.push == nil {
+		return nil
+	}
+	return b.push.Close()
 }
 
 // Abilities implements [backing.Able].

@@ -25,6 +25,7 @@ type attempt struct {
 	failed     bool // go-redis has failed at least once
 	lost       bool // a copy was written that will have no reply; set for good
 
+	touched  atomic.Bool  // a copy may have been written: for the caller, which looks at it meanwhile
 	asked    atomic.Int32 // how often its context was asked for its Done, if it is sent alone
 	failedAt int32        // asked, when go-redis failed last
 }
@@ -56,6 +57,7 @@ func (a *attempt) Args() []any {
 	if !isHook {
 		a.lost = a.lost || a.failed && a.awaiting
 		a.written, a.awaiting = true, true
+		a.touched.Store(true)
 	}
 	return a.StringCmd.Args()
 }
@@ -64,10 +66,12 @@ func (a *attempt) Args() []any {
 // with its batch. A request for a lock that was written and has no reply may still be
 // applied, after its repetition was answered, and after its claimant has released; and one
 // that has its reply would get another when its batch is repeated because of the first in
-// it. To repeat what was written is left to the mutex, which knows of it then.
+// it. To repeat what was written is left to the mutex, which knows of it then. So is what
+// was not written: a server that refuses connections would use up the caller's time, at
+// the end of which go-redis does not say why.
 func (a *attempt) NoRetry() bool {
 	a.failed, a.failedAt = true, a.asked.Load()
-	return a.written && !a.idempotent
+	return !a.idempotent
 }
 
 // SetErr is called by go-redis with how reading the reply went. When a connection
@@ -114,6 +118,10 @@ func MayBeApplied(err error) bool {
 	_, ok := errors.AsType[*noReplyError](err)
 	return ok
 }
+
+// IsNotSent reports whether a command that failed with err was not written, by no copy, and
+// will not be.
+func IsNotSent(err error) bool { return err != nil && !MayBeApplied(err) && !isReply(err) }
 
 // isReply reports whether err is what a server has answered.
 func isReply(err error) bool {

@@ -16,8 +16,7 @@ import (
 // Pipeline sends scripts through a client. It is safe for concurrent use. It keeps nothing
 // running but what is under way, for some 20 ms after the last of that.
 //
-// The client itself may repeat idempotent scripts. Others it repeats only if they were
-// not written.
+// The client itself may repeat idempotent scripts, and no others.
 type Pipeline struct {
 	common, bulk lanes
 	answered     atomic.Bool // by any server
@@ -95,7 +94,11 @@ func (l *lane) send(c *Command) (Reply, error) {
 	if c.state.CompareAndSwap(queued, cancelled) {
 		return Reply{}, c.endedInQueue()
 	}
-	timer := time.NewTimer(graceAfter(ctx))
+	patience := graceAfter(ctx)
+	if !c.attempt.touched.Load() {
+		patience = max(patience, notice)
+	}
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-c.done:
