@@ -108,7 +108,7 @@ func TestBatchThatBreaksFailsOnlyWhatHadNoReply(t *testing.T) {
 			first := make(chan struct{})
 			c := clientOf(t, goredis.Options{Addr: breaker(t, first, tt.replies...), MaxRetries: tt.retries, MinRetryBackoff: -1})
 			p := New(c)
-			l, _ := p.common.of("", false)
+			l, _, _ := p.common.of("", false)
 			p.common.common[0], p.common.common[1] = l, l // so that all go together
 			got := make([]string, len(tt.want))
 			var all sync.WaitGroup

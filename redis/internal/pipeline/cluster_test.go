@@ -18,7 +18,7 @@ func warmMaster(t *testing.T, p *Pipeline, key string) *lane {
 		_, err := p.Run(t.Context(), say(echo, key, "v"))
 		require.NoError(t, err)
 		var master any
-		l, master = p.common.of(key, true)
+		l, master, _ = p.common.of(key, true)
 		require.NotNil(t, master)
 		l.mu.Lock()
 		defer l.mu.Unlock()

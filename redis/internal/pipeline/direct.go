@@ -82,11 +82,8 @@ func isShort(timeout time.Duration) bool { return timeout > 0 && timeout <= dire
 
 // sendDirect sends the command on its caller's goroutine, if the lane is free and its direct
 // path open, and reports whether the command is done. If not, the loop must send it.
-// client is that of the server; nil if it must not be sent to directly.
+// client is that of the server.
 func (l *lane) sendDirect(client *goredis.Client, c *Command) bool {
-	if client == nil {
-		return false
-	}
 	began := time.Now()
 	client, owner := l.beginDirect(client, began)
 	if client == nil {

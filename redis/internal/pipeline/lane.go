@@ -50,6 +50,7 @@ type lane struct {
 
 	direct    directRoute
 	redirects bool // the client is a Cluster's: it acts on some errors of the server
+	idle      idleCheck
 }
 
 // retired instead of an owner's number ends a parked loop.

@@ -76,7 +76,7 @@ func (l *lane) ask(ctx context.Context, word string) (string, error) {
 	c := NewCommand(echo, 0)
 	c.Add(word)
 	c.ctx = ctx
-	reply, err := l.send(c)
+	reply, err := l.send(c, nil)
 	return reply.Value, err
 }
 

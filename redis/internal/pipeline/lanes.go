@@ -44,16 +44,17 @@ func (l *lanes) init(client goredis.UniversalClient) {
 	}
 }
 
-// of returns the lane for a lock, and the client of its server if that may be used directly.
+// of returns the lane for a lock, the client of its server, nil if that is not known, and
+// whether commands may be sent with it directly.
 // Once the Cluster has answered at all, its client knows its masters without asking; what
 // it knows may be out of date, but it finds the way from whichever lane.
-func (l *lanes) of(lock string, answered bool) (*lane, *goredis.Client) {
+func (l *lanes) of(lock string, answered bool) (_ *lane, server *goredis.Client, direct bool) {
 	if l.cluster == nil || !answered {
-		return l.freer(), l.single
+		return l.freer(), l.single, l.single != nil
 	}
 	master, err := l.cluster.MasterForKey(context.Background(), lock)
 	if err != nil {
-		return l.freer(), nil
+		return l.freer(), nil, false
 	}
 	addr := master.Options().Addr
 	found, ok := l.masters.Load(addr)
@@ -62,10 +63,7 @@ func (l *lanes) of(lock string, answered bool) (*lane, *goredis.Client) {
 		fresh.redirects = true
 		found, _ = l.masters.LoadOrStore(addr, fresh)
 	}
-	if !l.direct {
-		master = nil
-	}
-	return found.(*lane), master
+	return found.(*lane), master, l.direct
 }
 
 // freer is the common lane that is idle, or else either in turn.

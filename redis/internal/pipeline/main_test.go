@@ -40,11 +40,11 @@ func warm(t testing.TB, p *Pipeline) {
 	require.Eventually(t, func() bool {
 		_, err := p.Run(t.Context(), say(echo, "warm", "up"))
 		require.NoError(t, err)
-		l, client := p.common.of("warm", true)
+		l, client, direct := p.common.of("warm", true)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		now := time.Now()
-		return client != nil && !l.sending && l.direct.prompt && now.After(l.direct.from) && l.direct.clientFor(client, l.redirects, now) != nil
+		return direct && !l.sending && l.direct.prompt && now.After(l.direct.from) && l.direct.clientFor(client, l.redirects, now) != nil
 	}, 30*time.Second, time.Millisecond)
 }
 

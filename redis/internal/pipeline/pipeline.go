@@ -60,19 +60,20 @@ func (p *Pipeline) run(ctx context.Context, c *Command, among *lanes) (Reply, er
 		return Reply{}, err
 	}
 	c.ctx = ctx
-	l, client := among.of(c.lock(), p.answered.Load())
-	if l.sendDirect(client, c) {
+	l, client, direct := among.of(c.lock(), p.answered.Load())
+	if direct && l.sendDirect(client, c) {
 		return c.take()
 	}
-	reply, err := l.send(c)
+	reply, err := l.send(c, client)
 	if err == nil && !p.answered.Load() {
 		p.answered.Store(true)
 	}
 	return reply, err
 }
 
-// send leaves the command to the loop and waits for it.
-func (l *lane) send(c *Command) (Reply, error) {
+// send leaves the command to the loop and waits for it. client is that of the server; nil
+// if that is not known.
+func (l *lane) send(c *Command, client *goredis.Client) (Reply, error) {
 	ctx := c.ctx
 	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		<-ctx.Done() // it may be a moment late
@@ -86,10 +87,16 @@ func (l *lane) send(c *Command) (Reply, error) {
 	if c.isDoneSoon() {
 		return c.take()
 	}
-	select {
-	case <-c.done:
-		return c.take()
-	case <-ctx.Done():
+	silent := time.NewTimer(checkAfter(client))
+	defer silent.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-c.done:
+			return c.take()
+		case <-silent.C:
+			l.idle.begin(client)
+		case <-ctx.Done():
+		}
 	}
 	close(c.gone) // no further attempt is to begin
 	if c.state.CompareAndSwap(queued, cancelled) {

@@ -1,0 +1,123 @@
+package hazards_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/redis"
+)
+
+// balanced is a process behind a load balancer that has forgotten all the connections
+// in its pool: nothing is answered on them, and nobody is told.
+type balanced struct {
+	store
+	balancer *redistest.Proxy
+	client   *goredis.Client
+	b        *redis.Backing
+}
+
+func newBalanced(t *testing.T) *balanced {
+	t.Helper()
+	f := &balanced{store: newStore(t)}
+	f.balancer = redistest.NewProxy(t, f.Addr())
+	f.client = client(t, f.balancer.Addr())
+	f.b = redis.New(f.client)
+	return f
+}
+
+// forgets fills the pool with so many idle connections, and has all of them forgotten.
+func (f *balanced) forgets(t *testing.T, connections int) {
+	t.Helper()
+	var all []*goredis.Conn
+	for range connections {
+		conn := f.client.Conn()
+		require.NoError(t, conn.Ping(t.Context()).Err())
+		all = append(all, conn)
+	}
+	f.balancer.Forget()
+	for _, conn := range all {
+		require.NoError(t, conn.Close())
+	}
+	require.GreaterOrEqual(t, int(f.client.PoolStats().IdleConns), connections)
+}
+
+// Leases are refreshed each 10 s with the defaults, and last for 20 s more: four times
+// go-redis' read timeout, and not ten times.
+func TestHazard58_LeasesSurviveTenForgottenConnections(t *testing.T) {
+	t.Parallel()
+	for _, locks := range []int{1, 20} {
+		t.Run(fmt.Sprint(locks), func(t *testing.T) {
+			t.Parallel()
+			f := newBalanced(t)
+			var holders []*contender
+			for i := range locks {
+				holder := contend(t, f.b, fmt.Sprint(key, i), mutex.Config{})
+				holder.enters(t, patience)
+				holders = append(holders, holder)
+			}
+			f.forgets(t, 10)
+			eventually(t, func() bool { return f.ttl(t, holders[0].key) < 21*time.Second }, "a refresh is due")
+			for _, holder := range holders {
+				eventually(t, func() bool {
+					return f.ttl(t, holder.key) > 25*time.Second || holder.seen(mutex.Lost) > 0
+				}, "%s is refreshed", holder.key)
+				require.Zero(t, holder.seen(mutex.Lost), "%v", holder.lastError(mutex.Lost))
+			}
+			for _, holder := range holders {
+				holder.letsGo(t)
+			}
+			f.assertFree(t)
+		})
+	}
+}
+
+// readTimeout is go-redis' default.
+const readTimeout = 5 * time.Second
+
+// All dead connections together cost an acquire less than one read timeout, and the
+// releases and the waiters after it nothing.
+func TestHazard58_AnAcquireAfterAnIdleTimeSucceedsInBoundedTime(t *testing.T) {
+	t.Parallel()
+	for _, connections := range []int{1, 10} {
+		t.Run(fmt.Sprint(connections), func(t *testing.T) {
+			t.Parallel()
+			f := newBalanced(t)
+			contender := contend(t, f.b, key, mutex.Config{})
+			contender.enters(t, patience)
+			contender.letsGo(t)
+			f.forgets(t, connections)
+			began := time.Now()
+			contender = contend(t, f.b, key, mutex.Config{})
+			contender.enters(t, 2*readTimeout)
+			t.Logf("after %v", time.Since(began))
+			waiter := contend(t, f.process(t), key, mutex.Config{})
+			waiter.waits(t)
+			contender.letsGo(t)
+			waiter.enters(t, bound+little)
+			waiter.letsGo(t)
+			f.assertFree(t)
+		})
+	}
+}
+
+// The connection of the subscription is forgotten too.
+func TestHazard58_AWaiterIsServedThoughItsConnectionsAreForgotten(t *testing.T) {
+	t.Parallel()
+	f := newBalanced(t)
+	holder := contend(t, f.process(t), key, mutex.Config{})
+	holder.enters(t, patience)
+	waiter := contend(t, f.b, key, mutex.Config{})
+	waiter.waits(t)
+	f.awaitListeners(t, 1)
+	f.forgets(t, 10)
+	holder.letsGo(t)
+	waiter.enters(t, patience)
+	waiter.letsGo(t)
+	f.assertFree(t)
+}
