@@ -76,7 +76,7 @@ func (b *Backing) send(ctx context.Context, cmd *pipeline.Command, needs need) (
 		return b.sendAcknowledged(ctx, cmd)
 	}
 	value, err := b.pipeline.Run(ctx, cmd)
-	return answer{Reply: value}, classify(err)
+	return answer{Reply: value}, b.classify(err)
 }
 
 // runBulk sends a script that takes long, behind which no other should wait.
@@ -85,7 +85,7 @@ func (b *Backing) runBulk(ctx context.Context, cmd *pipeline.Command) (answer, e
 		return b.sendAcknowledged(ctx, cmd)
 	}
 	value, err := b.pipeline.RunBulk(ctx, cmd)
-	return answer{Reply: value}, classify(err)
+	return answer{Reply: value}, b.classify(err)
 }
 
 // sendAcknowledged sends a script and then WAIT on the same connection, for WAIT speaks of
@@ -112,8 +112,8 @@ func (b *Backing) sendAcknowledged(ctx context.Context, cmd *pipeline.Command) (
 			cluster.ReloadState(ctx)
 		}
 	}
-	if err != nil {
-		return answer{}, &unacknowledgedError{classify(err)}
+	if err = b.classify(err); err != nil {
+		return answer{}, &unacknowledgedError{err}
 	}
 	return a, nil
 }
@@ -161,14 +161,14 @@ func (b *Backing) serverOf(ctx context.Context, lock string) (goredis.Cmdable, e
 }
 
 // missing is nil if enough replicas have acknowledged.
-func (a acks) missing(got answer) error {
+func (b *Backing) missing(got answer) error {
 	switch {
 	case got.failed != nil:
-		return classify(fmt.Errorf("redis: WAIT: %w", got.failed))
-	case got.acks >= a.needed:
+		return b.classify(fmt.Errorf("redis: WAIT: %w", got.failed))
+	case got.acks >= b.acks.needed:
 		return nil
 	}
-	return &AcknowledgeError{Needed: a.needed, Got: got.acks, Within: a.within}
+	return &AcknowledgeError{Needed: b.acks.needed, Got: got.acks, Within: b.acks.within}
 }
 
 // takeBack releases a grant that too few replicas have acknowledged. The claim goes on, so the

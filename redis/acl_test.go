@@ -111,7 +111,6 @@ func TestDocumentedUserCanLockAndNoRuleIsTooMuch(t *testing.T) {
 	}
 	rules := documentedRules(t)
 	require.NoError(t, as(t, rules))
-	require.NoError(t, as(t, append(rules, "+info")))
 	for i, rule := range rules {
 		t.Run("without "+rule, func(t *testing.T) {
 			err := as(t, append(append([]string{}, rules[:i]...), rules[i+1:]...))

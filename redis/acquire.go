@@ -26,8 +26,7 @@ const (
 	resubscribing = 250 * time.Millisecond
 )
 
-// TryAcquire implements [backing.Backing] with one round trip, and one more for the
-// version before the first.
+// TryAcquire implements [backing.Backing] with one round trip.
 func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
 	none := option.None[backing.Grant]()
 	k, err := b.keysOf(c.Key)
@@ -67,7 +66,7 @@ func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcom
 			if ctx.Err() != nil {
 				return nil, pipeline.WithContextErr(ctx, err)
 			}
-			return backing.MustPoll{Why: classify(err)}, nil
+			return backing.MustPoll{Why: b.classify(err)}, nil
 		}
 	}
 	return b.enqueue(ctx, k, w, channel)
@@ -123,10 +122,6 @@ const (
 
 // ask sends a request for the lock, and notes in the ledger what is known afterwards.
 func (b *Backing) ask(ctx context.Context, k *keys, c backing.Claim, member, mode string) (reply, error) {
-	if err := b.checkVersion(ctx); err != nil {
-		b.ledger.failed(claimantOf(c), false)
-		return reply{}, err
-	}
 	r, err := b.grants(ctx, c, "grqupn", standing{member != "", "p"}, func() *pipeline.Command {
 		cmd := pipeline.NewCommand(acquireScript, 3)
 		cmd.Add(k.lockWord)
@@ -162,7 +157,7 @@ func (b *Backing) grants(ctx context.Context, c backing.Claim, want string, befo
 		r, err = parseReply(value.Value, want)
 	}
 	if err == nil && (r.kind == granted || r.kind == resumed) {
-		if missing := b.acks.missing(value); missing != nil {
+		if missing := b.missing(value); missing != nil {
 			err = b.takeBack(ctx, c, missing)
 		}
 	}

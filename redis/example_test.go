@@ -43,9 +43,17 @@ func ExampleFromURL() {
 	// invalid port ":six" after host
 }
 
-func ExampleVersionError() {
-	// What the first acquire on an old server fails with.
-	err := backing.Permanent(&redis.VersionError{Found: "5.0.14", Needed: "6.2"})
+func ExampleSetupError() {
+	// What the first acquire on a server that is too old fails with.
+	err := backing.Permanent(&redis.SetupError{
+		Advice: "the server does not know SET with GET: locks need Redis 6.2 or later",
+		Err:    errors.New("ERR syntax error"),
+	})
+	if setup, ok := errors.AsType[*redis.SetupError](err); ok {
+		fmt.Println(setup.Advice)
+	}
 	fmt.Println(err)
-	// Output: redis: the server is Redis 5.0.14; locks need Redis 6.2 or later
+	// Output:
+	// the server does not know SET with GET: locks need Redis 6.2 or later
+	// ERR syntax error: the server does not know SET with GET: locks need Redis 6.2 or later
 }

@@ -1,56 +1,237 @@
 package redis
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
+	"io"
+	"net"
+	"os"
 	"regexp"
 	"strings"
+	"syscall"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/effectlock/effectlock/backing"
 )
 
-// classify marks the errors that trying again cannot heal. Everything else, a
-// replica (READONLY), a server that loads or is full, a refused connection, may
-// heal within the lease, and it is for the mutex's policy to say how long to try.
-func classify(err error) error {
-	if err == nil || backing.IsPermanent(err) {
+// SetupError reports that no lock can be had through this client as it is set up, or as the
+// server is, and says what to do about it. It is marked by [backing.Permanent] if trying
+// again does not help, as with a server that is too old, or a plain client of a Cluster; it is not
+// if the fault may pass, as at a replica that may become the primary. Refused credentials
+// may pass for a second.
+//
+// A script is not applied if it fails with this error, unless an earlier copy of it
+// was left without a reply. The lock is to be released all the same.
+type SetupError struct {
+	Advice string // what to do, or to look at
+	Err    error  // the client's error
+}
+
+func (e *SetupError) Error() string { return strings.TrimRight(e.Err.Error(), "., ") + ": " + e.Advice }
+
+func (e *SetupError) Unwrap() error { return e.Err }
+
+// Tag returns "SetupError".
+func (*SetupError) Tag() string { return "SetupError" }
+
+// verdict is what trying again does about a failure.
+type verdict int
+
+const (
+	passing   verdict = iota // it may help
+	permanent                // it does not
+	refused                  // it may help for a moment: the credentials may be late
+)
+
+// The advice that several answers have in common.
+const (
+	setCredentials   = "the server asks for a password: set it, and the user name if there is one, in the client's options"
+	checkCredentials = "check the user name and the password of the client" //nolint:gosec // there is none in it
+	needsNewer       = "locks need Redis 6.2 or later"
+	needsScripts     = needsNewer + ", with its scripts and their commands; a Sentinel has none: use redis.NewFailoverClient"
+	needsPrimary     = "the address is a replica's: if no failover is under way, connect to the primary, or use redis.NewFailoverClient"
+	useCluster       = "the server is a node of a Cluster: use redis.NewClusterClient"
+	needsRules       = "the user needs the rules " // which depend on the prefix
+)
+
+// setups are what servers answer, without "ERR ", by its beginning. What is not listed says
+// enough by itself and may pass: a server that loads, is full, or is busy.
+var setups = []struct {
+	begins  string
+	verdict verdict
+	advice  string
+}{
+	{"NOAUTH ", refused, setCredentials},
+	{"Protocol error: unauthenticated", refused, setCredentials}, // the same to a command of more than ten words
+	{"WRONGPASS ", refused, checkCredentials},
+	{"invalid password", refused, checkCredentials}, // before Redis 6
+	{"NOPERM ", permanent, needsRules},
+	{"The user executing the script", permanent, needsRules}, // the same inside a script
+	{"ACL failure in script", permanent, needsRules},         // the same since Redis 7.2
+
+	{"syntax error", permanent, "the server does not know SET with GET: " + needsNewer},
+	{"Write commands not allowed after non deterministic", permanent, "the server lets no script write that has read the time: " + needsNewer},
+	{"Error compiling script", permanent, "the server does not run the scripts: " + needsNewer},
+	{"Script attempted to access nonexistent global", permanent, "the server does not run the scripts: " + needsNewer},
+	{"unknown command 'sentinel'", passing, "the address is no Sentinel's: check SentinelAddrs of the client"},
+	{"unknown command", permanent, needsScripts},
+	{"unknown subcommand", permanent, needsScripts},
+	{"Unknown Redis command called from", permanent, needsScripts}, // inside a script
+	{"This Redis command is not allowed from script", permanent, needsScripts},
+
+	{"WRONGTYPE ", permanent, "another program keeps something else in a key of this lock: choose another key, or another KeyPrefix"},
+	{"DB index is out of range", permanent, "the server has no such database: check DB of the client"},
+	{"SELECT is not allowed in cluster mode", permanent, "a Cluster has no database but 0: leave out DB, and use redis.NewClusterClient"},
+	{"This instance has cluster support disabled", permanent, "the server is not a node of a Cluster: use redis.NewClient"},
+	{"DENIED ", permanent, "give the server a password, and the client as well"},
+
+	{"READONLY ", passing, needsPrimary},
+	{"MASTERDOWN ", passing, needsPrimary},
+	{"CLUSTERDOWN ", passing, "look at CLUSTER INFO and CLUSTER NODES: a part of the Cluster has no primary"},
+	{"CROSSSLOT ", passing, "does a hook of the client, or a proxy, change the names of keys?"},
+	{"max number of clients reached", passing, "raise maxclients of the server, or open fewer connections: a process needs one Backing for all its locks"},
+}
+
+// classify notes what an answer says about the client's settings, and explains the
+// errors that come of them. It marks those that trying again cannot heal. Everything else, a server
+// that loads or is full, a refused connection, may heal within the lease, and it is for the
+// mutex's policy to say how long to try.
+func (b *Backing) classify(err error) error {
+	if err == nil {
+		b.contact.accept()
+		return nil
+	}
+	if _, done := errors.AsType[*SetupError](err); done || backing.IsPermanent(err) {
 		return err
 	}
 	if errors.Is(err, goredis.ErrClosed) {
 		return backing.Permanent(err)
 	}
-	var refused goredis.Error
-	if !errors.As(err, &refused) {
-		return err
+	var answer goredis.Error
+	if !errors.As(err, &answer) {
+		return b.explainSilence(err)
 	}
-	message := refused.Error()
-	if inner := scriptFailure.FindStringSubmatch(message); inner != nil {
-		message = inner[1]
+	if errors.Is(err, goredis.Nil) && !isNil(err) {
+		return &SetupError{"the Sentinels know no group of this name: check MasterName of the client", err}
 	}
-	for _, beginning := range permanent {
-		if strings.HasPrefix(message, beginning) {
-			return backing.Permanent(err)
-		}
+	v, advice := b.verdictOn(plainText(answer.Error()))
+	if v != refused {
+		b.contact.accept()
+	} else if b.contact.refuse(time.Now()) {
+		v = permanent
+	}
+	if advice != "" {
+		err = &SetupError{advice, err}
+	}
+	if v == permanent {
+		err = backing.Permanent(err)
 	}
 	return err
 }
 
-// scriptFailure finds the error of a command inside a script: Redis before 7.0
-// wraps it in one of its own, "ERR Error running script (call to f_…):
-// @user_script:7: WRONGTYPE …", with or without a minus sign.
-var scriptFailure = regexp.MustCompile(`^ERR Error running script .*@user_script: ?\d+: -?(.*)`)
+// verdictOn returns what to think of an error of a server. The advice is "" if its text
+// says enough.
+func (b *Backing) verdictOn(text string) (verdict, string) {
+	if hasPrefix(text, "MOVED ") || hasPrefix(text, "ASK ") {
+		return b.verdictOnRedirection()
+	}
+	for _, s := range setups {
+		switch {
+		case !hasPrefix(text, s.begins):
+		case s.advice == needsRules:
+			return s.verdict, needsRules + b.rules()
+		default:
+			return s.verdict, s.advice
+		}
+	}
+	return passing, ""
+}
 
-var permanent = []string{
-	"WRONGTYPE ",
-	"NOAUTH ",
-	"ERR Protocol error: unauthenticated", // the same, for commands of more than ten words
-	"WRONGPASS ",
-	"NOPERM ",
-	"ERR unknown command",
-	"ERR invalid password",
-	"ERR DB index is out of range",      // go-redis selects the database when it connects
-	"ERR The user executing the script", // NOPERM of a command inside a script, 7.0
-	"The user executing the script",     // the same in 6.2
-	"ERR ACL failure in script",         // the same in 7.2 and later
+// rules are those that the package documentation lists.
+func (b *Backing) rules() string {
+	rules := "~" + b.prefix + "* " + aclRules
+	if _, cluster := b.client.(*goredis.ClusterClient); cluster {
+		rules += " " + aclClusterRules
+	}
+	return rules
+}
+
+const (
+	aclRules        = "&push:* +eval +evalsha +get +set +del +exists +pttl +pexpire +time +zadd +zrem +zscore +zincrby +zrangebyscore +zremrangebyscore +publish +subscribe"
+	aclClusterRules = "+cluster|slots +spublish +ssubscribe"
+)
+
+// verdictOnRedirection says what to think of a redirection that the client did not follow: one of
+// a single server never does. That of a Cluster gives up for now while slots move, and so may a
+// type of the caller's own that has one inside.
+func (b *Backing) verdictOnRedirection() (verdict, string) {
+	if b.oneServer {
+		return permanent, useCluster
+	}
+	if _, cluster := b.client.(*goredis.ClusterClient); cluster {
+		return passing, ""
+	}
+	return passing, useCluster
+}
+
+// scriptFailure finds the error of a command inside a script: Redis before 7.0 says where it
+// was, with or without "ERR Error running script (call to f_…): " and a minus sign.
+var scriptFailure = regexp.MustCompile(`^(?:ERR Error running script .*)?@user_script: ?\d+: -?(.*)`)
+
+// plainText is an error of a server as later versions put it, without "ERR ".
+func plainText(text string) string {
+	if inner := scriptFailure.FindStringSubmatch(text); inner != nil {
+		text = inner[1]
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(text, "ERR "), "`", "'")
+}
+
+// hasPrefix is strings.HasPrefix in whatever case.
+func hasPrefix(text, prefix string) bool {
+	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
+}
+
+// isNil reports whether err is the answer that there is no such key. A Sentinel gives it as well
+// if it knows no group of a name, and go-redis joins that with what the other Sentinels say.
+func isNil(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if err == goredis.Nil { //nolint:errorlint // errors.Is looks into joined errors
+			return true
+		}
+	}
+	return false
+}
+
+// explainSilence explains failures for which there is no answer of a Redis server.
+func (b *Backing) explainSilence(err error) error {
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	advice := ""
+	switch {
+	case noTLS:
+		advice = "the port has no TLS: leave out TLSConfig, or write redis:// for rediss://"
+	case strings.Contains(err.Error(), "redis: can't parse"), strings.Contains(err.Error(), "redis: invalid reply"):
+		advice = "this is no answer of Redis: check the address"
+	case b.contact.isMade(): // a connection may break, and a server be slow
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		advice = "the server closes the connection: does its port want TLS, does its protected-mode keep clients out, has it reached its maxclients?"
+	case b.usesTLS() && isTimeout(err):
+		advice = "does the port have TLS?"
+	}
+	if advice == "" {
+		return err
+	}
+	return &SetupError{advice, err}
+}
+
+func (b *Backing) usesTLS() bool {
+	c, ok := b.client.(*goredis.Client)
+	return ok && c.Options().TLSConfig != nil
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }

@@ -112,8 +112,6 @@ func (h *hostile) to(words []string) (reply string, on bool) {
 			return "%1\r\n$5\r\nproto\r\n:3\r\n", true
 		}
 		return "*2\r\n$5\r\nproto\r\n:2\r\n", true
-	case "info":
-		return "$19\r\nredis_version:7.0.1\r\n", true
 	case "subscribe":
 		h.subscribed.Add(1)
 		return fmt.Sprintf("*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n", len(words[1]), words[1]) + *h.message.Load(), true

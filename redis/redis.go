@@ -59,9 +59,8 @@
 // # What it costs
 //
 // Each operation is one round trip, which those of one moment share; one more after
-// the server's script cache was emptied, and one INFO before a Backing's first
-// acquire. A lock that is handed to a waiter of another process takes one more, by which the
-// waiter asks for it. To wait costs a subscription, which all locks of a server share, on
+// the server's script cache was emptied. A lock that is handed to a waiter of another
+// process takes one more, by which the waiter asks for it. To wait costs a subscription, which all locks of a server share, on
 // a connection of its own; it is closed 10 s after the last waiter has left.
 //
 // # What a user needs
@@ -70,14 +69,20 @@
 //
 //	~dmutex:* &push:* +eval +evalsha +get +set +del +exists +pttl +pexpire +time +zadd +zrem +zscore +zincrby +zrangebyscore +zremrangebyscore +publish +subscribe
 //
-// and on a Cluster with +cluster|slots, +spublish and +ssubscribe besides. +info adds the check of
-// the version, +ping is needed by [FromURL], and +wait by [RequireAcks]. A user without
-// &push:* or +subscribe waits by polling.
+// and on a Cluster with +cluster|slots, +spublish and +ssubscribe besides. +ping is needed by
+// [FromURL], and +wait by [RequireAcks]. A user without &push:* or +subscribe waits by polling.
+//
+// # When no lock can be had
+//
+// The server is asked for nothing but the locks, not even for its version: whether it will do
+// shows by its answers. What comes of the settings of the client, the server or the user is
+// a [*SetupError], which says what to do, and is permanent if trying again does not help. A wrong
+// password is permanent when it has been refused for a second: where passwords are
+// changed, the server may have the new one a moment before the client.
 package redis
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -109,16 +114,17 @@ import (
 // with others whose contexts last longer. An acquire that is applied after its
 // holder has released is refused by the server. The client may repeat refreshes by itself;
 // what else is sent it does not repeat, that is for the caller to do.
-// Errors are the client's, with [backing.Permanent] around those that trying
-// again cannot cure: a key of another type, a refused or unknown user, command
-// or key, a closed client, [*ReservedKeyError] and [*VersionError].
+// Errors are the client's, in a [*SetupError] if there is something to do about them, with
+// [backing.Permanent] around those that trying again cannot cure: a key of another type, a command or
+// key that the user may not use, a server that is too old or needs another client, credentials
+// that have been refused for more than a second, a closed client, and [*ReservedKeyError].
 type Backing struct {
 	client      goredis.UniversalClient
 	oneServer   bool // the client is one of a single server, for all that its type says
 	prefix      string
 	commonFence any // a string
 	acks        acks
-	checked     atomic.Bool // the server's version is good enough, or is a secret
+	contact     contact
 	slots       atomic.Bool // the server refuses scripts whose keys are in several hash slots
 	pipeline    *pipeline.Pipeline
 	push        *push.Push // nil WithoutPush
@@ -140,7 +146,7 @@ type Option func(*Backing)
 func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 
 // New keeps locks behind client, which the caller closes. It panics if client is
-// nil. It sends nothing; the first acquire asks the server for its version.
+// nil. It sends nothing.
 //
 // With its defaults go-redis dials up to twenty times for one command, so that a
 // server which is down shows as a timeout. With DialerRetries: 1 and MaxRetries: -1
@@ -182,8 +188,10 @@ func (b *Backing) Abilities() backing.Abilities {
 // keys are in several hash slots, which the client's type does not say if one address stands
 // for many slots: then it is made again, with a fence in the lock's own slot.
 func (b *Backing) run(ctx context.Context, command func() *pipeline.Command, needs need) (answer, error) {
+	known := b.slots.Load()
 	value, err := b.send(ctx, command(), needs)
-	if isCrossSlot(err) && !b.slots.Swap(true) {
+	if isCrossSlot(err) && !known {
+		b.slots.Store(true)
 		value, err = b.send(ctx, command(), needs)
 	}
 	return value, err
@@ -208,7 +216,7 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 	}
 	holder, err := pipeline.Call(ctx, func(ctx context.Context) (option.Option[string], error) {
 		holder, err := b.client.Get(ctx, b.prefix+key).Result()
-		if errors.Is(err, goredis.Nil) {
+		if isNil(err) {
 			return option.None[string](), nil
 		}
 		if err != nil {
@@ -216,7 +224,7 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 		}
 		return option.Some(holder), nil
 	})
-	return holder, classify(err)
+	return holder, b.classify(err)
 }
 
 // millis rounds up: a lease cut short would end before its holder thinks, and

@@ -36,7 +36,7 @@ func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	}
 	r, err := parseReply(value.Value, "yn")
 	if err == nil && r.kind == yes {
-		err = b.acks.missing(value)
+		err = b.missing(value)
 	}
 	return err == nil && r.kind == yes, err
 }
@@ -144,5 +144,5 @@ func (b *Backing) refreshTogether(ctx context.Context, claims []backing.Claim, w
 			return "", fmt.Errorf("redis: a script replied %q for %d leases", value.Value, len(which))
 		}
 	}
-	return value.Value, b.acks.missing(value)
+	return value.Value, b.missing(value)
 }

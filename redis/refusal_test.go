@@ -52,26 +52,29 @@ func TestKeyOfAnotherTypeIsAPermanentErrorAndUntouched(t *testing.T) {
 	}
 }
 
-func TestWrongCredentialsArePermanentAndNotTold(t *testing.T) {
+func TestWrongCredentialsAreExplainedAndNotTold(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--requirepass", "right-secret")
 	open := redistest.Start(t)
 	for name, tt := range map[string]struct {
-		o    goredis.Options
-		says string
+		o         goredis.Options
+		permanent bool // when it is said for the first time
+		says      string
 	}{
-		"no password":                          {goredis.Options{Addr: s.Addr()}, "NOAUTH"},
-		"wrong password":                       {goredis.Options{Addr: s.Addr(), Password: "wrong-secret"}, "WRONGPASS"},
-		"wrong user":                           {goredis.Options{Addr: s.Addr(), Username: "nobody", Password: "wrong-secret"}, "WRONGPASS"},
-		"a database that the server has not":   {goredis.Options{Addr: open.Addr(), DB: 4711}, "ERR DB index"},
-		"no password, and an old RESP version": {goredis.Options{Addr: s.Addr(), Protocol: 2}, "NOAUTH"},
+		"no password":                          {goredis.Options{Addr: s.Addr()}, false, "unauthenticated"}, // as it says to more than ten words
+		"wrong password":                       {goredis.Options{Addr: s.Addr(), Password: "wrong-secret"}, false, "WRONGPASS"},
+		"wrong user":                           {goredis.Options{Addr: s.Addr(), Username: "nobody", Password: "wrong-secret"}, false, "WRONGPASS"},
+		"a database that the server has not":   {goredis.Options{Addr: open.Addr(), DB: 4711}, true, "ERR DB index"},
+		"no password, and an old RESP version": {goredis.Options{Addr: s.Addr(), Protocol: 2}, false, "unauthenticated"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := goredis.NewClient(&tt.o)
 			defer c.Close()
-			assertCannotAnswer(t, redis.New(c), true, tt.says)
+			assertCannotAnswer(t, redis.New(c), tt.permanent, tt.says)
 			for _, operation := range operations(redis.New(c)) {
-				assert.NotContains(t, operation(t.Context()).Error(), "secret")
+				err := operation(t.Context())
+				assert.True(t, errorsAs[*redis.SetupError](err))
+				assert.NotContains(t, err.Error(), "secret")
 			}
 		})
 	}

@@ -66,6 +66,7 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	// mutex's own policy tries again as well, and should hear of it soon.
 	o.DialerRetries = 1
 	client := goredis.NewClient(o)
+	b := New(client, opts...)
 	ping, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	began := time.Now()
@@ -75,9 +76,9 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) { // the caller has set none
 			err = &effect.TimeoutError{Duration: time.Since(began).Round(time.Millisecond), Err: err}
 		}
-		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, classify(err))
+		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, b.classify(err))
 	}
-	return New(client, opts...), nil
+	return b, nil
 }
 
 // parse reads the URL. The reason why it is bad is found by reading it again

@@ -117,7 +117,8 @@ func TestServerThatRefusesThePasswordIsNamedAndThePasswordIsNot(t *testing.T) {
 	s := redistest.Start(t, "--requirepass", "right-secret")
 	err := during(t.Context(), "redis://u:wrong-secret@"+s.Addr(), func(*redis.Backing) { assert.Fail(t, "connected") })
 	assert.ErrorContains(t, err, "redis: PING "+s.Addr()+": WRONGPASS")
-	assert.True(t, backing.IsPermanent(err))
+	assert.True(t, errorsAs[*redis.SetupError](err))
+	assert.False(t, backing.IsPermanent(err), "it was asked once")
 	assert.NotContains(t, err.Error(), "secret")
 }
 
