@@ -1,11 +1,14 @@
 package redis_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -105,5 +108,41 @@ func TestServerThatRefusesSeveralSlotsIsGivenABatchForEachTag(t *testing.T) {
 	for i, r := range redis.New(client).RefreshAll(t.Context(), claims) {
 		require.NoError(t, r.Err)
 		assert.Equal(t, !strings.HasSuffix(claims[i].Key, "not held"), r.Held)
+	}
+}
+
+// refusesPairs is a hook in place of a server that never takes two keys in one script.
+type refusesPairs struct{ refused atomic.Int32 }
+
+func (*refusesPairs) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (r *refusesPairs) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		if cmd.Name() != "evalsha" || cmd.Args()[2] != 2 {
+			return next(ctx, cmd)
+		}
+		r.refused.Add(1)
+		cmd.SetErr(goredis.ErrCrossSlot)
+		return cmd.Err()
+	}
+}
+
+func (*refusesPairs) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
+}
+
+// Their tag says that the keys are in one slot.
+func TestLeasesThatAreRefusedTogetherAreRefreshedAlone(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	var server refusesPairs
+	c.AddHook(&server)
+	locks := redis.New(c)
+	claims := []backing.Claim{claim("{tag}a", "h"), claim("{tag}b", "h")}
+	acquire(t, locks, claims[0].Key, "h")
+	for n := range 2 {
+		all := locks.RefreshAll(t.Context(), claims)
+		assert.Equal(t, []backing.Refreshed{{Held: true}, {}}, all)
+		assert.EqualValues(t, n+1, server.refused.Load())
 	}
 }

@@ -97,24 +97,17 @@ func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, whic
 		return
 	}
 	held, err := b.refreshTogether(ctx, claims, which)
-	if isCrossSlot(err) {
+	apart := isCrossSlot(err)
+	if apart { // later batches keep to one slot
 		b.slots.Store(true)
-		grouped := make([]backing.Claim, len(which))
-		for n, i := range which {
-			grouped[n] = claims[i]
-		}
-		for n, answer := range b.RefreshAll(ctx, grouped) {
-			answers[which[n]] = answer
-		}
-		return
 	}
 	var refused sync.WaitGroup
 	for n, i := range which {
 		switch {
+		case apart, err == nil && held[n] == '!': // alone, it says why
+			refused.Go(func() { alone(i) })
 		case err != nil:
 			answers[i].Err = err
-		case held[n] == '!': // alone, it says why
-			refused.Go(func() { alone(i) })
 		default:
 			answers[i].Held = kind(held[n]) == yes
 		}

@@ -113,6 +113,56 @@ func TestReplicaRefusesButMayHealByFailover(t *testing.T) {
 	assertCannotAnswer(t, redis.New(replica.Client(t)), false, "READONLY")
 }
 
+func TestSentinelThatDoesNotKnowTheGroupIsNoFreeLock(t *testing.T) {
+	t.Parallel()
+	group := redistest.StartSentinels(t)
+	c := goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: "another", SentinelAddrs: group.Addrs(), DialerRetries: 1, MaxRetries: -1})
+	defer c.Close()
+	for name, operation := range operations(redis.New(c)) {
+		err := operation(t.Context())
+		assert.ErrorContains(t, err, "check MasterName", name)
+		assert.False(t, backing.IsPermanent(err), name)
+	}
+}
+
+func TestSentinelItselfHasNoLocksAndSaysSo(t *testing.T) {
+	t.Parallel()
+	c := goredis.NewClient(&goredis.Options{Addr: redistest.StartSentinels(t).Addrs()[0]})
+	defer c.Close()
+	assertCannotAnswer(t, redis.New(c), true, "use redis.NewFailoverClient")
+}
+
+func TestDatabaseOfAClusterIsAPermanentError(t *testing.T) {
+	t.Parallel()
+	c := goredis.NewClient(&goredis.Options{Addr: redistest.StartEndpoint(t).Addr(), DB: 1})
+	defer c.Close()
+	assertCannotAnswer(t, redis.New(c), true, "a Cluster has no database but 0")
+}
+
+func TestClusterClientOfAPlainServerIsAPermanentError(t *testing.T) {
+	t.Parallel()
+	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{redistest.Start(t).Addr()}})
+	defer c.Close()
+	assertCannotAnswer(t, redis.New(c), true, "use redis.NewClient")
+}
+
+func TestServerThatClosesTheFirstConnectionIsExplained(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartTLS(t, redistest.NewAuthority(t).Issue(t, loopback, soon()))
+	c := goredis.NewClient(&goredis.Options{Addr: s.TLSAddr(), DialerRetries: 1, MaxRetries: -1})
+	defer c.Close()
+	assertCannotAnswer(t, redis.New(c), false, "does its port want TLS")
+
+	full := redistest.Start(t)
+	admin := full.Client(t).Conn()
+	defer admin.Close()
+	require.NoError(t, admin.ConfigSet(t.Context(), "maxclients", "1").Err())
+	one := goredis.NewClient(&goredis.Options{Addr: full.Addr(), DialerRetries: 1, MaxRetries: -1})
+	defer one.Close()
+	assertCannotAnswer(t, redis.New(one), false, "maxclients")
+	require.NoError(t, admin.ConfigSet(t.Context(), "maxclients", "100").Err())
+}
+
 func TestReplicaWithoutItsPrimaryRefusesButMayHeal(t *testing.T) {
 	t.Parallel()
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1", "1", "--replica-serve-stale-data", "no")

@@ -89,15 +89,14 @@ func TestHazard31_AServerThatRefusesIsAnErrorInEveryOperation(t *testing.T) {
 }
 
 // An acquire fails with what the server said, as often as its policy wants if that
-// may heal, and at once if not; and releases what it may have acquired.
+// may heal, and at once if not, or after a second if those are credentials; and releases what it
+// may have acquired.
 func TestHazard31_AnAcquireThatIsRefusedFailsAsTheStoresError(t *testing.T) {
 	t.Parallel()
 	eachRefusal(t, func(t *testing.T, r refusal, w *refusing) {
 		ends := r.begins(t, w)
 		for way, acquire := range acquiring {
-			m := newMutex(t, w.b, key, mutex.Config{
-				TTL: long, AcquireRetryPolicy: schedule.Stop(), BackingFailureRetryPolicy: schedule.Recurs(2),
-			})
+			m := newMutex(t, w.b, key, r.config(mutex.Config{TTL: long, AcquireRetryPolicy: schedule.Stop()}))
 			_, err := acquire(m, func(context.Context) (effect.Void, error) {
 				assert.Fail(t, "it works", way)
 				return effect.Void{}, nil
@@ -106,6 +105,11 @@ func TestHazard31_AnAcquireThatIsRefusedFailsAsTheStoresError(t *testing.T) {
 			var taken *mutex.LockNotAcquiredError
 			assert.NotErrorAs(t, err, &taken, way)
 			asked := w.b.since()
+			if r.late {
+				assert.True(t, backing.IsPermanent(err), "%v", err)
+				assert.Positive(t, asked["release"], way)
+				continue
+			}
 			tries := 3
 			if r.permanent {
 				tries = 1
@@ -190,7 +194,7 @@ func TestHazard31_AReleaseThatIsRefusedIsRepeatedOrFailsAtOnce(t *testing.T) {
 			}
 			c := mutex.Config{TTL: long}
 			if !heals {
-				c.BackingFailureRetryPolicy = schedule.Recurs(2)
+				c = r.config(c)
 			}
 			holder := contend(t, w.b, key, c)
 			holder.enters(t, patience)
@@ -237,7 +241,18 @@ func (r refusal) assertSaid(t *testing.T, err error) {
 		return
 	}
 	assert.ErrorContains(t, err, r.says)
-	assert.Equal(t, r.permanent, backing.IsPermanent(err), "%v", err)
+	if !r.late { // else it depends on how long it has been said
+		assert.Equal(t, r.permanent, backing.IsPermanent(err), "%v", err)
+	}
+}
+
+// config is c with a policy that ends after three tries; or with the default policy, which
+// goes on for the lease, if the error alone is to end it.
+func (r refusal) config(c mutex.Config) mutex.Config {
+	if !r.late {
+		c.BackingFailureRetryPolicy = schedule.Recurs(2)
+	}
+	return c
 }
 
 // hears waits until so many requests of the contender have failed, and asserts why

@@ -2,6 +2,7 @@ package hazards_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +55,52 @@ func TestHazard50_LocksOfManySlotsAreKeptThroughOneEndpoint(t *testing.T) {
 			s.assertFree(t)
 		})
 	}
+}
+
+// The first requests of a process find out together that slots are enforced. None of
+// them fails for that, and their tokens rise in the slots' own fences.
+func TestHazard50_TheFirstRequestsOfAProcessFindOutTogether(t *testing.T) {
+	t.Parallel()
+	s := newEndpoint(t)
+	for round := range 5 {
+		b, before := s.process(t), make([]uint64, 20)
+		var running sync.WaitGroup
+		for i := range before {
+			running.Go(func() {
+				c := backing.Claim{Key: fmt.Sprint(key, round, "-", i), Holder: "h", TTL: long}
+				for turn := range 2 {
+					grant, err := b.TryAcquire(t.Context(), c)
+					assert.NoError(t, err)
+					g, ok := option.Unwrap(grant)
+					assert.True(t, ok)
+					assert.Greater(t, g.Token, before[i], "turn %d", turn)
+					before[i] = g.Token
+					_, err = b.Release(t.Context(), c.Key, "h")
+					assert.NoError(t, err)
+				}
+			})
+		}
+		running.Wait()
+	}
+	fences, err := s.direct.Keys(t.Context(), "dmutex:{*}~fence").Result()
+	require.NoError(t, err)
+	assert.Greater(t, len(fences), 1, "one for each slot")
+	assert.Contains(t, fences, s.fenceOf(t, key+"0-0"))
+	s.assertFree(t)
+}
+
+// fenceOf is the fence that is in the slot of a lock.
+func (s store) fenceOf(t *testing.T, name string) string {
+	t.Helper()
+	slotOf := func(k string) int64 { return s.direct.ClusterKeySlot(t.Context(), k).Val() }
+	fences, err := s.direct.Keys(t.Context(), "dmutex:{*}~fence").Result()
+	require.NoError(t, err)
+	for _, fence := range fences {
+		if slotOf(fence) == slotOf("dmutex:"+name) {
+			return fence
+		}
+	}
+	return ""
 }
 
 // What is refused once is grouped by slots from then on, so the second request of all

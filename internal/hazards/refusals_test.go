@@ -24,6 +24,7 @@ type refusal struct {
 	says      string   // in the error
 	or        string   // what it says instead to some commands
 	permanent bool
+	late      bool   // permanent only when it has been said for a second
 	closes    bool   // it closes the connection a moment after some refusals: the next command may still be written to it
 	spares    string // the operations that it allows all the same, each with a space before and after
 	nobody    bool   // the client has no password
@@ -76,7 +77,7 @@ var refusals = map[string]refusal{
 	"another program": {says: "HTTP/1.1", begins: isAnother},
 	// To one who has not logged in it says no more than that about a command of more
 	// than ten words.
-	"asks for a password": {says: "NOAUTH", or: "unauthenticated", permanent: true, closes: true, nobody: true, begins: func(t *testing.T, w *refusing) func() {
+	"asks for a password": {says: "NOAUTH", or: "unauthenticated", permanent: true, late: true, closes: true, nobody: true, begins: func(t *testing.T, w *refusing) func() {
 		// A connection that is there has logged in already.
 		c := w.direct.Conn()
 		ctx := context.WithoutCancel(t.Context())
@@ -91,7 +92,7 @@ var refusals = map[string]refusal{
 			assert.NoError(t, c.Close())
 		}
 	}},
-	"has another password": {says: "WRONGPASS", permanent: true, begins: func(t *testing.T, w *refusing) func() {
+	"has another password": {says: "WRONGPASS", permanent: true, late: true, begins: func(t *testing.T, w *refusing) func() {
 		w.Allow(user, "resetpass", ">another")
 		return func() { w.Allow(user, ">"+password) }
 	}},
