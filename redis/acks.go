@@ -119,6 +119,9 @@ func (b *Backing) sendAcknowledged(ctx context.Context, cmd *pipeline.Command) (
 }
 
 func (b *Backing) runAndWait(ctx context.Context, server goredis.Cmdable, words []any) (answer, error) {
+	if client, ok := server.(*goredis.Client); ok {
+		defer pipeline.WatchIdle(client)()
+	}
 	pipe := server.Pipeline()
 	run := pipe.Do(ctx, words...)
 	wait := pipe.Do(ctx, "wait", b.acks.needed, millis(b.acks.within))

@@ -2,6 +2,7 @@ package hazards_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,18 +23,28 @@ type balanced struct {
 	b        *redis.Backing
 }
 
-func newBalanced(t *testing.T) *balanced {
+func newBalanced(t *testing.T, opts ...redis.Option) *balanced {
 	t.Helper()
 	f := &balanced{store: newStore(t)}
 	f.balancer = redistest.NewProxy(t, f.Addr())
 	f.client = client(t, f.balancer.Addr())
-	f.b = redis.New(f.client)
+	f.b = redis.New(f.client, opts...)
 	return f
 }
 
-// forgets fills the pool with so many idle connections, and has all of them forgotten.
+// forgets fills both pools of the client, of which one is for pipelines, with so many idle
+// connections, and has all of them forgotten.
 func (f *balanced) forgets(t *testing.T, connections int) {
 	t.Helper()
+	var pipelines sync.WaitGroup
+	for range connections {
+		pipelines.Go(func() {
+			_, _ = f.client.Pipelined(t.Context(), func(p goredis.Pipeliner) error {
+				return p.BLPop(t.Context(), time.Second, "none").Err()
+			})
+		})
+	}
+	pipelines.Wait()
 	var all []*goredis.Conn
 	for range connections {
 		conn := f.client.Conn()
@@ -44,19 +55,32 @@ func (f *balanced) forgets(t *testing.T, connections int) {
 	for _, conn := range all {
 		require.NoError(t, conn.Close())
 	}
-	require.GreaterOrEqual(t, int(f.client.PoolStats().IdleConns), connections)
+	stats := f.client.PoolStats()
+	require.GreaterOrEqual(t, int(stats.IdleConns), connections)
+	require.GreaterOrEqual(t, int(stats.PipelineStats.IdleConns), connections)
 }
 
 // Leases are refreshed each 10 s with the defaults, and last for 20 s more: four times
 // go-redis' read timeout, and not ten times.
 func TestHazard58_LeasesSurviveTenForgottenConnections(t *testing.T) {
 	t.Parallel()
-	for _, locks := range []int{1, 20} {
-		t.Run(fmt.Sprint(locks), func(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		locks int
+		opts  []redis.Option
+	}{
+		{"one", 1, nil},
+		{"a batch", 20, nil},
+		{"acknowledged", 1, []redis.Option{redis.RequireAcks(1, time.Second)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f := newBalanced(t)
+			f := newBalanced(t, c.opts...)
+			if c.opts != nil {
+				redistest.StartReplica(t, f.Server)
+			}
 			var holders []*contender
-			for i := range locks {
+			for i := range c.locks {
 				holder := contend(t, f.b, fmt.Sprint(key, i), mutex.Config{})
 				holder.enters(t, patience)
 				holders = append(holders, holder)
