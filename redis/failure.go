@@ -77,6 +77,8 @@ var setups = []struct {
 	{"Error compiling script", permanent, "the server does not run the scripts: " + needsNewer},
 	{"Script attempted to access nonexistent global", permanent, "the server does not run the scripts: " + needsNewer},
 	{"unknown command 'sentinel'", passing, "the address is no Sentinel's: check SentinelAddrs of the client"},
+	{"unknown command 'ssubscribe'", permanent, "waiters poll: a Cluster can wake them from Redis 7.0 on"},
+	{"unknown command 'subscribe'", permanent, "waiters poll: the server has no pub/sub"},
 	{"unknown command", permanent, needsScripts},
 	{"unknown subcommand", permanent, needsScripts},
 	{"Unknown Redis command called from", permanent, needsScripts}, // inside a script

@@ -61,7 +61,11 @@
 // Each operation is one round trip, which those of one moment share; one more after
 // the server's script cache was emptied. A lock that is handed to a waiter of another
 // process takes one more, by which the waiter asks for it. To wait costs a subscription, which all locks of a server share, on
-// a connection of its own; it is closed 10 s after the last waiter has left.
+// a connection of its own; it is closed 10 s after the last waiter has left. When a request has
+// had no reply for a second, or half the client's ReadTimeout, the idle connections of the client
+// are checked with a PING each: a load balancer may have forgotten them. Let the client's
+// ConnMaxIdleTime be shorter than that of what stands between, and its ReadTimeout
+// than a third of the TTL.
 //
 // # What a user needs
 //

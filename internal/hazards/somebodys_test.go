@@ -85,6 +85,7 @@ func (s somebodys) refuses(t *testing.T) {
 	setup := &redis.SetupError{}
 	require.ErrorAs(t, err, &setup)
 	assert.ErrorContains(t, err, s.says)
+	assert.Contains(t, documentation(t), "`"+s.says+"`")
 	assert.NotEmpty(t, setup.Advice)
 	assert.Equal(t, !s.passes, backing.IsPermanent(err))
 	assert.Less(t, time.Since(began), patience/2)
@@ -95,10 +96,8 @@ func (s somebodys) refuses(t *testing.T) {
 // table is there, with the error that it quotes.
 func TestDocumentedServersAreThoseOfTheTable(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../docs/servers.md")
-	require.NoError(t, err)
 	documented := map[string]bool{}
-	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \| (run|imitated)([^|]*) \|`).FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \| (run|imitated)([^|]*) \|`).FindAllStringSubmatch(documentation(t), -1) {
 		name, how := row[1], row[3]
 		if link := regexp.MustCompile(`\]\(\.\./(.*?)\)`).FindStringSubmatch(how); link != nil {
 			tests, err := filepath.Glob(filepath.Join("../..", link[1], "*_test.go"))
@@ -114,8 +113,15 @@ func TestDocumentedServersAreThoseOfTheTable(t *testing.T) {
 	}
 }
 
-// Managed services refuse a script that touches a key which it has not declared, or any
-// program that calls for a command by a name that it has computed.
+func documentation(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/servers.md")
+	require.NoError(t, err)
+	return string(text)
+}
+
+// Dragonfly and managed services refuse a script that touches a key which it has not
+// declared.
 func TestScriptsDeclareTheirKeys(t *testing.T) {
 	t.Parallel()
 	scripts, err := filepath.Glob("../../redis/*.lua")
