@@ -120,8 +120,8 @@ type Backing interface {
 // than the 5 s that the mutex spends on trying to release a lock.
 const ReleaseMemory = 6 * time.Second
 
-// Permanent marks an error of the store that trying again cannot cure: a wrong
-// password, a key of another type, a server that is too old. An acquire,
+// Permanent marks an error of the store that trying again cannot cure: a password that
+// stays wrong, a key of another type, a server that is too old. An acquire,
 // a release or a question then fails at once instead of following the retry
 // policy of the mutex; a held lease is refreshed all the same until it runs out. Permanent(nil) is nil.
 func Permanent(err error) error {

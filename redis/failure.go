@@ -23,8 +23,8 @@ import (
 // if the fault may pass, as at a replica that may become the primary. Refused credentials
 // may pass for a second.
 //
-// A script is not applied if it fails with this error, unless an earlier copy of it
-// was left without a reply. The lock is to be released all the same.
+// The lock is to be released all the same: an earlier request may have been applied, and a server
+// that is too old may apply the first half of one.
 type SetupError struct {
 	Advice string // what to do, or to look at
 	Err    error  // the client's error
@@ -54,6 +54,7 @@ const (
 	needsScripts     = needsNewer + ", with its scripts and their commands; a Sentinel has none: use redis.NewFailoverClient"
 	needsPrimary     = "the address is a replica's: if no failover is under way, connect to the primary, or use redis.NewFailoverClient"
 	useCluster       = "the server is a node of a Cluster: use redis.NewClusterClient"
+	unlessCluster    = "the client has not followed this: if it is none of a Cluster, use redis.NewClusterClient"
 	needsRules       = "the user needs the rules " // which depend on the prefix
 )
 
@@ -177,7 +178,7 @@ func (b *Backing) verdictOnRedirection() (verdict, string) {
 	if _, cluster := b.client.(*goredis.ClusterClient); cluster {
 		return passing, ""
 	}
-	return passing, useCluster
+	return passing, unlessCluster
 }
 
 // scriptFailure finds the error of a command inside a script: Redis before 7.0 says where it

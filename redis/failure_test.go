@@ -118,7 +118,7 @@ func TestRedirectionMayPassUnlessTheClientIsOneOfASingleServer(t *testing.T) {
 	wrapped := newUnused(t, struct{ goredis.UniversalClient }{cluster})
 	err := wrapped.classify(moved)
 	assert.False(t, backing.IsPermanent(err))
-	assert.EqualError(t, err, "MOVED 12182 127.0.0.1:7002: the server is a node of a Cluster: use redis.NewClusterClient")
+	assert.EqualError(t, err, "MOVED 12182 127.0.0.1:7002: "+unlessCluster)
 }
 
 func TestFailureWithoutAnAnswerMayPass(t *testing.T) {

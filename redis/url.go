@@ -41,7 +41,8 @@ func (e *URLError) Tag() string { return "URLError" }
 // The effect fails with [*URLError] if the URL is malformed, and with the
 // client's error and the server's address if the server does not answer a PING:
 // an [*effect.TimeoutError] if it says nothing for as long as the client waits, 5 s by
-// default, or for 10 s. A server that does not speak TLS, or nothing but TLS, shows so.
+// default, or for 10 s. A [*SetupError] says what to do if the server refuses the client, or closes the
+// connection as one does that wants TLS. It asks once: a wrong password is not marked as permanent.
 //
 // Sentinel, Cluster and other options: make the client with go-redis, and [New].
 func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Backing] {

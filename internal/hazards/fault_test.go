@@ -110,7 +110,7 @@ func newTrainedStore(t *testing.T) store {
 	return s
 }
 
-// connect has a process do what only its first acquire does.
+// connect has a process open its connection.
 func connect(t *testing.T, b *redis.Backing) {
 	t.Helper()
 	_, err := b.TryAcquire(t.Context(), backing.Claim{Key: "first", Holder: "a", TTL: long})

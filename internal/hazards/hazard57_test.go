@@ -45,13 +45,13 @@ func (s *rotating) process(t *testing.T) *redis.Backing {
 }
 
 // changePassword closes the connections that have logged in with the old one.
-func (s *rotating) changePassword(t *testing.T) (new string) {
+func (s *rotating) changePassword(t *testing.T) (changed string) {
 	t.Helper()
 	s.rotation++
-	new = fmt.Sprint("password ", s.rotation)
-	s.Allow(user, "resetpass", ">"+new)
+	changed = fmt.Sprint("password ", s.rotation)
+	s.Allow(user, "resetpass", ">"+changed)
 	require.NoError(t, s.direct.ClientKillByFilter(t.Context(), "USER", user).Err())
-	return new
+	return changed
 }
 
 // rotate changes the password, and reports whether the processes had the new one in time
@@ -59,9 +59,9 @@ func (s *rotating) changePassword(t *testing.T) (new string) {
 func (s *rotating) rotate(t *testing.T) (inTime bool) {
 	t.Helper()
 	began := time.Now()
-	new := s.changePassword(t)
+	changed := s.changePassword(t)
 	time.Sleep(500 * time.Millisecond) // the lag that is the hazard
-	s.current.Store(&new)
+	s.current.Store(&changed)
 	return time.Since(began) < 800*time.Millisecond
 }
 
@@ -144,7 +144,7 @@ func TestHazard57_CredentialsThatCameRightMayBeLateAgain(t *testing.T) {
 	b := s.process(t)
 	claim := backing.Claim{Key: key, Holder: "h", TTL: long}
 	for range 2 {
-		new := s.changePassword(t)
+		changed := s.changePassword(t)
 		var refusals []error
 		eventually(t, func() bool {
 			_, err := took(b.TryAcquire(t.Context(), claim))
@@ -156,7 +156,7 @@ func TestHazard57_CredentialsThatCameRightMayBeLateAgain(t *testing.T) {
 		}, "it is taken for wrong")
 		require.Greater(t, len(refusals), 1)
 		assert.False(t, backing.IsPermanent(refusals[0]))
-		s.current.Store(&new)
+		s.current.Store(&changed)
 		got, err := took(b.TryAcquire(t.Context(), claim))
 		require.NoError(t, err)
 		assert.True(t, got)

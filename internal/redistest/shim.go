@@ -189,16 +189,13 @@ func copyReply(to *bytes.Buffer, from *bufio.Reader) error {
 		return err
 	}
 	to.WriteString(line)
-	n, err := strconv.ParseInt(strings.TrimSpace(line[1:]), 10, 64)
+	n, _ := strconv.ParseInt(strings.TrimSpace(line[1:]), 10, 64) // 0 if it is a line of its own
 	parts := map[byte]int64{'*': n, '~': n, '>': n, '%': 2 * n}[line[0]]
-	switch {
-	case err != nil || n < 0: // one line, or nil
-		return nil
-	case line[0] == '$' || line[0] == '=' || line[0] == '!':
+	if n >= 0 && strings.IndexByte("$=!", line[0]) >= 0 {
 		_, err = io.CopyN(to, from, n+2)
 		return err
 	}
-	for range parts {
+	for range max(parts, 0) {
 		if err := copyReply(to, from); err != nil {
 			return err
 		}
