@@ -11,93 +11,93 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// somebodys is a server of somebody else's: a real one, or a real Redis behind something
+// otherServer is a server of other people's: a real one, or a real Redis behind something
 // that answers as that server does.
-type somebodys struct {
+type otherServer struct {
 	client func() goredis.UniversalClient // of another process
 	polls  bool                           // waiters cannot be woken
 	says   string                         // what acquires fail with, if no lock can be had
 	passes bool                           // though it may pass, for all that anybody can know
 }
 
-// somebodysServers are the rows of docs/servers.md that were run or imitated.
-var somebodysServers = map[string]func(t *testing.T) somebodys{
-	"Redis, one server": func(t *testing.T) somebodys {
+// otherServers are the rows of docs/servers.md that were run or imitated.
+var otherServers = map[string]func(t *testing.T) otherServer{
+	"Redis, one server": func(t *testing.T) otherServer {
 		return behind(t, newStore(t).Addr())
 	},
-	"Redis Sentinel": func(t *testing.T) somebodys {
+	"Redis Sentinel": func(t *testing.T) otherServer {
 		group := redistest.StartSentinels(t)
-		return somebodys{client: func() goredis.UniversalClient { return group.Client(t) }}
+		return otherServer{client: func() goredis.UniversalClient { return group.Client(t) }}
 	},
-	"Redis Cluster": func(t *testing.T) somebodys {
+	"Redis Cluster": func(t *testing.T) otherServer {
 		c := newCluster(t)
-		return somebodys{client: func() goredis.UniversalClient { return c.Client(t) }}
+		return otherServer{client: func() goredis.UniversalClient { return c.Client(t) }}
 	},
-	"TLS": func(t *testing.T) somebodys {
+	"TLS": func(t *testing.T) otherServer {
 		authority := redistest.NewAuthority(t)
 		s := redistest.StartTLS(t, authority.Issue(t, "127.0.0.1", time.Now().Add(time.Hour)))
 		return behind(t, s.TLSAddr(), func(o *goredis.Options) {
 			o.TLSConfig = &tls.Config{RootCAs: authority.Pool(), MinVersion: tls.VersionTLS12}
 		})
 	},
-	"HAProxy": func(t *testing.T) somebodys {
+	"HAProxy": func(t *testing.T) otherServer {
 		return behind(t, redistest.StartHAProxy(t, newStore(t).Addr()))
 	},
-	"twemproxy": func(t *testing.T) somebodys {
+	"twemproxy": func(t *testing.T) otherServer {
 		s := behind(t, redistest.StartTwemproxy(t, newStore(t).Addr()))
 		s.says, s.passes = "EOF: the server closes the connection", true
 		return s
 	},
 	// Two servers, and a script goes where its first key is.
-	"twemproxy, with something that answers HELLO": func(t *testing.T) somebodys {
+	"twemproxy, with something that answers HELLO": func(t *testing.T) otherServer {
 		proxy := redistest.StartTwemproxy(t, newStore(t).Addr(), newStore(t).Addr())
 		s := behind(t, redistest.NewShim(t, unknown("hello", "client"), proxy).Addr)
 		s.polls = true
 		return s
 	},
-	"Envoy": func(t *testing.T) somebodys {
+	"Envoy": func(t *testing.T) otherServer {
 		rules := unknown("hello", "client", "info", "subscribe", "ssubscribe", "psubscribe")
 		s := behind(t, redistest.NewShim(t, rules, newStore(t).Addr(), newStore(t).Addr()).Addr)
 		s.polls = true
 		return s
 	},
-	"Redis Enterprise": func(t *testing.T) somebodys { // one endpoint, many slots
+	"Redis Enterprise": func(t *testing.T) otherServer { // one endpoint, many slots
 		return behind(t, redistest.NewShim(t, unknown("cluster"), newEndpoint(t).Addr()).Addr)
 	},
-	"AWS ElastiCache Serverless": func(t *testing.T) somebodys { // one endpoint that is all of a Cluster
+	"AWS ElastiCache Serverless": func(t *testing.T) otherServer { // one endpoint that is all of a Cluster
 		s := newEndpoint(t)
-		return somebodys{client: func() goredis.UniversalClient {
+		return otherServer{client: func() goredis.UniversalClient {
 			c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{s.Addr()}})
 			t.Cleanup(func() { _ = c.Close() })
 			return c
 		}}
 	},
-	"A managed server that keeps commands from its users": func(t *testing.T) somebodys {
+	"A managed server that keeps commands from its users": func(t *testing.T) otherServer {
 		hidden := unknown("info", "config", "client", "cluster", "script", "wait", "time", "command", "debug", "acl")
 		return behind(t, redistest.NewShim(t, hidden, newStore(t).Addr()).Addr)
 	},
-	"A server without RESP3": func(t *testing.T) somebodys {
+	"A server without RESP3": func(t *testing.T) otherServer {
 		return behind(t, redistest.NewShim(t, unknown("hello"), newStore(t).Addr()).Addr)
 	},
-	"A server without pub/sub": func(t *testing.T) somebodys {
+	"A server without pub/sub": func(t *testing.T) otherServer {
 		s := newStore(t, "--rename-command", "PUBLISH", "")
 		without := behind(t, redistest.NewShim(t, unknown("subscribe"), s.Addr()).Addr)
 		without.polls = true
 		return without
 	},
-	"A proxy that closes the connection of a subscriber": func(t *testing.T) somebodys {
+	"A proxy that closes the connection of a subscriber": func(t *testing.T) otherServer {
 		rules := map[string]redistest.Rule{"subscribe": redistest.HangUp()}
 		s := behind(t, redistest.NewShim(t, rules, newStore(t).Addr()).Addr)
 		s.polls = true
 		return s
 	},
-	"A server without scripts": func(t *testing.T) somebodys {
+	"A server without scripts": func(t *testing.T) otherServer {
 		s := behind(t, redistest.NewShim(t, unknown("eval", "evalsha"), newStore(t).Addr()).Addr)
 		s.says = "ERR unknown command 'evalsha'"
 		return s
 	},
-	"Garnet without --lua": func(t *testing.T) somebodys {
-		s := somebodys{says: "ERR This instance has Lua scripting support disabled"}
+	"Garnet without --lua": func(t *testing.T) otherServer {
+		s := otherServer{says: "ERR This instance has Lua scripting support disabled"}
 		rule := redistest.Refuse(s.says)
 		shim := redistest.NewShim(t, map[string]redistest.Rule{"eval": rule, "evalsha": rule}, newStore(t).Addr())
 		s.client = behind(t, shim.Addr).client
@@ -106,9 +106,9 @@ var somebodysServers = map[string]func(t *testing.T) somebodys{
 }
 
 // behind is what is at an address, with a client of a single server.
-func behind(t *testing.T, addr string, set ...func(*goredis.Options)) somebodys {
+func behind(t *testing.T, addr string, set ...func(*goredis.Options)) otherServer {
 	t.Helper()
-	return somebodys{client: func() goredis.UniversalClient {
+	return otherServer{client: func() goredis.UniversalClient {
 		o := &goredis.Options{Addr: addr}
 		for _, f := range set {
 			f(o)

@@ -125,12 +125,10 @@ func (s *Shim) serve(client net.Conn) {
 			return
 		}
 		var reply bytes.Buffer
-		if err := copyReply(&reply, upstream[n].replies); err != nil {
+		if copyReply(&reply, upstream[n].replies) != nil {
 			return
 		}
-		if _, err := client.Write(reply.Bytes()); err != nil {
-			return
-		}
+		_, _ = reply.WriteTo(client)
 	}
 }
 

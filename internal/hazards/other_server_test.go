@@ -20,9 +20,9 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-func TestLocksOnSomebodysServer(t *testing.T) {
+func TestLocksOnOtherPeoplesServers(t *testing.T) {
 	t.Parallel()
-	for name, start := range somebodysServers {
+	for name, start := range otherServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)
@@ -37,7 +37,7 @@ func TestLocksOnSomebodysServer(t *testing.T) {
 
 // works asserts that two processes exclude each other, that leases are kept, one and many,
 // that the waiter is served, and that all can be read and are free in the end.
-func (s somebodys) works(t *testing.T) {
+func (s otherServer) works(t *testing.T) {
 	t.Helper()
 	near, far := redis.New(s.client()), redis.New(s.client())
 	config := mutex.Config{TTL: 3 * time.Second, RefreshInterval: 500 * time.Millisecond}
@@ -72,7 +72,7 @@ func (s somebodys) works(t *testing.T) {
 }
 
 // refuses asserts that an acquire fails at once, with what the server says and advice.
-func (s somebodys) refuses(t *testing.T) {
+func (s otherServer) refuses(t *testing.T) {
 	t.Helper()
 	config := mutex.Config{} // a failure that may pass is tried again for a while by default
 	if s.passes {
@@ -105,10 +105,10 @@ func TestDocumentedServersAreThoseOfTheTable(t *testing.T) {
 			assert.NotEmpty(t, tests, "%s", name)
 			continue
 		}
-		assert.Contains(t, somebodysServers, name)
+		assert.Contains(t, otherServers, name)
 		documented[name] = true
 	}
-	for name := range somebodysServers {
+	for name := range otherServers {
 		assert.True(t, documented[name], "docs/servers.md has no row for %q", name)
 	}
 }
