@@ -32,7 +32,8 @@ ALONE := /internal/(contention|hazards|histories|soak|timing)$$$$
 # -count=1: a cached result says nothing about the server that is here today.
 .PHONY: test
 test: tools ## run every test under -race, on real servers too, and check coverage; installs what is missing
-	@export EFFECTLOCK_REDIS_SERVER="$${EFFECTLOCK_REDIS_SERVER:-$$(command -v redis-server)}"; status=0; \
+	@PATH="$$PATH:/usr/sbin"; export EFFECTLOCK_REDIS_SERVER="$${EFFECTLOCK_REDIS_SERVER:-$$(command -v redis-server)}" \
+		EFFECTLOCK_HAPROXY="$$(command -v haproxy)" EFFECTLOCK_TWEMPROXY="$$(command -v nutcracker)"; status=0; \
 	test="go test -race -count=1 -timeout=15m"; \
 	for module in $(MODULES); do \
 		echo "== $$module: $$test"; \
@@ -85,20 +86,23 @@ doc: ## check the Go code and the links of the Markdown files, and print the doc
 		echo; echo "===== $$package"; go doc -all "$$package" || exit 1; done
 
 # On a Debian that has just Go, git and make, -race also lacks its C compiler.
-# The Debian package of redis-server may start a service on port 6379. The tests
-# never talk to it: they start servers of their own from the same program.
+# The Debian packages may start services, redis-server's on port 6379. The tests never
+# talk to them: they start servers of their own from the same programs. Those of the
+# proxies are in /usr/sbin, which is not in everybody's PATH.
 .PHONY: tools
 tools:
-	@missing=; \
+	@PATH="$$PATH:/usr/sbin"; missing=; \
 	if [ -n "$$EFFECTLOCK_REDIS_SERVER" ]; then \
 		command -v "$$EFFECTLOCK_REDIS_SERVER" >/dev/null || \
 			{ echo "make test: EFFECTLOCK_REDIS_SERVER=$$EFFECTLOCK_REDIS_SERVER is no program: name a redis-server, or unset it" >&2; exit 1; }; \
 	else \
 		command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	fi; \
+	command -v haproxy >/dev/null || missing="$$missing haproxy"; \
+	command -v nutcracker >/dev/null || missing="$$missing nutcracker"; \
 	set -- $$(go env CC); command -v "$$1" >/dev/null || missing="$$missing gcc libc6-dev"; \
 	test -n "$$missing" || exit 0; \
-	fail() { echo "make test needs$$missing, and $$1. Install that by hand and run it again; go test ./... needs neither." >&2; exit 1; }; \
+	fail() { echo "make test needs$$missing, and $$1. Install that by hand and run it again; go test ./... needs none of them." >&2; exit 1; }; \
 	command -v apt-get >/dev/null || fail "there is no apt-get here"; \
 	sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
 	test -z "$$sudo" || command -v sudo >/dev/null || fail "only root may install it, without sudo"; \

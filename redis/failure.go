@@ -78,10 +78,13 @@ var setups = []struct {
 	{"Error compiling script", permanent, "the server does not run the scripts: " + needsNewer},
 	{"Script attempted to access nonexistent global", permanent, "the server does not run the scripts: " + needsNewer},
 	{"unknown command 'sentinel'", passing, "the address is no Sentinel's: check SentinelAddrs of the client"},
+	{"unknown command 'ssubscribe'", permanent, "waiters poll: a Cluster can wake them from Redis 7.0 on"},
+	{"unknown command 'subscribe'", permanent, "waiters poll: the server has no pub/sub"},
 	{"unknown command", permanent, needsScripts},
 	{"unknown subcommand", permanent, needsScripts},
 	{"Unknown Redis command called from", permanent, needsScripts}, // inside a script
 	{"This Redis command is not allowed from script", permanent, needsScripts},
+	{"This instance has Lua scripting support disabled", permanent, "start Garnet with --lua"},
 
 	{"WRONGTYPE ", permanent, "another program keeps something else in a key of this lock: choose another key, or another KeyPrefix"},
 	{"DB index is out of range", permanent, "the server has no such database: check DB of the client"},
@@ -217,7 +220,7 @@ func (b *Backing) explainSilence(err error) error {
 		advice = "this is no answer of Redis: check the address"
 	case b.contact.isMade(): // a connection may break, and a server be slow
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		advice = "the server closes the connection: does its port want TLS, does its protected-mode keep clients out, has it reached its maxclients?"
+		advice = "the server closes the connection: does its port want TLS, does its protected-mode keep clients out, has it reached its maxclients, is it a proxy that does not know HELLO?"
 	case b.usesTLS() && isTimeout(err):
 		advice = "does the port have TLS?"
 	}

@@ -63,6 +63,9 @@
 // process takes one more, by which the waiter asks for it. To wait costs a subscription, which all locks of a server share, on
 // a connection of its own; it is closed 10 s after the last waiter has left.
 //
+// A load balancer may forget idle connections. Each of them costs a request up to 2 s: let
+// the client's ConnMaxIdleTime be shorter than the load balancer's.
+//
 // # What runs, and who ends it
 //
 //	commands under way        the client's timeouts, and its Close

@@ -87,7 +87,9 @@ func (b *Backing) batches(claims []backing.Claim) [][]int {
 	return batches
 }
 
-// refreshBatch refreshes those of the claims that which lists, and notes the answers.
+// refreshBatch refreshes those of the claims that which lists, and notes the answers. A
+// proxy before several servers sends a script to that of its first key, which does not
+// have the other locks: a no from there proves nothing.
 func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, which []int, answers []backing.Refreshed) {
 	alone := func(i int) { answers[i].Held, answers[i].Err = b.Refresh(ctx, claims[i]) }
 	if len(which) == 1 || claims[which[0]].TTL <= 0 {
@@ -101,18 +103,23 @@ func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, whic
 	if apart { // later batches keep to one slot
 		b.slots.Store(true)
 	}
-	var refused sync.WaitGroup
+	var again sync.WaitGroup
 	for n, i := range which {
 		switch {
-		case apart, err == nil && held[n] == '!': // alone, it says why
-			refused.Go(func() { alone(i) })
-		case err != nil:
+		case err != nil && !apart:
 			answers[i].Err = err
-		default:
-			answers[i].Held = kind(held[n]) == yes
+		case err == nil && kind(held[n]) == yes:
+			answers[i].Held = true
+		default: // alone, a refusal says why, and a no is about this lock
+			again.Go(func() {
+				alone(i)
+				if answers[i].Held && !apart && kind(held[n]) == no {
+					b.slots.Store(true)
+				}
+			})
 		}
 	}
-	refused.Wait()
+	again.Wait()
 }
 
 // refreshTogether returns a character for each of the claims.

@@ -59,6 +59,10 @@ func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Back
 // timeouts with which go-redis would need longer to give up.
 const patience = 10 * time.Second
 
+// maxIdle is after how long an idle connection is closed, unless the URL says so. Load
+// balancers forget them after four minutes and more; go-redis keeps them for thirty.
+const maxIdle = 3 * time.Minute
+
 func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	o, err := parse(url)
 	if err != nil {
@@ -68,6 +72,9 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	// go-redis dials five times for each of its attempts at a command. The
 	// mutex's own policy tries again as well, and should hear of it soon.
 	o.DialerRetries = 1
+	if o.ConnMaxIdleTime == 0 {
+		o.ConnMaxIdleTime = maxIdle
+	}
 	client := goredis.NewClient(o)
 	b := New(client, opts...)
 	ping, cancel := context.WithTimeout(ctx, patience)

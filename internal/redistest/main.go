@@ -11,14 +11,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-const reason = "needs a real redis-server: run `make test`"
-
 var skipped struct {
 	sync.Mutex
 	tests map[string]bool
 }
 
-func skip(t testing.TB) {
+// skip skips a test that needs the program that the environment variable would name.
+func skip(t testing.TB, variable string) {
 	t.Helper()
 	skipped.Lock()
 	if skipped.tests == nil {
@@ -26,7 +25,7 @@ func skip(t testing.TB) {
 	}
 	skipped.tests[t.Name()] = true
 	skipped.Unlock()
-	t.Skip(reason)
+	t.Skipf("needs %s: run `make test`", variable)
 }
 
 // tell prints a line. What a package that passes has printed, go test ./... keeps
@@ -43,7 +42,7 @@ func tell(line string) {
 }
 
 // Main runs a package's tests and fails them if they leave goroutines behind.
-// If tests were skipped for want of a redis-server, it says how many in one
+// If tests were skipped for want of a redis-server or a proxy, it says how many in one
 // line. Call it from TestMain.
 func Main(m *testing.M) {
 	// Tests of a store wait for servers and leases more than they compute, so
@@ -53,7 +52,7 @@ func Main(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if n := len(skipped.tests); n > 0 {
-			tell(fmt.Sprintf("%s: %d tests skipped, each %s\n", filepath.Base(os.Args[0]), n, reason))
+			tell(fmt.Sprintf("%s: %d tests skipped, each needs a real server: run `make test`\n", filepath.Base(os.Args[0]), n))
 		}
 		os.Exit(code)
 	}))

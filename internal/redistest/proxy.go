@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -94,7 +95,18 @@ func (p *Proxy) Reset() {
 	}
 }
 
-// Heal ends every fault.
+// Forget makes the network forget the connections that exist, as a load balancer does
+// with those that were idle for long: what is sent on them is lost, and neither end is
+// told. New ones can be made. Heal does not bring them back.
+func (p *Proxy) Forget() {
+	p.change(func() {
+		for l := range p.links {
+			l.forgotten.Store(true)
+		}
+	})
+}
+
+// Heal ends every other fault.
 func (p *Proxy) Heal() {
 	p.change(func() {
 		p.cut, p.mute, p.delay, p.drops, p.arg, p.lose = false, false, 0, 0, "", nil
@@ -146,6 +158,8 @@ type link struct {
 	done    chan struct{}
 	replies sieve
 
+	forgotten atomic.Bool
+
 	mu     sync.Mutex
 	server net.Conn
 	doomed bool   // the next reply is to be lost
@@ -190,7 +204,7 @@ func (l *link) copy(to io.Writer, from io.Reader, reply bool) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 {
+		if n > 0 && !l.forgotten.Load() {
 			if reply {
 				l.answered()
 			}

@@ -99,3 +99,15 @@ func TestResetBreaksConnectionsThatExist(t *testing.T) {
 	require.Error(t, conn.Ping(t.Context()).Err())
 	require.NoError(t, c.Ping(t.Context()).Err(), "new connections can be made")
 }
+
+func TestForgottenConnectionsLoseWhatIsSentAndNewOnesWork(t *testing.T) {
+	t.Parallel()
+	p, c, direct := through(t)
+	p.Forget()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, c.Incr(ctx, "n").Err(), os.ErrDeadlineExceeded)
+	require.EqualValues(t, 1, c.Incr(t.Context(), "n").Val(), "on another connection")
+	p.Heal()
+	require.Equal(t, "1", direct.Get(t.Context(), "n").Val(), "it must not arrive later")
+}

@@ -104,5 +104,5 @@ func TestMissingBinarySkipsAndSaysHowToRun(t *testing.T) {
 	child.Env = append(os.Environ(), "REDISTEST_CHILD=1", redistest.Binary+"=")
 	out, err := child.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	assert.Contains(t, string(out), "1 tests skipped, each needs a real redis-server: run `make test`")
+	assert.Contains(t, string(out), "1 tests skipped, each needs a real server: run `make test`")
 }

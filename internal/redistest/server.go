@@ -2,7 +2,7 @@
 // between them and their clients that breaks on demand.
 //
 // Nothing here imitates Redis: a fake server would share the misconceptions of
-// the code under test. The binary is the one that the environment variable
+// the code under test. A [Shim] stands before a real server. The binary is the one that the environment variable
 // EFFECTLOCK_REDIS_SERVER names. Where the variable is unset, tests that call
 // [Start] are skipped, so that `go test ./...` needs nothing but Go; where it
 // is set and wrong they fail, so that CI cannot lose them silently.
@@ -211,7 +211,7 @@ func binary(t testing.TB) string {
 	t.Helper()
 	path := os.Getenv(Binary)
 	if path == "" {
-		skip(t)
+		skip(t, Binary)
 	}
 	if err := runnable(path); err != nil {
 		t.Fatalf("redistest: %s=%s: %v", Binary, path, err)

@@ -1,0 +1,141 @@
+package hazards_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/redis"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+func TestLocksOnOtherPeoplesServers(t *testing.T) {
+	t.Parallel()
+	for name, start := range otherServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			if s.says != "" {
+				s.refuses(t)
+				return
+			}
+			s.works(t)
+		})
+	}
+}
+
+// works asserts that two processes exclude each other, that leases are kept, one and many,
+// that the waiter is served, and that all can be read and are free in the end.
+func (s otherServer) works(t *testing.T) {
+	t.Helper()
+	near, far := redis.New(s.client()), redis.New(s.client())
+	config := mutex.Config{TTL: 3 * time.Second, RefreshInterval: 500 * time.Millisecond}
+	var holders []*contender
+	for i := range 20 { // they are refreshed together
+		holder := contend(t, near, fmt.Sprint(key, i), config)
+		holder.enters(t, patience)
+		holders = append(holders, holder)
+	}
+	waiter := contend(t, far, holders[0].key, config)
+	waiter.waits(t)
+	time.Sleep(2 * config.TTL) // twice a lease, in which nothing should happen
+	for _, holder := range holders {
+		require.Zero(t, holder.seen(mutex.Lost), "%v", holder.lastError(mutex.Lost))
+	}
+	assertOutside(t, waiter)
+	found, err := far.GetHolder(t.Context(), holders[0].key)
+	require.NoError(t, err)
+	assert.Equal(t, option.Some(holders[0].holder), found)
+	for _, holder := range holders {
+		holder.letsGo(t)
+	}
+	waiter.enters(t, bound+little)
+	assert.Greater(t, waiter.token, holders[0].token)
+	assert.Equal(t, s.polls, waiter.seen(mutex.Polling) > 0, "%v", waiter.lastError(mutex.Polling))
+	waiter.letsGo(t)
+	for _, holder := range holders {
+		locked, err := far.IsLocked(t.Context(), holder.key)
+		require.NoError(t, err)
+		assert.False(t, locked)
+	}
+}
+
+// refuses asserts that an acquire fails at once, with what the server says and advice.
+func (s otherServer) refuses(t *testing.T) {
+	t.Helper()
+	config := mutex.Config{} // a failure that may pass is tried again for a while by default
+	if s.passes {
+		config.BackingFailureRetryPolicy = schedule.Stop()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	began := time.Now()
+	_, err := mutex.WithLock(newMutex(t, redis.New(s.client()), key, config), neverRuns(t))(ctx)
+	setup := &redis.SetupError{}
+	require.ErrorAs(t, err, &setup)
+	assert.ErrorContains(t, err, s.says)
+	assert.Contains(t, documentation(t), "`"+s.says+"`")
+	assert.NotEmpty(t, setup.Advice)
+	assert.Equal(t, !s.passes, backing.IsPermanent(err))
+	assert.Less(t, time.Since(began), patience/2)
+	t.Log(err)
+}
+
+// What docs/servers.md says was run or imitated is in the table above, and what is in the
+// table is there, with the error that it quotes.
+func TestDocumentedServersAreThoseOfTheTable(t *testing.T) {
+	t.Parallel()
+	documented := map[string]bool{}
+	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \| (run|imitated)([^|]*) \|`).FindAllStringSubmatch(documentation(t), -1) {
+		name, how := row[1], row[3]
+		if link := regexp.MustCompile(`\]\(\.\./(.*?)\)`).FindStringSubmatch(how); link != nil {
+			tests, err := filepath.Glob(filepath.Join("../..", link[1], "*_test.go"))
+			require.NoError(t, err)
+			assert.NotEmpty(t, tests, "%s", name)
+			continue
+		}
+		assert.Contains(t, otherServers, name)
+		documented[name] = true
+	}
+	for name := range otherServers {
+		assert.True(t, documented[name], "docs/servers.md has no row for %q", name)
+	}
+}
+
+func documentation(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/servers.md")
+	require.NoError(t, err)
+	return string(text)
+}
+
+// Dragonfly and managed services refuse a script that touches a key which it has not
+// declared.
+func TestScriptsDeclareTheirKeys(t *testing.T) {
+	t.Parallel()
+	scripts, err := filepath.Glob("../../redis/*.lua")
+	require.NoError(t, err)
+	require.NotEmpty(t, scripts)
+	for _, script := range scripts {
+		text, err := os.ReadFile(script)
+		require.NoError(t, err)
+		calls := regexp.MustCompile(`redis\.p?call\((.*)`).FindAllStringSubmatch(string(text), -1)
+		for _, call := range calls {
+			if strings.Contains(call[1], "PUBLISH") || strings.HasPrefix(call[1], "'TIME'") {
+				continue // which have no key
+			}
+			assert.Regexp(t, `^'[A-Z]+', KEYS\[[0-9n]+\]`, call[1], "%s", script)
+		}
+	}
+}
