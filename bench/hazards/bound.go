@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+)
+
+// bound is how long a call takes at most, if a fault has begun before it. It is one
+// figure of the table.
+type bound struct {
+	*fault
+	*call
+	library
+	impatient bool
+	within    time.Duration // the caller's deadline; 0: none
+}
+
+const (
+	repeats   = 3           // how often a call is made, in each of its ways
+	aftermath = time.Second // how long after the fault a lock that is there was left behind
+)
+
+// figure is what a bound came to.
+type figure struct {
+	longest time.Duration
+	endless bool // a call had not ended when the time was over
+	left    bool // a call left a lock behind
+	failed  any  // why there is no figure
+}
+
+// measure makes the calls. turn is called when all is ready, and returns when the
+// fault may begin. No call lasts longer than the cut-off.
+func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.Server, cutOff time.Duration, turn func()) (f figure) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.failed = p
+		}
+	}()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &stage{library: b.library, Context: ctx, server: shared, owner: owner}
+	var addr string
+	if b.fault.server {
+		// It comes back with what it had.
+		s.server = redistest.Start(owner, "--appendonly", "yes", "--appendfsync", "always")
+		addr = s.server.Addr()
+	} else {
+		s.proxy = redistest.NewProxy(owner, shared.Addr())
+		addr = s.proxy.Addr()
+	}
+	s.direct = s.server.Client(owner)
+
+	ready, begin := make(chan *attempt), make(chan struct{})
+	var attempts []*attempt
+	for n := range repeats * len(b.ways) {
+		c, err := s.open(setting{addr: addr, ttl: long, impatient: b.impatient})
+		check(err)
+		owner.Cleanup(c.close)
+		a := &attempt{client: c, key: fmt.Sprintf("%p-%d", s, n), within: b.within, ready: ready, begin: begin}
+		check(c.with(s, a.key+"-warm", func(context.Context, uint64) {}))
+		attempts = append(attempts, a)
+	}
+	turn()
+
+	ended := make(chan *attempt, len(attempts))
+	for n, a := range attempts {
+		go func() {
+			b.ways[n%len(b.ways)](a, ctx)
+			ended <- a
+		}()
+	}
+	for range attempts {
+		select {
+		case <-ready:
+		case <-ended:
+			panic("no lock that could be released")
+		}
+	}
+	b.begin(s)
+	close(begin)
+	enough := time.After(cutOff)
+	for range attempts {
+		select {
+		case a := <-ended:
+			f.longest = max(f.longest, a.took)
+			continue
+		case <-enough:
+		}
+		b.heal(s)
+		return figure{endless: true} // what is still under way ends with its context or its client
+	}
+	b.heal(s)
+	time.Sleep(aftermath)
+	for _, a := range attempts {
+		n, err := s.direct.Exists(s, a.stored(a.key)).Result()
+		check(err)
+		f.left = f.left || n == 1 && (a.failed || b.leaves)
+	}
+	return f
+}
