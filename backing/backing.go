@@ -69,7 +69,8 @@ type Grant struct {
 //     the request reaches the store after the Release: it should be refused, for as
 //     long as the store remembers the release, and otherwise undone soon.
 //   - An error means that the store could not answer. It must never stand for
-//     "somebody else has the lock". Wrap what cannot heal with [Permanent].
+//     "somebody else has the lock". Wrap what cannot heal with [Permanent], and
+//     what the store cannot have received with [NotSent].
 //   - None and false are answers: without one of the store, an operation must
 //     return an error.
 //   - An operation may retry internally after a fault of the connection, but need
@@ -141,3 +142,33 @@ type permanentError struct{ err error }
 
 func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
+
+// NotSent marks an error of a request that the store has not received, and will not: the
+// connection was refused, no connection of the pool was free, the context ended while the
+// request was queued. The request then has no effect, and the mutex has nothing to undo. An
+// error must not be marked if a request may have been received, be it only one of several
+// that the operation has sent; to be unsure costs no more than a needless Release.
+// NotSent(nil) is nil.
+func NotSent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &notSentError{err}
+}
+
+// IsNotSent reports whether err, or the error that it wraps, was marked by [NotSent]. An
+// error that wraps several is not looked into: one request that was not sent says
+// nothing about another.
+func IsNotSent(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if _, ok := err.(*notSentError); ok { //nolint:errorlint // see above
+			return true
+		}
+	}
+	return false
+}
+
+type notSentError struct{ err error }
+
+func (e *notSentError) Error() string { return e.err.Error() }
+func (e *notSentError) Unwrap() error { return e.err }

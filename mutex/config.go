@@ -38,15 +38,16 @@ type Config struct {
 	// *MutexBackingError. A held lease is not lost by that: its refresh starts
 	// over, and never waits for more than half of what is left of the lease. Delays
 	// under 1 ms count as 1 ms. With the default an acquire on a store that
-	// is down takes one TTL to fail, and up to 5 s more to clean up after itself.
+	// is down takes one TTL to fail, unless its context ends before.
 	// Default: Spaced(100 ms), or TTL/10 if that is less, for at most one TTL.
 	BackingFailureRetryPolicy schedule.Schedule
 
 	// HolderID identifies the holder in the store. Default: a random id for
 	// each acquisition, which is nearly always right. All acquisitions under
 	// one id are the same holder: the lock does not keep them from each other,
-	// and the release of one releases all; so does an acquisition that failed, on
-	// Redis for up to a minute after its connection broke. It serves a job that
+	// and the release of one releases all; so does an acquisition that failed, while
+	// another is under way, and on Redis for up to a minute after its connection broke. A
+	// new acquisition ends the clean-up of one that has failed. It serves a job that
 	// resumes, after a crash, the lease that it still has.
 	HolderID string
 

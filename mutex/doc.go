@@ -19,7 +19,8 @@
 //     is released, under a fresh bounded context.
 //  4. An acquire that ends without the lock leaves none behind, as far as the
 //     store can be reached: what is in doubt after a lost reply is recognized
-//     by its holder id, or released.
+//     by its holder id, or released. If the process exits before that, the lock
+//     stays for one lease: see [AwaitCleanup].
 //  5. Waiters of one process are served first come, first served. The first in
 //     line waits for a crashed holder no longer than its lease and a bound: one
 //     retry interval, or what a store that queues needs to notice (on Redis 2 s,
@@ -31,6 +32,10 @@
 //  7. Errors of the store are *[MutexBackingError]; the caller's cancellation
 //     always satisfies errors.Is with context.Canceled or
 //     context.DeadlineExceeded.
+//  8. While waiting for a lock, a caller's deadline is kept, within 0.2 s, whatever
+//     the store does, as long as its operations return soon after their context ends.
+//     What a request may have acquired is released in the background, for 5 s at
+//     most. Where no request can have reached the store, there is nothing to release.
 //
 // # What is not
 //

@@ -24,7 +24,7 @@ func (m *Mutex) letGo(ctx context.Context, c backing.Claim) (backing.Released, e
 	p, err := passed{}, errNoAnswer
 	defer func() { // also after a panic, or the line would stand still
 		if _, granted := p.outcome.(backing.Granted); !granted && next.handoverFailed(p.outcome, err) {
-			m.forsake(ctx, next.claim)
+			_ = m.cleanUp(ctx, next.claim) // the observer is told if it fails
 		}
 	}()
 	p, err = m.pass(ctx, c, next, yield)
@@ -45,14 +45,6 @@ func (m *Mutex) letGo(ctx context.Context, c backing.Claim) (backing.Released, e
 	default: // Pass failed
 		return backing.NotHeld, err
 	}
-}
-
-// forsake tells the store that the claimant has left, which it may have in its
-// queue or as the holder. It tries once; the observer is told if it fails.
-func (m *Mutex) forsake(ctx context.Context, c backing.Claim) {
-	brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.operationTimeout)
-	defer cancel()
-	_, _ = once(brief, m, "release", m.releaseOnce(c))
 }
 
 // errNoAnswer stands for what a panic says.

@@ -47,6 +47,7 @@ type place struct {
 	ask     bool          // the store, when it is this waiter's turn
 	askBy   time.Time     // likewise; zero: when the policy says so
 	passing bool          // a holder is handing the lock to this waiter
+	asking  bool          // a request is under way, or has failed and may have been received
 	known   bool          // the store may have the claimant in its queue, or as the holder
 	doubt   bool          // the store may know the claimant, whatever it answers from now on
 	grant   *grant        // what a holder of this process passed to this waiter
@@ -93,7 +94,7 @@ func (p *place) leave(served bool) (known bool) {
 		l.first.rouse()
 	}
 	p.ahead, p.behind = nil, nil // who keeps this place does not keep those that come later
-	return p.known
+	return p.known || p.asking
 }
 
 // mayAsk reports whether it is time for this waiter to ask the store, also
@@ -109,8 +110,15 @@ func (p *place) mayAsk(now time.Time, policySaysSo bool) bool {
 	if !due || p.ahead != nil || p.passing || l.isTaken(p) {
 		return false
 	}
-	p.ask, p.known, l.asked = false, true, now
+	p.ask, p.asking, l.asked = false, true, now
 	return true
+}
+
+// unsent notes that no try of a request has reached the store.
+func (p *place) unsent() {
+	p.line.mu.Lock()
+	defer p.line.mu.Unlock()
+	p.asking = false
 }
 
 // isTaken reports whether another holder of this process has the lock. One with the
@@ -139,7 +147,7 @@ func (p *place) notGranted(a answer, now time.Time) (polling error) {
 	// A waiter that was queued, and must poll now, may have been left in the queue, to get
 	// its place back: it tells the store when it leaves.
 	p.doubt = p.doubt || a.doubtful || isQueued
-	p.known, p.askBy = p.doubt || isQueued, time.Time{}
+	p.asking, p.known, p.askBy = false, p.doubt || isQueued, time.Time{}
 	if isQueued {
 		p.askBy, l.unseen = now.Add(noFlood(queued.AskAgain)), false
 	}

@@ -22,6 +22,7 @@ type Mutex struct {
 	key      string
 	line     *line
 	keeper   *keeper
+	cleaner  *cleaner
 	settings
 }
 
@@ -41,6 +42,8 @@ func New(b backing.Backing, key string, c Config) (*Mutex, error) {
 		passer: abilities.Passer, queue: abilities.Queue, releaser: abilities.Releaser,
 		line:   lines.of(lock{b, key}, func() *line { return &line{} }),
 		keeper: keepers.of(kept{b, s.ttl, s.refreshInterval}, func() *keeper { return newKeeper(b, s) }),
+
+		cleaner: cleaners.of(b, newCleaner),
 	}, nil
 }
 
@@ -88,9 +91,9 @@ func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
 // yielded a value, the value is returned beside the error.
 //
 // It fails with *[LockNotAcquiredError], *[LockLostError], *[MutexBackingError],
-// the context's error, or the work's. If the store does not answer, it fails up to
-// 5 s after the caller's context has ended, for it tries to leave no lock behind.
-// Retry inside the lock, not around it: when only the release has failed, a retry
+// the context's error, or the work's. While it waits for the lock, it fails within
+// 0.2 s after the caller's context has ended, whatever the store does: what it may have
+// acquired is then released in the background, see [AwaitCleanup]. Retry inside the lock, not around it: when only the release has failed, a retry
 // around it runs the work again.
 func WithLock[A any](m *Mutex, work effect.Effect[A]) effect.Effect[A] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[A] {

@@ -139,25 +139,6 @@ func TestPromise4_AGrantThatComesTooLateIsGivenBack(t *testing.T) {
 	})
 }
 
-func TestPromise4_TheCleanUpIsBoundedAndItsFailureTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.tryAcquire = func(ctx context.Context, _ backing.Claim) (option.Option[backing.Grant], error) {
-			return option.None[backing.Grant](), hang(ctx)
-		}
-		s.release = func(ctx context.Context, _, _ string) (bool, error) { return false, hang(ctx) }
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		began := time.Now()
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(42))(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		var failed *mutex.MutexBackingError
-		require.ErrorAs(t, err, &failed)
-		assert.Equal(t, "release", failed.Operation)
-		assert.Equal(t, time.Second+effect.FinalizerTimeout, time.Since(began))
-	})
-}
-
 func TestPromise4_AWaiterWhoGivesUpLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()

@@ -136,7 +136,15 @@ func newMutex(t *testing.T, b backing.Backing, c mutex.Config) *mutex.Mutex {
 	t.Helper()
 	m, err := mutex.New(b, key, c)
 	require.NoError(t, err)
+	t.Cleanup(func() { awaitCleanup(t, b) })
 	return m
+}
+
+// awaitCleanup waits until failed acquisitions have left nothing to be cleaned up.
+func awaitCleanup(t *testing.T, b backing.Backing) {
+	t.Helper()
+	_, err := mutex.AwaitCleanup(b)(context.Background())
+	require.NoError(t, err)
 }
 
 // sleep is work that takes time and heeds its context.

@@ -45,7 +45,7 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	} else {
 		r.Attempt = rand.Text()
 	}
-	l, err := how(ctx, r)
+	l, err := m.start(ctx, r, how)
 	if err != nil {
 		if ctx.Err() != nil {
 			if errors.Is(err, errNotFree) {
@@ -60,6 +60,17 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	return l, nil
 }
 
+// start acquires the lock in one of two ways. A clean-up of this very claim could release
+// what is acquired now, so it is ended before.
+func (m *Mutex) start(ctx context.Context, r request, how func(context.Context, request) (*lease, error)) (*lease, error) {
+	if m.holderID != "" {
+		if err := m.cleaner.takeOver(ctx, claimantOf(r.Claim)); err != nil {
+			return nil, err
+		}
+	}
+	return how(ctx, r)
+}
+
 // once asks the store a single time.
 func (m *Mutex) once(ctx context.Context, r request) (l *lease, err error) {
 	settled := false
@@ -69,7 +80,7 @@ func (m *Mutex) once(ctx context.Context, r request) (l *lease, err error) {
 		}
 	}()
 	l, answer, err := m.attempt(ctx, r, &lease{}, func(ctx context.Context) (backing.Outcome, error) { return m.tryAcquire(ctx, r.Claim) })
-	settled = err == nil && (l != nil || !answer.doubtful)
+	settled = l != nil || !answer.doubtful
 	if err == nil && l == nil {
 		err = errNotFree
 	}
@@ -107,6 +118,9 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 		}
 		if now := time.Now(); place.mayAsk(now, policy != nil && !now.Before(poll)) {
 			l, answer, err := m.attempt(ctx, r, &place.lease, place.enqueue)
+			if err != nil && !answer.doubtful {
+				place.unsent()
+			}
 			if l != nil || err != nil {
 				return l, err
 			}
@@ -142,30 +156,34 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 // answer is what the store said to an attempt.
 type answer struct {
 	outcome  backing.Outcome
-	doubtful bool // it had been asked before without an answer, which may yet be applied
+	doubtful bool // a try that has no answer may be applied, or the caller has left what it was granted
 }
 
 // attempt asks the store for the lock, and makes l its lease; it asks more than
-// once only if the store fails to answer. It yields no lease if the lock is not free. If it fails, the outcome
-// is unknown, or the lock was granted to a caller who has left.
+// once only if the store fails to answer. It yields no lease if the lock is not free.
+// If it fails, nothing has changed unless the answer is doubtful.
 func (m *Mutex) attempt(ctx context.Context, r request, l *lease, how effect.Effect[backing.Outcome]) (*lease, answer, error) {
 	var start time.Time
-	tries := 0
+	received := 0 // tries that the store may have received
 	outcome, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (backing.Outcome, error) {
 		start = time.Now()
-		tries++
+		received++
 		outcome, err := how(ctx)
+		if backing.IsNotSent(err) {
+			received--
+		}
 		if _, refused := outcome.(backing.Refused); refused && err == nil {
 			err = errReleased
 		}
 		return outcome, err
 	})
-	a := answer{outcome, tries > 1}
+	a := answer{outcome, received > 1 || received > 0 && err != nil}
 	granted, ok := outcome.(backing.Granted)
 	switch {
 	case err != nil || !ok:
 		return nil, a, err
 	case ctx.Err() != nil:
+		a.doubtful = true
 		return nil, a, effect.Interrupted(ctx, nil)
 	}
 	m.line.occupy(r.Holder)
@@ -189,11 +207,7 @@ func (m *Mutex) accept(ctx context.Context, r request, l *lease, g grant) (*leas
 // giveBack releases what a claimant that failed with err may have acquired,
 // and takes it out of the store's queue.
 func (m *Mutex) giveBack(ctx context.Context, r request, err error) error {
-	cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), effect.FinalizerTimeout)
-	defer cancel()
-	_, failed := m.release(cleaning, r.Claim)
-	m.line.vacate(r.Holder)
-	m.line.freed()
+	failed := m.cleanUp(ctx, r.Claim)
 	if failed == nil || backing.IsPermanent(err) { // a store that refuses us refuses whatever we ask
 		return err
 	}

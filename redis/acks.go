@@ -76,6 +76,9 @@ func (b *Backing) send(ctx context.Context, cmd *pipeline.Command, needs need) (
 		return b.sendAcknowledged(ctx, cmd)
 	}
 	value, err := b.pipeline.Run(ctx, cmd)
+	if pipeline.IsNotSent(err) {
+		return answer{}, backing.NotSent(classify(err))
+	}
 	return answer{Reply: value}, classify(err)
 }
 

@@ -81,16 +81,20 @@ func isMustPoll(o backing.Outcome) bool {
 // enqueue asks for the lock, and for a place in the queue if the claimant can be
 // woken through channel.
 func (b *Backing) enqueue(ctx context.Context, k *keys, w backing.Waiter, channel string) (backing.Outcome, error) {
-	mode, member := cannotQueue, b.ledger.asks(claimantOf(w.Claim))
+	before := b.ledger.asks(claimantOf(w.Claim))
+	mode, member, waited := cannotQueue, before, true
 	if channel != "" {
 		mode, member = queues, memberOf(w.Claim, channel)
 		if b.push.ShouldProbe(k.lock) {
 			mode = probes
 		}
-		b.ledger.queues(claimantOf(w.Claim), member, w.Wake)
+		waited = b.ledger.queues(claimantOf(w.Claim), member, w.Wake)
 	}
 	r, err := b.ask(ctx, k, w.Claim, member, mode)
 	if err != nil {
+		if backing.IsNotSent(err) && !waited {
+			b.ledger.unsent(claimantOf(w.Claim), before)
+		}
 		return nil, err
 	}
 	return b.outcome(k, w.Claim, r), nil
@@ -125,7 +129,7 @@ const (
 func (b *Backing) ask(ctx context.Context, k *keys, c backing.Claim, member, mode string) (reply, error) {
 	if err := b.checkVersion(ctx); err != nil {
 		b.ledger.failed(claimantOf(c), false)
-		return reply{}, err
+		return reply{}, backing.NotSent(err)
 	}
 	r, err := b.grants(ctx, c, "grqupn", standing{member != "", "p"}, func() *pipeline.Command {
 		cmd := pipeline.NewCommand(acquireScript, 3)

@@ -91,7 +91,7 @@ func fenceOf(prefix string, in uint16) string { return prefix + "{" + slot.Tag(i
 // checkKey refuses the keys of our own, whatever is to be done with them.
 func checkKey(key string) error {
 	if strings.HasPrefix(key, "{") && reserved.MatchString(key) {
-		return backing.Permanent(&ReservedKeyError{Key: key})
+		return backing.NotSent(backing.Permanent(&ReservedKeyError{Key: key}))
 	}
 	return nil
 }

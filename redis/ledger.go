@@ -92,6 +92,21 @@ func (l *ledger) passed(who claimant, member string, inQueue, waited bool) {
 	}
 }
 
+// unsent notes that the request which queues a claimant was not sent. The claimant, which did
+// not wait before, stands in the queue as before; it is not certain to release.
+func (l *ledger) unsent(who claimant, before string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[who]
+	if e == nil {
+		return
+	}
+	l.stopWaiting(e)
+	if e.member = before; before == "" && !e.inDoubt {
+		delete(l.entries, who)
+	}
+}
+
 // settled notes how a request for the lock was answered. A claimant that is not in a
 // queue needs no entry, unless it is in doubt.
 func (l *ledger) settled(who claimant, inQueue, inDoubt bool) {

@@ -50,6 +50,13 @@ var brokenByLostAnswers = []brokenByFault{
 		}}
 	})},
 
+	{"each failure is said to be one to send", []rule{notSent}, before(func(w *wire, _ *Faults) backing.Backing {
+		return variant{Backing: w, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
+			grant, err := w.TryAcquire(ctx, c)
+			return grant, backing.NotSent(err)
+		}}
+	})},
+
 	{"Refresh gives up for good after a failure", []rule{refreshExtends}, before(func(w *wire, _ *Faults) backing.Backing {
 		var given record
 		return variant{Backing: w, refresh: func(ctx context.Context, c backing.Claim) (bool, error) {

@@ -141,6 +141,9 @@ func (p *probe) loses(name string, step func(context.Context) (bool, error)) (de
 	defer cancel()
 	ok, err := step(ctx)
 	p.note("%s, its answer lost = %t, %v", name, ok, err)
+	if backing.IsNotSent(err) {
+		p.breaks(notSent, "%s, which the store has applied and whose answer was lost, marked its error %v", name, err)
+	}
 	return err == nil && !ok
 }
 

@@ -78,6 +78,10 @@ func newMutex(t *testing.T, b backing.Backing, key string, c mutex.Config) *mute
 	t.Helper()
 	m, err := mutex.New(b, key, c)
 	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := mutex.AwaitCleanup(b)(context.Background())
+		assert.NoError(t, err)
+	})
 	return m
 }
 

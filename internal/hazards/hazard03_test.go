@@ -38,9 +38,9 @@ var outages = map[string]struct{ begin, end func(store, *redistest.Proxy) }{
 
 func heal(_ store, p *redistest.Proxy) { p.Heal() }
 
-// cleaning is how long one who leaves may be kept, because what may have been
-// granted is being released. While the store does not answer, it takes that long.
-const cleaning = effect.FinalizerTimeout + soon
+// cleaning is how long one who leaves may be kept on a busy machine: the promise is
+// 0.2 s, and what may have been granted is released in the background.
+const cleaning = bound
 
 const (
 	// outlasts is by how much an outage outlasts the caller: the client gives up a
@@ -102,9 +102,8 @@ func neverRuns(t *testing.T) effect.Effect[effect.Void] {
 	}
 }
 
-// An outage that does not end keeps the caller no longer than it tries to clean
-// up, and the error says that it could not. What the server was sent before it gave
-// up is applied when the outage ends, and then undone.
+// An outage that does not end does not keep the caller. What the server was sent before
+// the clean-up is over is applied when the outage ends, and then undone.
 func TestHazard03_ACallerWhoLeavesIsNotKeptByAnOutageThatGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"the server is frozen", "the network is cut"} {
@@ -126,9 +125,9 @@ func TestHazard03_ACallerWhoLeavesIsNotKeptByAnOutageThatGoesOn(t *testing.T) {
 			_, err := mutex.WithLock(newMutex(t, b, key, mutex.Config{TTL: long}), neverRuns(t))(ctx)
 			assert.Less(t, time.Since(began), short+cleaning)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			var failed *mutex.MutexBackingError
-			require.ErrorAs(t, err, &failed)
-			assert.Equal(t, "release", failed.Operation)
+			_, err = mutex.AwaitCleanup(b)(t.Context())
+			require.NoError(t, err)
+			assert.Less(t, time.Since(began), short+effect.FinalizerTimeout+cleaning)
 
 			time.Sleep(outlasts)
 			outages[name].end(s, network)

@@ -115,6 +115,10 @@ func MayBeApplied(err error) bool {
 	return ok
 }
 
+// IsNotSent reports whether a command that failed with err was not written, by no copy, and
+// will not be.
+func IsNotSent(err error) bool { return err != nil && !MayBeApplied(err) && !isReply(err) }
+
 // isReply reports whether err is what a server has answered.
 func isReply(err error) bool {
 	var refused goredis.Error

@@ -1,0 +1,167 @@
+package mutex
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+)
+
+// AwaitCleanup waits until nothing is being cleaned up any more that acquisitions on b
+// have left behind. It fails only when its context ends.
+//
+// An acquisition that ends without the lock, and of which a request may have been
+// applied, releases it. Its caller waits for that for 0.1 s; then it goes on in the
+// background, for 5 s at most in all. A program should call AwaitCleanup before it
+// exits: a lock that is still to be released then stays for one lease. A test should call it
+// before it stops the store. Whether the releases have succeeded, the observer is told.
+//
+// An acquisition that fails while AwaitCleanup waits may or may not be waited for.
+func AwaitCleanup(b backing.Backing) effect.Effect[effect.Void] {
+	return func(ctx context.Context) (effect.Void, error) {
+		if b == nil || !reflect.ValueOf(b).Comparable() { // no mutex can be made of it
+			return effect.Void{}, nil
+		}
+		c := cleaners.of(b, newCleaner)
+		for u := c.any(); u != nil; u = c.any() {
+			if err := u.wait(ctx); err != nil {
+				return effect.Void{}, err
+			}
+		}
+		return effect.Void{}, nil
+	}
+}
+
+// undoPatience is how long the caller of an acquisition that has failed waits for its
+// clean-up. It mostly takes one round trip, and then the caller knows that nothing is
+// left behind.
+const undoPatience = 100 * time.Millisecond
+
+// cleaner owns the clean-ups of one store: the goroutines that release what abandoned
+// acquisitions may have acquired.
+type cleaner struct {
+	mu    sync.Mutex
+	undos map[*undo]struct{} // under way
+}
+
+var cleaners interned[backing.Backing, cleaner]
+
+func newCleaner() *cleaner { return &cleaner{undos: map[*undo]struct{}{}} }
+
+// claimant is the holder of one lock, as the store tells holders apart.
+type claimant struct{ key, holder string }
+
+func claimantOf(c backing.Claim) claimant { return claimant{c.Key, c.Holder} }
+
+// undo is one clean-up.
+type undo struct {
+	who    claimant
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+	failed error // to be read after done
+}
+
+// errTakenOver is why a clean-up ends that a new acquisition of the same claimant makes
+// unnecessary, and harmful.
+var errTakenOver = errors.New("acquired again under the same holder id")
+
+// cleanUp releases what a claimant that has left may have acquired, and takes it out of the
+// store's queue. It returns when that is done, and with what it failed with, or after
+// undoPatience, and then nil.
+func (m *Mutex) cleanUp(ctx context.Context, c backing.Claim) error {
+	request := m.releaseOnce(c)
+	u := m.cleaner.start(ctx, claimantOf(c), func(ctx context.Context) error {
+		defer m.line.freed()
+		defer m.line.vacate(c.Holder)
+		released, err := ask(ctx, m, "release", func(ctx context.Context) (backing.Released, error) {
+			exit := effect.RunExit(ctx, request) // a panic counts as a failure: nobody could recover it
+			released, _ := exit.Value()
+			return released, exit.Err()
+		})
+		_, err = releasing(m, released, err)
+		return err
+	})
+	timer := time.NewTimer(undoPatience)
+	defer timer.Stop()
+	select {
+	case <-u.done:
+		return u.failed
+	case <-timer.C:
+		return nil
+	}
+}
+
+// start runs release on a goroutine of its own, under a context with the values of ctx
+// that ends after effect.FinalizerTimeout.
+func (c *cleaner) start(ctx context.Context, who claimant, release func(context.Context) error) *undo {
+	owned, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	u := &undo{who: who, cancel: cancel, done: make(chan struct{}), failed: errNoAnswer}
+	c.mu.Lock()
+	c.undos[u] = struct{}{}
+	c.mu.Unlock()
+	go func() {
+		defer c.end(u) // also if the store ends the goroutine
+		bounded, cancel := context.WithTimeout(owned, effect.FinalizerTimeout)
+		defer cancel()
+		u.failed = release(bounded)
+		if context.Cause(owned) == errTakenOver { //nolint:errorlint // it is this very error
+			u.failed = nil
+		}
+	}()
+	return u
+}
+
+func (c *cleaner) end(u *undo) {
+	u.cancel(nil)
+	c.mu.Lock()
+	delete(c.undos, u)
+	c.mu.Unlock()
+	close(u.done)
+}
+
+// any returns a clean-up that is under way, or nil.
+func (c *cleaner) any() *undo {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for u := range c.undos {
+		return u
+	}
+	return nil
+}
+
+// takeOver ends the clean-ups of a claimant that acquires again. It fails only when ctx ends.
+func (c *cleaner) takeOver(ctx context.Context, who claimant) error {
+	for _, u := range c.of(who) {
+		u.cancel(errTakenOver)
+		if err := u.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// of returns the clean-ups of a claimant that are under way.
+func (c *cleaner) of(who claimant) (all []*undo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for u := range c.undos {
+		if u.who == who {
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
+// wait waits until the clean-up has ended.
+func (u *undo) wait(ctx context.Context) error {
+	select {
+	case <-u.done:
+		return nil
+	case <-ctx.Done():
+		return effect.Interrupted(ctx, nil)
+	}
+}
