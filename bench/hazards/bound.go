@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"crypto/rand"
 	"testing"
 	"time"
 
@@ -32,8 +32,8 @@ type figure struct {
 	failed  any  // why there is no figure
 }
 
-// measure makes the calls. turn is called when all is ready, and returns when the
-// fault may begin. No call lasts longer than the cut-off.
+// measure makes the calls, and gives them up after the cut-off. turn is called when all
+// is ready, and returns when the fault may begin.
 func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.Server, cutOff time.Duration, turn func()) (f figure) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -43,31 +43,13 @@ func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &stage{library: b.library, Context: ctx, server: shared, owner: owner}
-	var addr string
-	if b.fault.server {
-		// It comes back with what it had.
-		s.server = redistest.Start(owner, "--appendonly", "yes", "--appendfsync", "always")
-		addr = s.server.Addr()
-	} else {
-		s.proxy = redistest.NewProxy(owner, shared.Addr())
-		addr = s.proxy.Addr()
-	}
-	s.direct = s.server.Client(owner)
-
-	ready, begin := make(chan *attempt), make(chan struct{})
-	var attempts []*attempt
-	for n := range repeats * len(b.ways) {
-		c, err := s.open(setting{addr: addr, ttl: long, impatient: b.impatient})
-		check(err)
-		owner.Cleanup(c.close)
-		a := &attempt{client: c, key: fmt.Sprintf("%p-%d", s, n), within: b.within, ready: ready, begin: begin}
-		check(c.with(s, a.key+"-warm", func(context.Context, uint64) {}))
-		attempts = append(attempts, a)
-	}
+	ready, begin := make(chan struct{}), make(chan struct{})
+	attempts := b.attempts(s)
 	turn()
 
 	ended := make(chan *attempt, len(attempts))
 	for n, a := range attempts {
+		a.ready, a.begin = ready, begin
 		go func() {
 			b.ways[n%len(b.ways)](a, ctx)
 			ended <- a
@@ -91,14 +73,37 @@ func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.
 		case <-enough:
 		}
 		b.heal(s)
-		return figure{endless: true} // what is still under way ends with its context or its client
+		return figure{endless: true} // what is under way ends with its context or its client
 	}
 	b.heal(s)
 	time.Sleep(aftermath)
 	for _, a := range attempts {
 		n, err := s.direct.Exists(s, a.stored(a.key)).Result()
 		check(err)
-		f.left = f.left || n == 1 && (a.failed || b.leaves)
+		f.left = f.left || n == 1 && (a.failed || b.frees)
 	}
 	return f
+}
+
+// attempts connects the library with the server or, if the fault is the network's,
+// with a proxy of its own, once for each call.
+func (b bound) attempts(s *stage) (all []*attempt) {
+	if b.fault.server { // it comes back with what it had
+		s.server = redistest.Start(s.owner, "--appendonly", "yes", "--appendfsync", "always")
+	}
+	addr := s.server.Addr()
+	if !b.fault.server {
+		s.proxy = redistest.NewProxy(s.owner, addr)
+		addr = s.proxy.Addr()
+	}
+	s.direct = s.server.Client(s.owner)
+	for range repeats * len(b.ways) {
+		c, err := s.open(setting{addr: addr, ttl: long, impatient: b.impatient})
+		check(err)
+		s.owner.Cleanup(c.close)
+		a := &attempt{client: c, key: rand.Text(), within: b.within}
+		check(held(s, c, a.key, func() {})) // the connection is made, the scripts are known
+		all = append(all, a)
+	}
+	return all
 }

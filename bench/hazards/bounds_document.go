@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Between these lines of a document stands what rewrite has written.
+// Between these lines of a document stand the tables.
 const (
 	boundsBegin = "<!-- bounds: cd bench && go run ./hazards -bounds ../docs/guarantees.md -->\n"
 	boundsEnd   = "<!-- bounds end -->\n"
@@ -24,8 +24,8 @@ func between(document string) (before, text, after string, err error) {
 	return before, text, after, nil
 }
 
-// rewrite measures the survey and writes the tables into the file.
-func rewrite(ctx context.Context, name string, s survey) error {
+// writeInto writes the tables into the file of that name.
+func (s surveyed) writeInto(ctx context.Context, name string) error {
 	document, err := os.ReadFile(name)
 	if err != nil {
 		return err
@@ -34,19 +34,16 @@ func rewrite(ctx context.Context, name string, s survey) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	text := s.take(ctx).text(ctx)
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return os.WriteFile(name, []byte(before+boundsBegin+text+boundsEnd+after), 0o600)
+	return os.WriteFile(name, []byte(before+boundsBegin+s.text(ctx)+boundsEnd+after), 0o600)
 }
 
 func (s surveyed) text(ctx context.Context) string {
 	var w strings.Builder
-	fmt.Fprintf(&w, "\n%s, %s. Leases of %v; the longest of %d calls, which were given up after %v. A plain timer was at most %s late meanwhile.\n",
-		time.Now().UTC().Format(time.DateOnly), strings.Join(versions(ctx), ", "), long, repeats, s.cutOff, length(s.late))
-	fmt.Fprintf(&w, "\nWith the client's default timeouts:\n\n%s", s.table(false))
-	fmt.Fprintf(&w, "\nWith short ones: in go-redis `DialTimeout`, `ReadTimeout` and `WriteTimeout` of %v, `MaxRetries: -1`, `DialerRetries: 1`; in rueidis `Dialer.Timeout` and `ConnWriteTimeout` of %[1]v, `DisableRetry: true`:\n\n%s\n", impatience, s.table(true))
+	fmt.Fprintf(&w, "\n%s, %s. Leases of %s. Each figure is the longest of %d calls, which were given up after %s; a plain timer was at most %s late meanwhile.\n",
+		time.Now().UTC().Format(time.DateOnly), strings.Join(versions(ctx), ", "), plain(long), repeats, plain(s.cutOff), length(s.late))
+	fmt.Fprintf(&w, "\nWith the default timeouts of the client:\n\n%s", s.table(false))
+	fmt.Fprintf(&w, "\nWith short ones: go-redis with `DialTimeout`, `ReadTimeout` and `WriteTimeout` of %s, `MaxRetries: -1` and `DialerRetries: 1`; rueidis with `Dialer.Timeout` and `ConnWriteTimeout` of %[1]s and `DisableRetry: true`:\n\n%s\n",
+		plain(impatience), s.table(true))
 	return w.String()
 }
 
@@ -96,7 +93,7 @@ func (f figure) text(within, cutOff time.Duration) string {
 	}
 	text := length(f.longest)
 	if f.endless {
-		text = "> " + length(cutOff)
+		text = "> " + plain(cutOff)
 	}
 	if within > 0 && (f.endless || f.longest > within+grace) {
 		text = "**" + text + "**"
@@ -107,11 +104,19 @@ func (f figure) text(within, cutOff time.Duration) string {
 	return text
 }
 
-// length is a duration, rounded up.
+// length is what was measured, rounded up.
 func length(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", (d+time.Millisecond-1)/time.Millisecond)
 	}
 	const tenth = 100 * time.Millisecond
 	return fmt.Sprintf("%.1f s", ((d + tenth - 1) / tenth * tenth).Seconds())
+}
+
+// plain is what was chosen.
+func plain(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%g s", d.Seconds())
 }

@@ -8,29 +8,28 @@ import (
 // call is an operation of a lock whose length is measured.
 type call struct {
 	name string
-	// takes are the libraries that have it, and under those the libraries in which
-	// the caller's context counts.
+	// has says which libraries have it, and under in which of them it is given a
+	// context of the caller's.
 	has, under func(library) bool
-	// make makes the call, in each way that there is.
-	ways []func(*attempt, context.Context)
-	// leaves says that a lock which is there afterwards has been left behind by the
-	// call, though it succeeded.
-	leaves bool
+	ways       []func(*attempt, context.Context)
+	// frees says that a lock which is there afterwards was left behind, whatever the
+	// call returned.
+	frees bool
 }
 
 var calls = []call{
-	{"acquire", every, every, []func(*attempt, context.Context){(*attempt).acquire}, false},
-	{"try", every, every, []func(*attempt, context.Context){(*attempt).try}, false},
-	{"release", every, library.releaseUnder, []func(*attempt, context.Context){(*attempt).release}, true},
-	{"`IsLocked`, `Holder`", library.canRead, every, []func(*attempt, context.Context){(*attempt).isLocked, (*attempt).holder}, false},
+	{"acquire", always, always, []func(*attempt, context.Context){(*attempt).acquire}, false},
+	{"try", always, always, []func(*attempt, context.Context){(*attempt).try}, false},
+	{"release", always, library.doesReleaseUnder, []func(*attempt, context.Context){(*attempt).release}, true},
+	{"`IsLocked`, `Holder`", library.doesRead, always, []func(*attempt, context.Context){(*attempt).isLocked, (*attempt).holder}, false},
 }
 
-func every(library) bool             { return true }
-func (l library) releaseUnder() bool { return l.releasesUnder }
-func (l library) canRead() bool      { return l.reads }
+func always(library) bool                { return true }
+func (l library) doesRead() bool         { return l.reads }
+func (l library) doesReleaseUnder() bool { return l.releasesUnder }
 
-// trier is a client that can also ask for a lock once. The error is nil too if
-// another has the lock.
+// trier is a client that can also ask for a lock without waiting for it. It calls work
+// if it gets the lock.
 type trier interface {
 	try(ctx context.Context, key string, work func(ctx context.Context, token uint64)) error
 }
@@ -46,10 +45,11 @@ type attempt struct {
 	client
 	key    string
 	within time.Duration   // the caller's deadline; 0: none
-	ready  chan<- *attempt // gets the attempt when it has what it needs before the fault
+	ready  chan<- struct{} // gets a value when the call could begin
 	begin  <-chan struct{} // closed when the fault has begun
-	since  time.Time       // when the call began
-	took   time.Duration   // how long it took, once it has ended
+
+	since  time.Time // when the call began
+	took   time.Duration
 	failed bool
 }
 
@@ -61,12 +61,11 @@ func (a *attempt) isLocked(ctx context.Context) { a.read(ctx, a.client.(reader).
 
 func (a *attempt) holder(ctx context.Context) { a.read(ctx, a.client.(reader).holder) }
 
-// enter ends with the call that acquires, if that succeeds; its release is not counted.
+// enter measures lock until the work begins, or until it returns without that.
 func (a *attempt) enter(ctx context.Context, lock func(context.Context, string, func(context.Context, uint64)) error) {
-	a.failed = true
-	a.await()
-	ctx, cancel := a.limited(ctx)
+	ctx, cancel := a.await(ctx)
 	defer cancel()
+	a.failed = true
 	_ = lock(ctx, a.key, func(context.Context, uint64) { a.took, a.failed = time.Since(a.since), false })
 	if a.failed {
 		a.took = time.Since(a.since)
@@ -74,37 +73,47 @@ func (a *attempt) enter(ctx context.Context, lock func(context.Context, string, 
 }
 
 func (a *attempt) read(ctx context.Context, look func(context.Context, string) error) {
-	a.await()
-	ctx, cancel := a.limited(ctx)
+	ctx, cancel := a.await(ctx)
 	defer cancel()
 	a.failed = look(ctx, a.key) != nil
 	a.took = time.Since(a.since)
 }
 
-// release begins when the work ends. The context of the caller, of which the lock was
-// acquired under, ends by its deadline from then on.
+// release measures from the end of the work. The context under which the lock was
+// acquired, which is also that of the release if it takes one, ends by the deadline.
 func (a *attempt) release(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	_ = a.client.with(ctx, a.key, func(context.Context, uint64) {
-		a.await()
-		if a.within > 0 {
-			time.AfterFunc(a.within, cancel)
-		}
-	})
+	a.failed = held(ctx, a.client, a.key, func() {
+		deadline, _ := a.await(ctx)
+		context.AfterFunc(deadline, cancel)
+	}) != nil
 	a.took = time.Since(a.since)
 }
 
-// await waits for the fault. With that the call begins.
-func (a *attempt) await() {
-	a.ready <- a
-	<-a.begin
-	a.since = time.Now()
+// held is with for a lock that is free, and a server that answers. On a busy machine
+// rueidislock, which waits for an answer for 20 ms, may be asleep beside it.
+func held(ctx context.Context, c client, key string, work func()) (err error) {
+	for begun, tries := false, 0; !begun && tries < 10; tries++ {
+		ctx, cancel := context.WithCancel(ctx)
+		asleep := time.AfterFunc(time.Second, cancel)
+		err = c.with(ctx, key, func(context.Context, uint64) {
+			if begun = asleep.Stop(); begun {
+				work()
+			}
+		})
+		cancel()
+	}
+	return err
 }
 
-func (a *attempt) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+// await waits for the fault, and lets the call begin under the context that it returns.
+func (a *attempt) await(ctx context.Context) (context.Context, context.CancelFunc) {
+	a.ready <- struct{}{}
+	<-a.begin
+	a.since = time.Now()
 	if a.within == 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, a.within)
+	return context.WithDeadline(ctx, a.since.Add(a.within))
 }

@@ -60,7 +60,7 @@ func start() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if *document != "" {
-		return rewrite(ctx, *document, whole)
+		return whole.take(ctx).writeInto(ctx, *document)
 	}
 	return write(ctx, os.Stdout, chosen)
 }
