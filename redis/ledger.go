@@ -19,6 +19,30 @@ type ledger struct {
 	mu      sync.Mutex
 	entries map[claimant]*entry
 	waiting func(delta int) // counts the claimants that can be woken
+
+	ctx     context.Context // of what is undone; ends with close
+	cancel  context.CancelFunc
+	closed  bool
+	undoing sync.WaitGroup // the goroutines that undo something
+}
+
+// newLedger returns a ledger that counts the claimants that can be woken by calls of waiting.
+func newLedger(waiting func(delta int)) *ledger {
+	l := &ledger{entries: map[claimant]*entry{}, waiting: waiting}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	return l
+}
+
+// close ends what is being undone, and waits for it. Nothing is undone from then on.
+func (l *ledger) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.cancel()
+	for _, e := range l.entries {
+		e.stopUndo()
+	}
+	l.mu.Unlock()
+	l.undoing.Wait()
 }
 
 type claimant struct{ key, holder string }
@@ -234,11 +258,11 @@ const (
 func (b *Backing) undoLater(c backing.Claim, pause, left time.Duration) {
 	b.ledger.mu.Lock()
 	defer b.ledger.mu.Unlock()
-	if b.ledger.entries[claimantOf(c)] == nil {
+	if b.ledger.closed || b.ledger.entries[claimantOf(c)] == nil {
 		return
 	}
 	b.ledger.undoAfter(claimantOf(c), pause, left, func(member string) error {
-		ctx, cancel := context.WithTimeout(context.Background(), undoLimit)
+		ctx, cancel := context.WithTimeout(b.ledger.ctx, undoLimit)
 		defer cancel()
 		_, err := b.release(ctx, c, member, true, memory)
 		return err
@@ -255,8 +279,12 @@ func (l *ledger) undoAfter(who claimant, pause, left time.Duration, release func
 	timer = time.AfterFunc(pause, func() {
 		l.mu.Lock()
 		current, member := e.undo == timer, e.member
+		if current {
+			l.undoing.Add(1)
+			defer l.undoing.Done()
+		}
 		l.mu.Unlock()
-		if !current { // the claimant has come back, or was released
+		if !current { // the claimant has come back, or was released, or the ledger is closed
 			return
 		}
 		err := release(member)

@@ -21,7 +21,7 @@ func TestDoubtIsForgottenAfterAMinuteUnlessTheClaimantWaits(t *testing.T) {
 		"it was in the queue, and does not wait": {func(l *ledger) { l.passed(me, "m", true, true) }, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			l, _ := newLedger()
+			l, _ := countingLedger()
 			l.failed(me, true)
 			c.then(l)
 			time.Sleep(undoFor)
@@ -45,7 +45,7 @@ func TestPassLeavesItsNextHolderWaitingOnlyIfItDidOrIsQueued(t *testing.T) {
 		"queued after it had released": {false, true, true, "m", 0},
 		"queued after it had waited and had released": {true, true, true, "m", 0},
 	} {
-		l, waiting := newLedger()
+		l, waiting := countingLedger()
 		if c.waited {
 			l.queues(me, "m", func() {})
 		}

@@ -18,10 +18,10 @@ var (
 	errNoOne = errors.New("no reply")
 )
 
-// newLedger returns a ledger, and how many claimants of it can be woken.
-func newLedger() (*ledger, *int) {
+// countingLedger returns a ledger, and how many claimants of it can be woken.
+func countingLedger() (*ledger, *int) {
 	waiting := 0
-	return &ledger{entries: map[claimant]*entry{}, waiting: func(delta int) { waiting += delta }}, &waiting
+	return newLedger(func(delta int) { waiting += delta }), &waiting
 }
 
 func TestEntryLastsAsLongAsTheServerMayKnowMoreThanItHasAnswered(t *testing.T) {
@@ -43,6 +43,9 @@ func TestEntryLastsAsLongAsTheServerMayKnowMoreThanItHasAnswered(t *testing.T) {
 		"queued":                               {func(l *ledger) { l.queues(me, "m", nothing); l.settled(me, true, false) }, "m", false, true, 1},
 		"queued twice":                         {func(l *ledger) { l.queues(me, "m", nothing); l.queues(me, "m", nothing) }, "m", false, true, 1},
 		"queued, and not sent":                 {func(l *ledger) { l.queues(me, "m", nothing); l.failed(me, false) }, "m", false, true, 1},
+		"queued, and unsent":                   {func(l *ledger) { l.queues(me, "m", nothing); l.unsent(me, "") }, "", false, false, 0},
+		"in a queue still, and unsent":         {func(l *ledger) { l.queues(me, "m", nothing); l.unsent(me, "before") }, "before", false, true, 0},
+		"no reply, queued, and unsent":         {func(l *ledger) { l.failed(me, true); l.queues(me, "m", nothing); l.unsent(me, "") }, "", true, true, 0},
 		"queued, and no reply":                 {func(l *ledger) { l.queues(me, "m", nothing); l.failed(me, true) }, "m", true, true, 1},
 		"queued, and granted":                  {func(l *ledger) { l.queues(me, "m", nothing); l.settled(me, false, false) }, "", false, false, 0},
 		"queued, no reply, and granted":        {func(l *ledger) { l.queues(me, "m", nothing); l.failed(me, true); l.settled(me, false, false) }, "", true, true, 0},
@@ -54,7 +57,7 @@ func TestEntryLastsAsLongAsTheServerMayKnowMoreThanItHasAnswered(t *testing.T) {
 		"another of the same key is in doubt":  {func(l *ledger) { l.failed(claimant{"k", "other"}, true) }, "", false, false, 0},
 		"the same holder of another key is so": {func(l *ledger) { l.failed(claimant{"other", "h"}, true) }, "", false, false, 0},
 	} {
-		l, waiting := newLedger()
+		l, waiting := countingLedger()
 		tt.happens(l)
 		assert.Equal(t, tt.waiting, *waiting, name)
 		assert.Equal(t, tt.kept, l.entries[me] != nil, name)
@@ -91,7 +94,7 @@ func TestOnlyClaimantsThatWaitAreWoken(t *testing.T) {
 // A wake-up that overtakes the reply finds the claimant, and may use the ledger.
 func TestClaimantMayAskWhileItIsWoken(t *testing.T) {
 	t.Parallel()
-	l, _ := newLedger()
+	l, _ := countingLedger()
 	l.queues(me, "m", func() { l.asks(me) })
 	l.woken(me)
 	l.wakeAll()
@@ -102,7 +105,7 @@ func TestClaimantMayAskWhileItIsWoken(t *testing.T) {
 func TestReleaseOfAClaimantInDoubtIsRepeatedForAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, waiting := newLedger()
+		l, waiting := countingLedger()
 		l.queues(me, "m", func() {})
 		l.failed(me, true)
 		member, inDoubt := l.leaves(me)
@@ -129,7 +132,7 @@ func TestReleaseIsRepeatedUntilItIsAnswered(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []error{nil, goredis.ErrClosed} {
 		synctest.Test(t, func(t *testing.T) {
-			l, _ := newLedger()
+			l, _ := countingLedger()
 			l.failed(me, true)
 			tries := 0
 			l.mu.Lock()
@@ -157,7 +160,7 @@ func TestClaimantThatComesBackIsNotUndone(t *testing.T) {
 		"and in the queue": func(l *ledger) { l.asks(me); l.queues(me, "m", func() {}); l.settled(me, true, false) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			l, _ := newLedger()
+			l, _ := countingLedger()
 			l.failed(me, true)
 			l.mu.Lock()
 			l.undoAfter(me, firstUndo, undoFor, func(string) error { assert.Fail(t, "undone", name); return nil })
@@ -174,7 +177,7 @@ func TestClaimantThatComesBackIsNotUndone(t *testing.T) {
 func TestClaimantThatComesBackJustInTimeIsNotUndone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, _ := newLedger()
+		l, _ := countingLedger()
 		l.failed(me, true)
 		l.mu.Lock()
 		l.undoAfter(me, firstUndo, undoFor, func(string) error { assert.Fail(t, "undone"); return nil })
@@ -191,7 +194,7 @@ func TestClaimantThatComesBackDuringTheReleaseIsKept(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []error{nil, errNoOne} {
 		synctest.Test(t, func(t *testing.T) {
-			l, _ := newLedger()
+			l, _ := countingLedger()
 			l.failed(me, true)
 			tries := 0
 			l.mu.Lock()

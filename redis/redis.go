@@ -99,7 +99,7 @@ import (
 // A Backing is safe for concurrent use. It keeps nothing running but the commands
 // under way, for some 20 ms after the last of them, a subscription while
 // somebody waits, and the release of what may have been granted to a caller that has
-// left. It holds nothing but its client, which stays the caller's to close. Locks that are
+// left; [Backing.Close] ends the last two. Its client stays the caller's to close. Locks that are
 // handed over through one Backing wake only its own waiters: a process should have one
 // Backing for all its locks.
 //
@@ -123,7 +123,7 @@ type Backing struct {
 	pipeline    *pipeline.Pipeline
 	push        *push.Push // nil WithoutPush
 	id          string     // of this client among those of a server
-	ledger      ledger
+	ledger      *ledger
 	memories    memories
 	namesMu     sync.Mutex
 	names       map[string]*keys
@@ -160,17 +160,32 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	_, b.oneServer = client.(*goredis.Client)
 	_, cluster := client.(*goredis.ClusterClient)
 	b.slots.Store(cluster)
-	b.ledger = ledger{entries: map[claimant]*entry{}, waiting: func(delta int) {
+	b.ledger = newLedger(func(delta int) {
 		if b.push != nil {
 			b.push.AddWaiters(delta)
 		}
-	}}
+	})
 	b.push = push.New(client, b.id, b.onMessage, b.ledger.wakeAll)
 	for _, opt := range opts {
 		opt(b)
 	}
 	b.commonFence = fenceOf(b.prefix, 0)
 	return b
+}
+
+// Close ends what runs in the background: the subscription, and what would release later what
+// may have been granted to callers that have left. It waits for their goroutines, and fails
+// if they have not ended after 5 s. The client stays open; close it afterwards.
+//
+// All operations go on working, so that locks which are held can be released. But waiters
+// poll from then on, and what cannot be released when its caller leaves stays for one lease. To
+// lose nothing, call mutex.AwaitCleanup before. Close may be called more than once.
+func (b *Backing) Close() error {
+	b.ledger.close()
+	if b.push == nil {
+		return nil
+	}
+	return b.push.Close()
 }
 
 // Abilities implements [backing.Able].

@@ -32,8 +32,8 @@ func (e *URLError) Unwrap() error { return e.Cause }
 func (e *URLError) Tag() string { return "URLError" }
 
 // FromURL connects to the server at a redis://, rediss:// (TLS) or unix:// URL
-// and keeps locks there for as long as the scope is open: its connections are
-// closed with the scope. The URL's query may set what redis.ParseURL of go-redis
+// and keeps locks there for as long as the scope is open: the Backing and its connections
+// are closed with the scope. The URL's query may set what redis.ParseURL of go-redis
 // knows, such as ?pool_size=20&read_timeout=1s; by default there are at most ten
 // connections per CPU, and a command that has its context's deadline before it
 // does not outlast that.
@@ -48,7 +48,9 @@ func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Back
 	return effect.AcquireRelease(
 		func(ctx context.Context) (*Backing, error) { return connect(ctx, url, opts) },
 		func(b *Backing, _ effect.Exit[any]) effect.Effect[effect.Void] {
-			return func(context.Context) (effect.Void, error) { return effect.Void{}, b.client.Close() }
+			return func(context.Context) (effect.Void, error) {
+				return effect.Void{}, errors.Join(b.Close(), b.client.Close())
+			}
 		})
 }
 

@@ -25,6 +25,7 @@ type attempt struct {
 	failed     bool // go-redis has failed at least once
 	lost       bool // a copy was written that will have no reply; set for good
 
+	touched  atomic.Bool  // a copy may have been written: for the caller, which looks at it meanwhile
 	asked    atomic.Int32 // how often its context was asked for its Done, if it is sent alone
 	failedAt int32        // asked, when go-redis failed last
 }
@@ -56,6 +57,7 @@ func (a *attempt) Args() []any {
 	if !isHook {
 		a.lost = a.lost || a.failed && a.awaiting
 		a.written, a.awaiting = true, true
+		a.touched.Store(true)
 	}
 	return a.StringCmd.Args()
 }

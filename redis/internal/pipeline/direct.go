@@ -17,7 +17,7 @@ import (
 // But go-redis cannot interrupt the read of a reply, and a caller whose context ends must
 // not be held by one. So the direct path is for servers that reply at once, as they
 // nearly always do: it is taken only after a prompt reply to one command, it waits for nothing but
-// the reply, and for that no longer than directTimeout. What takes longer is sent again
+// the reply, and for that no longer than directTimeout, which the caller's deadline must allow. What takes longer is sent again
 // through the loop, with the client's own timeouts, while the caller looks at its context.
 
 const (
@@ -88,6 +88,9 @@ func (l *lane) sendDirect(client *goredis.Client, c *Command) bool {
 		return false
 	}
 	began := time.Now()
+	if deadline, ok := c.ctx.Deadline(); ok && deadline.Sub(began) < directTimeout {
+		return false
+	}
 	client, owner := l.beginDirect(client, began)
 	if client == nil {
 		return false

@@ -95,7 +95,11 @@ func (l *lane) send(c *Command) (Reply, error) {
 	if c.state.CompareAndSwap(queued, cancelled) {
 		return Reply{}, c.endedInQueue()
 	}
-	timer := time.NewTimer(graceAfter(ctx))
+	patience := graceAfter(ctx)
+	if !c.attempt.touched.Load() {
+		patience = max(patience, notice)
+	}
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-c.done:

@@ -80,8 +80,9 @@ func (b *backoff) start(err error, worked bool) {
 // subscribe begins an attempt.
 func (p *Push) subscribe(ch *channel) {
 	ch.status, ch.attempt = pending, &attempt{began: time.Now(), done: make(chan struct{})}
-	go p.assign(ch, ch.avoid)
+	avoid := ch.avoid
 	ch.avoid = ""
+	p.running.Go(func() { p.assign(ch, avoid) })
 }
 
 // assign gives ch to its server. If that has no connection yet, assign goes on as
@@ -95,6 +96,8 @@ func (p *Push) assign(ch *channel, avoid string) {
 		s = &server{push: p, addr: addr, channels: map[string]*channel{}}
 	}
 	switch {
+	case p.closed:
+		p.fail(ch, backoff{err: errClosed})
 	case err != nil:
 		p.refuse(ch, err)
 	case s.backoff.running():
@@ -122,7 +125,7 @@ func (p *Push) locate(channel, avoid string) (addr string, client subscriber, er
 	if p.cluster == nil {
 		return "", p.client, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), p.confirmWithin)
+	ctx, cancel := context.WithTimeout(p.ctx, p.confirmWithin)
 	defer cancel()
 	for limit := time.Now().Add(reloadLimit); ; time.Sleep(reloadEvery) {
 		master, err := p.cluster.MasterForKey(ctx, channel)
@@ -181,10 +184,13 @@ func (p *Push) lose(ch *channel, o *outage) {
 // retry begins another attempt after the back-off, if ch was lost and there are
 // waiters then.
 func (p *Push) retry(ch *channel) {
+	if p.closed {
+		return
+	}
 	time.AfterFunc(time.Until(ch.backoff.until), func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.waiters > 0 && ch.outage != nil && ch.status == unsubscribed && !ch.backoff.running() {
+		if !p.closed && p.waiters > 0 && ch.outage != nil && ch.status == unsubscribed && !ch.backoff.running() {
 			p.subscribe(ch)
 		}
 	})

@@ -6,8 +6,7 @@
 // server as many channels as there are locks.
 //
 // All channels of a server share one connection, and one goroutine that looks
-// after it (see server). Connections live only while there are waiters, so there
-// is nothing to close.
+// after it (see server). Connections live only while there are waiters.
 package push
 
 import (
@@ -25,9 +24,14 @@ import (
 // confirmLimit is how long a subscription may take, including its connection.
 const confirmLimit = time.Second
 
+// closeLimit is how long Close waits. go-redis does not interrupt a handshake.
+const closeLimit = 5 * time.Second
+
 var (
 	errRing        = errors.New("redis: SUBSCRIBE: a Ring has no pub/sub that reaches all of its servers; use a single server, Sentinel or Cluster client to be notified")
 	errUnconfirmed = fmt.Errorf("no confirmation within %v", confirmLimit)
+	errClosed      = errors.New("redis: the Backing is closed, and receives no messages")
+	errUnended     = fmt.Errorf("redis: Close: a subscription has not ended within %v: the client's timeouts let its handshake take longer", closeLimit)
 	errElsewhere   = errors.New("subscribed on another server than the one that publishes")
 )
 
@@ -55,6 +59,11 @@ type Push struct {
 	channels map[uint16]*channel
 	servers  map[string]*server
 	gap      bool // onGap is to be called after mu is unlocked
+	closed   bool
+
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	running sync.WaitGroup // the goroutines
 }
 
 // cluster is what a Cluster's client can do that others cannot.
@@ -77,6 +86,7 @@ func New(client goredis.UniversalClient, id string, onMessage func(payload strin
 		probeEvery: time.Second, recent: 5 * time.Second, giveUp: time.Second / 2, longest: 30 * time.Second,
 		channels: map[uint16]*channel{}, servers: map[string]*server{},
 	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.cluster, _ = client.(cluster)
 	p.unused = time.AfterFunc(p.idle, p.closeUnused)
 	return p
@@ -93,6 +103,9 @@ func (p *Push) Listen(ctx context.Context, lock string) (string, error) {
 	ch := p.channelOf(lock)
 	p.closeIfUnused()
 	switch {
+	case p.closed:
+		p.mu.Unlock()
+		return "", errClosed
 	case ch.status == confirmed:
 		p.mu.Unlock()
 		return ch.name, nil
@@ -147,8 +160,36 @@ func (p *Push) AddWaiters(delta int) {
 // closeIfUnused closes all connections in a while, if there are no waiters now and
 // none then.
 func (p *Push) closeIfUnused() {
-	if p.waiters == 0 {
+	if p.waiters == 0 && !p.closed {
 		p.unused.Reset(p.idle)
+	}
+}
+
+// Close ends all subscriptions for good, and waits for their goroutines. It calls onGap if
+// there were any. It fails if they have not ended after 5 s.
+func (p *Push) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.unused.Stop()
+	p.cancel()
+	for _, s := range p.servers {
+		if s.status == connected {
+			s.disconnect(true)
+		}
+	}
+	p.unlock()
+	ended := make(chan struct{})
+	go func() {
+		p.running.Wait()
+		close(ended)
+	}()
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-limit.C:
+		return errUnended
 	}
 }
 

@@ -88,6 +88,11 @@ func (s *server) run() {
 		if !errors.Is(c.ended, errObsolete) {
 			s.fail(c.ended)
 		}
+		if s.push.closed {
+			for _, ch := range slices.Collect(maps.Values(s.channels)) {
+				s.push.fail(ch, backoff{err: errClosed})
+			}
+		}
 		wanted = len(s.channels) > 0
 		s.conn, s.status = nil, stopped
 		if wanted {
@@ -136,6 +141,10 @@ func (c *connection) serve() error {
 		return err
 	}
 	p.mu.Lock()
+	if p.closed { // meanwhile, when there was no connection to end
+		p.mu.Unlock()
+		return errClosed
+	}
 	c.alarm = time.AfterFunc(p.confirmWithin, c.overdue)
 	defer c.alarm.Stop()
 	c.conn, c.status = c, connected
@@ -171,7 +180,7 @@ func (c *connection) receive() (word any, err error) {
 // then.
 func (c *connection) connect(client subscriber, first *channel) (err error) {
 	defer recovered(&err)
-	ctx, cancel := context.WithTimeout(context.Background(), c.push.confirmWithin)
+	ctx, cancel := context.WithTimeout(c.push.ctx, c.push.confirmWithin)
 	defer cancel()
 	if err := c.ask(ctx, first); err != nil {
 		return err
@@ -231,8 +240,9 @@ func (c *connection) overdue() {
 	c.push.mu.Lock()
 	defer c.push.mu.Unlock()
 	switch {
+	case c.ended != nil:
 	case len(c.asked) == 0:
-		go c.askFor(nil)
+		c.push.running.Go(func() { c.askFor(nil) })
 	case c.asked[0] == nil:
 		c.end(errSilent)
 	default:
@@ -244,7 +254,7 @@ func (c *connection) overdue() {
 func (c *connection) end(err error) {
 	if c.ended == nil {
 		c.ended = err
-		go func() { _ = c.pubsub.Close() }() // may wait for a request that is being sent
+		c.push.running.Go(func() { _ = c.pubsub.Close() }) // may wait for a request that is being sent
 	}
 }
 
