@@ -12,9 +12,9 @@ import (
 // bound is how long a call takes at most, if a fault has begun before it. It is one
 // figure of the table.
 type bound struct {
-	*fault
-	*call
-	library
+	fault     fault
+	call      call
+	library   library
 	impatient bool
 	within    time.Duration // the caller's deadline; 0: none
 }
@@ -51,7 +51,7 @@ func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.
 	for n, a := range attempts {
 		a.ready, a.begin = ready, begin
 		go func() {
-			b.ways[n%len(b.ways)](a, ctx)
+			b.call.ways[n%len(b.call.ways)](a, ctx)
 			ended <- a
 		}()
 	}
@@ -62,7 +62,7 @@ func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.
 			panic("no lock that could be released")
 		}
 	}
-	b.begin(s)
+	b.fault.begin(s)
 	close(begin)
 	enough := time.After(cutOff)
 	for range attempts {
@@ -72,15 +72,15 @@ func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.
 			continue
 		case <-enough:
 		}
-		b.heal(s)
+		b.fault.heal(s)
 		return figure{endless: true} // what is under way ends with its context or its client
 	}
-	b.heal(s)
+	b.fault.heal(s)
 	time.Sleep(aftermath)
 	for _, a := range attempts {
 		n, err := s.direct.Exists(s, a.stored(a.key)).Result()
 		check(err)
-		f.left = f.left || n == 1 && (a.failed || b.frees)
+		f.left = f.left || n == 1 && (a.failed || b.call.frees)
 	}
 	return f
 }
@@ -97,7 +97,7 @@ func (b bound) attempts(s *stage) (all []*attempt) {
 		addr = s.proxy.Addr()
 	}
 	s.direct = s.server.Client(s.owner)
-	for range repeats * len(b.ways) {
+	for range repeats * len(b.call.ways) {
 		c, err := s.open(setting{addr: addr, ttl: long, impatient: b.impatient})
 		check(err)
 		s.owner.Cleanup(c.close)

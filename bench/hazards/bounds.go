@@ -45,7 +45,7 @@ func (s survey) bounds() (all []bound) {
 			for _, l := range s.libraries {
 				for _, within := range s.within(c, l) {
 					for _, impatient := range []bool{false, true} {
-						all = append(all, bound{&f, &c, l, impatient, within})
+						all = append(all, bound{f, c, l, impatient, within})
 					}
 				}
 			}

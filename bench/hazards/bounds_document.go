@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -109,8 +110,7 @@ func length(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", (d+time.Millisecond-1)/time.Millisecond)
 	}
-	const tenth = 100 * time.Millisecond
-	return fmt.Sprintf("%.1f s", ((d + tenth - 1) / tenth * tenth).Seconds())
+	return fmt.Sprintf("%.1f s", math.Ceil(d.Seconds()*10)/10)
 }
 
 // plain is what was chosen.

@@ -53,7 +53,7 @@ type attempt struct {
 	failed bool
 }
 
-func (a *attempt) acquire(ctx context.Context) { a.enter(ctx, a.client.with) }
+func (a *attempt) acquire(ctx context.Context) { a.enter(ctx, a.with) }
 
 func (a *attempt) try(ctx context.Context) { a.enter(ctx, a.client.(trier).try) }
 
