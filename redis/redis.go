@@ -64,6 +64,14 @@
 // waiter asks for it. To wait costs a subscription, which all locks of a server share, on
 // a connection of its own; it is closed 10 s after the last waiter has left.
 //
+// # What runs, and who ends it
+//
+//	commands under way        the client's timeouts, and its Close
+//	the subscription          10 s after the last waiter has left, or Backing.Close
+//	what is undone later      a minute after the caller has left, or Backing.Close
+//	a clean-up of the mutex   5 s after its caller has left; see mutex.AwaitCleanup
+//	the client                the caller, or the scope of FromURL
+//
 // # What a user needs
 //
 // Redis 6.2 or later. An ACL user can lock with these rules:

@@ -27,6 +27,7 @@ type refusal struct {
 	closes    bool   // it closes the connection a moment after some refusals: the next command may still be written to it
 	spares    string // the operations that it allows all the same, each with a space before and after
 	nobody    bool   // the client has no password
+	unsent    bool   // no request reaches it, and so nothing is held
 	begins    func(t *testing.T, w *refusing) (ends func())
 }
 
@@ -67,13 +68,13 @@ var refusals = map[string]refusal{
 	}},
 	"busy": {args: []string{"--lua-time-limit", "20"}, says: "BUSY", begins: isBusy},
 	"gone": {
-		args: []string{"--appendonly", "yes", "--appendfsync", "always"}, says: "connection refused",
+		args: []string{"--appendonly", "yes", "--appendfsync", "always"}, says: "connection refused", unsent: true,
 		begins: func(t *testing.T, w *refusing) func() {
 			w.Kill()
 			return w.Restart
 		},
 	},
-	"another program": {says: "HTTP/1.1", begins: isAnother},
+	"another program": {says: "HTTP/1.1", unsent: true, begins: isAnother},
 	// To one who has not logged in it says no more than that about a command of more
 	// than ten words.
 	"asks for a password": {says: "NOAUTH", or: "unauthenticated", permanent: true, closes: true, nobody: true, begins: func(t *testing.T, w *refusing) func() {
