@@ -150,8 +150,8 @@ func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 // New keeps locks behind client, which the caller closes. It panics if client is
 // nil. It sends nothing; the first acquire asks the server for its version.
 //
-// With its defaults go-redis dials up to twenty times for one command, so that a
-// server which is down shows as a timeout. With DialerRetries: 1 and MaxRetries: -1
+// With its defaults go-redis dials five times for a request for a lock, in 0.4 s, and up to
+// twenty times for a refresh or a question, so that a server which is down may show as a timeout. With DialerRetries: 1 and MaxRetries: -1
 // the error is the server's own, and trying again is left to the mutex's policy.
 //
 // Hooks must be added to the client before its first lock. A client that is wrapped in a type of

@@ -66,10 +66,12 @@ func (a *attempt) Args() []any {
 // with its batch. A request for a lock that was written and has no reply may still be
 // applied, after its repetition was answered, and after its claimant has released; and one
 // that has its reply would get another when its batch is repeated because of the first in
-// it. To repeat what was written is left to the mutex, which knows of it then.
+// it. To repeat what was written is left to the mutex, which knows of it then. So is what
+// was not written: a server that refuses connections would use up the caller's time, at
+// the end of which go-redis does not say why.
 func (a *attempt) NoRetry() bool {
 	a.failed, a.failedAt = true, a.asked.Load()
-	return a.written && !a.idempotent
+	return !a.idempotent
 }
 
 // SetErr is called by go-redis with how reading the reply went. When a connection

@@ -16,8 +16,7 @@ import (
 // Pipeline sends scripts through a client. It is safe for concurrent use. It keeps nothing
 // running but what is under way, for some 20 ms after the last of that.
 //
-// The client itself may repeat idempotent scripts. Others it repeats only if they were
-// not written.
+// The client itself may repeat idempotent scripts, and no others.
 type Pipeline struct {
 	common, bulk lanes
 	answered     atomic.Bool // by any server
