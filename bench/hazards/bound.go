@@ -71,7 +71,6 @@ func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.
 			f.longest = max(f.longest, a.took)
 			continue
 		case <-enough:
-		case <-ctx.Done():
 		}
 		b.fault.heal(s)
 		return figure{endless: true} // what is under way ends with its context or its client

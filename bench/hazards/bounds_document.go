@@ -35,11 +35,7 @@ func (s surveyed) writeInto(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	text := s.text(ctx)
-	if err := ctx.Err(); err != nil { // the figures are not whole
-		return err
-	}
-	return os.WriteFile(name, []byte(before+boundsBegin+text+boundsEnd+after), 0o600)
+	return os.WriteFile(name, []byte(before+boundsBegin+s.text(ctx)+boundsEnd+after), 0o600)
 }
 
 func (s surveyed) text(ctx context.Context) string {

@@ -57,11 +57,12 @@ func start() error {
 		}
 	}
 	goredis.SetLogger(silent{}) // it tells of every fault, and there are many
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	ctx := context.Background()
 	if *document != "" {
 		return whole.take(ctx).writeInto(ctx, *document)
 	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
 	return write(ctx, os.Stdout, chosen)
 }
 
