@@ -18,13 +18,19 @@ type library struct {
 	subscribes bool
 	// named says whether its user can choose the holder's id.
 	named bool
-	open  func(setting) (client, error)
+	// reads says whether anybody can ask who has a lock.
+	reads bool
+	// releasesUnder says whether a release is given a context of the caller's.
+	releasesUnder bool
+	open          func(setting) (client, error)
 }
 
 type setting struct {
 	addr string
 	ttl  time.Duration
 	id   string // of the holder; "": the library's choice
+	// impatient is a client with short timeouts that sends nothing twice.
+	impatient bool
 }
 
 // client is a library connected to a server. It is safe for concurrent use.
@@ -41,11 +47,26 @@ type client interface {
 
 // ours comes first, the least that somebody would write without a library last.
 var libraries = []library{
-	{"effectlock", "its defaults: `WithLock`", true, true, openEffectlock},
-	{"redsync", "its defaults: 32 tries; `defer Unlock()`; a goroutine of ours calls `ExtendContext` every third of the lease and cancels the work at the first refusal or error", false, true, openRedsync},
-	{"redislock", "`LinearBackoff(100 ms)`; `defer Release(ctx)`; a goroutine of ours calls `Refresh` as with redsync", false, true, openRedislock},
-	{"rueidislock", "`KeyMajority: 1`, `NoLoopTracking: true`, as its README has it; `defer cancel()`; it renews every half of the lease by itself", true, false, openRueidislock},
-	{"raw", "go-redis, `SET NX PX` every 5 ms, compare-and-delete under `context.WithoutCancel`; never renewed", false, true, openRaw},
+	{
+		name: "effectlock", about: "its defaults: `WithLock`",
+		subscribes: true, named: true, reads: true, open: openEffectlock,
+	},
+	{
+		name: "redsync", about: "its defaults: 32 tries; `defer Unlock()`; a goroutine of ours calls `ExtendContext` every third of the lease and cancels the work at the first refusal or error",
+		named: true, open: openRedsync,
+	},
+	{
+		name: "redislock", about: "`LinearBackoff(100 ms)`; `defer Release(ctx)`; a goroutine of ours calls `Refresh` as with redsync",
+		named: true, releasesUnder: true, open: openRedislock,
+	},
+	{
+		name: "rueidislock", about: "`KeyMajority: 1`, `NoLoopTracking: true`, as its README has it; `defer cancel()`; it renews every half of the lease by itself",
+		subscribes: true, open: openRueidislock,
+	},
+	{
+		name: "raw", about: "go-redis, `SET NX PX` every 5 ms, compare-and-delete under `context.WithoutCancel`; never renewed",
+		named: true, open: openRaw,
+	},
 }
 
 func libraryNamed(name string) (library, bool) {
@@ -57,8 +78,19 @@ func libraryNamed(name string) (library, bool) {
 	return library{}, false
 }
 
-// goRedis connects go-redis as it is out of the box.
-func goRedis(addr string) *goredis.Client { return goredis.NewClient(&goredis.Options{Addr: addr}) }
+// impatience is each timeout of an impatient client: longer than the slowest
+// answer that it should still get.
+const impatience = 300 * time.Millisecond
+
+// goRedis connects go-redis as it is out of the box, unless the setting is impatient.
+func goRedis(s setting) *goredis.Client {
+	o := &goredis.Options{Addr: s.addr}
+	if s.impatient {
+		o.DialTimeout, o.ReadTimeout, o.WriteTimeout = impatience, impatience, impatience
+		o.MaxRetries, o.DialerRetries = -1, 1
+	}
+	return goredis.NewClient(o)
+}
 
 // renewed runs work while it calls renew every interval. At the first error it
 // ends the context of work: what is not known to be held counts as lost. It has

@@ -20,7 +20,7 @@ var (
 	errNotOurs   = errors.New("0 keys deleted")
 )
 
-func openRaw(s setting) (client, error) { return &raw{goRedis(s.addr), s}, nil }
+func openRaw(s setting) (client, error) { return &raw{goRedis(s), s}, nil }
 
 func (r *raw) with(ctx context.Context, key string, work func(context.Context, uint64)) (err error) {
 	id := r.id

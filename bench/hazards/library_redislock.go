@@ -15,15 +15,20 @@ type redislockClient struct {
 }
 
 func openRedislock(s setting) (client, error) {
-	rdb := goRedis(s.addr)
+	rdb := goRedis(s)
 	return &redislockClient{rdb, redislock.New(rdb), s}, nil
 }
 
-func (r *redislockClient) with(ctx context.Context, key string, work func(context.Context, uint64)) (err error) {
-	lock, err := r.locks.Obtain(ctx, key, r.ttl, &redislock.Options{
-		RetryStrategy: redislock.LinearBackoff(100 * time.Millisecond),
-		Token:         r.id,
-	})
+func (r *redislockClient) with(ctx context.Context, key string, work func(context.Context, uint64)) error {
+	return r.obtain(ctx, key, redislock.LinearBackoff(100*time.Millisecond), work)
+}
+
+func (r *redislockClient) try(ctx context.Context, key string, work func(context.Context, uint64)) error {
+	return r.obtain(ctx, key, redislock.NoRetry(), work)
+}
+
+func (r *redislockClient) obtain(ctx context.Context, key string, retry redislock.RetryStrategy, work func(context.Context, uint64)) (err error) {
+	lock, err := r.locks.Obtain(ctx, key, r.ttl, &redislock.Options{RetryStrategy: retry, Token: r.id})
 	if err != nil {
 		return err
 	}

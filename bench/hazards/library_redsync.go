@@ -21,17 +21,25 @@ var (
 )
 
 func openRedsync(s setting) (client, error) {
-	rdb := goRedis(s.addr)
+	rdb := goRedis(s)
 	return &redsyncClient{rdb, redsync.New(redsyncredis.NewPool(rdb)), s}, nil
 }
 
-func (r *redsyncClient) with(ctx context.Context, key string, work func(context.Context, uint64)) (err error) {
+func (r *redsyncClient) with(ctx context.Context, key string, work func(context.Context, uint64)) error {
+	return r.lock(ctx, key, (*redsync.Mutex).LockContext, work)
+}
+
+func (r *redsyncClient) try(ctx context.Context, key string, work func(context.Context, uint64)) error {
+	return r.lock(ctx, key, (*redsync.Mutex).TryLockContext, work)
+}
+
+func (r *redsyncClient) lock(ctx context.Context, key string, lock func(*redsync.Mutex, context.Context) error, work func(context.Context, uint64)) (err error) {
 	options := []redsync.Option{redsync.WithExpiry(r.ttl)}
 	if r.id != "" {
 		options = append(options, redsync.WithGenValueFunc(func() (string, error) { return r.id, nil }))
 	}
 	m := r.rs.NewMutex(key, options...)
-	if err := m.LockContext(ctx); err != nil {
+	if err := lock(m, ctx); err != nil {
 		return err
 	}
 	defer func() { err = said(m.Unlock())(errNotUnlocked) }()

@@ -10,8 +10,12 @@ import (
 type rueidislockClient struct{ locks rueidislock.Locker }
 
 func openRueidislock(s setting) (client, error) {
+	options := rueidis.ClientOption{InitAddress: []string{s.addr}}
+	if s.impatient {
+		options.Dialer.Timeout, options.ConnWriteTimeout, options.DisableRetry = impatience, impatience, true
+	}
 	locks, err := rueidislock.NewLocker(rueidislock.LockerOption{
-		ClientOption:   rueidis.ClientOption{InitAddress: []string{s.addr}},
+		ClientOption:   options,
 		KeyMajority:    1,
 		NoLoopTracking: true,
 		KeyValidity:    s.ttl,
@@ -23,7 +27,15 @@ func openRueidislock(s setting) (client, error) {
 }
 
 func (r *rueidislockClient) with(ctx context.Context, key string, work func(context.Context, uint64)) error {
-	held, release, err := r.locks.WithContext(ctx, key)
+	return r.lock(ctx, key, r.locks.WithContext, work)
+}
+
+func (r *rueidislockClient) try(ctx context.Context, key string, work func(context.Context, uint64)) error {
+	return r.lock(ctx, key, r.locks.TryWithContext, work)
+}
+
+func (r *rueidislockClient) lock(ctx context.Context, key string, lock func(context.Context, string) (context.Context, context.CancelFunc, error), work func(context.Context, uint64)) error {
+	held, release, err := lock(ctx, key)
 	if err != nil {
 		return err
 	}

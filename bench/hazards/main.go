@@ -5,6 +5,10 @@
 //	go run ./hazards                    # all, about two minutes
 //	go run ./hazards -scenarios 8,14    # some of it
 //
+// How long a call takes at most while a fault lasts, it writes into a document:
+//
+//	go run ./hazards -bounds ../docs/guarantees.md    # about two minutes
+//
 // It needs redis-server in the PATH, or the environment variable
 // EFFECTLOCK_REDIS_SERVER that names it.
 package main
@@ -37,6 +41,7 @@ func start() error {
 		return follow(orders)
 	}
 	names := flag.String("scenarios", "", "the numbers of the scenarios, with commas between; default all")
+	document := flag.String("bounds", "", "a Markdown file: measure how long calls take, and write that into it, in place of the scenarios")
 	flag.Parse()
 	chosen, err := choose(*names)
 	if err != nil {
@@ -52,7 +57,11 @@ func start() error {
 		}
 	}
 	goredis.SetLogger(silent{}) // it tells of every fault, and there are many
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx := context.Background()
+	if *document != "" {
+		return whole.take(ctx).writeInto(ctx, *document)
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
 	return write(ctx, os.Stdout, chosen)
 }

@@ -1,0 +1,25 @@
+package main
+
+import "time"
+
+// fault is what keeps a store from answering.
+type fault struct {
+	text string
+	// server says that the fault is the server's, which then serves one cell alone.
+	// Otherwise it is the network's.
+	server      bool
+	begin, heal func(*stage)
+}
+
+// slowness stays below impatience, so that a slow answer is one for every client.
+const slowness = 200 * time.Millisecond
+
+var faults = []fault{
+	{"refused: nothing listens", true, func(s *stage) { s.server.Kill() }, func(s *stage) { s.server.Restart() }},
+	{"frozen: SIGSTOP", true, func(s *stage) { s.server.Freeze() }, func(s *stage) { s.server.Thaw() }},
+	{"requests are swallowed", false, func(s *stage) { s.proxy.Cut() }, mended},
+	{"replies are swallowed", false, func(s *stage) { s.proxy.CutReplies() }, mended},
+	{"slow: each reply takes 200 ms more", false, func(s *stage) { s.proxy.Delay(slowness) }, mended},
+}
+
+func mended(s *stage) { s.proxy.Heal() }

@@ -1,0 +1,27 @@
+package main
+
+import "time"
+
+// lateness is how late a plain timer is at most, from the call until the function
+// it returns is called: what of a figure may be the machine's.
+func lateness() func() time.Duration {
+	const tick = 5 * time.Millisecond
+	stop, worst := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		var late time.Duration
+		for {
+			began := time.Now()
+			select {
+			case <-time.After(tick):
+				late = max(late, time.Since(began)-tick)
+			case <-stop:
+				worst <- late
+				return
+			}
+		}
+	}()
+	return func() time.Duration {
+		close(stop)
+		return <-worst
+	}
+}
