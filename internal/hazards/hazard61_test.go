@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,8 +21,7 @@ import (
 func TestHazard61_ACallersDeadlineIsKeptThoughTheServerRefuses(t *testing.T) {
 	t.Parallel()
 	for name, began := range map[string]bool{"from the start": false, "after it has answered": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) { // one after the other: clients that look for a server keep a machine busy
 			t.Cleanup(func() { eventually(t, func() bool { return !isDialling() }, "clients that are closed do not dial") })
 			s := newTrainedStore(t)
 			all := backings(t, s.Addr(), began)
@@ -29,10 +29,7 @@ func TestHazard61_ACallersDeadlineIsKeptThoughTheServerRefuses(t *testing.T) {
 			for _, b := range all {
 				forgetConnections(t, b)
 			}
-			// A request that others share a round trip with goes on for as long as they do: go-redis
-			// may still find the server. And of two commands it does not say which it has sent.
-			certain := func(client string) bool { return client == "once" || !began && client != "acknowledged" }
-			calls, late := callAll(t, all, 25*time.Millisecond, request/2, request, 0)
+			calls, late := callAll(t, all, []string{"Acquire", "WithLockIfAvailable", "IsLocked"}, 25*time.Millisecond, request, 0)
 			for _, c := range calls {
 				otherwise := request
 				if c.client == "once" {
@@ -40,25 +37,45 @@ func TestHazard61_ACallersDeadlineIsKeptThoughTheServerRefuses(t *testing.T) {
 				}
 				c.keepsDeadline(t, otherwise, late)
 				require.Error(t, c.err, "%v", c)
-				_, acquires := acquiring[c.way] // go-redis dials up to twenty times for a question
-				if acquires && c.deadline >= request/2 || c.client == "once" {
-					var refused *mutex.MutexBackingError
-					assert.ErrorAs(t, c.err, &refused, "%v", c)
+				// go-redis dials up to twenty times for a question, or an acknowledged request,
+				// and five times for another: it has failed once in 2 s, unless the machine is busy.
+				_, acquires := acquiring[c.way]
+				if late < overrun && c.deadline != 25*time.Millisecond && (acquires && c.client != "acknowledged" || c.client == "once") {
+					assert.ErrorContains(t, c.err, "connection refused", "%v", c)
 				}
-				if certain(c.client) {
+				if late < overrun && c.client == "once" {
 					assert.Zero(t, c.cleanups, "%v", c)
 				}
 			}
-			ended := time.Now()
-			for client, b := range all {
-				if certain(client) {
-					_, err := mutex.AwaitCleanup(b)(t.Context())
-					require.NoError(t, err, client)
-				}
-			}
-			assert.Less(t, time.Since(ended), little, "there is nothing to wait for")
 		})
 	}
+}
+
+// Of what was not sent nothing is left. A request that others share a round trip with may be sent
+// as long as they wait for it, and of the two commands of an acknowledged one go-redis does not
+// say which it has sent: those are cleaned up.
+func TestHazard61_WhatWasNotSentIsNotCleanedUp(t *testing.T) {
+	t.Parallel()
+	t.Cleanup(func() { eventually(t, func() bool { return !isDialling() }, "clients that are closed do not dial") })
+	s := newTrainedStore(t)
+	all := backings(t, s.Addr(), false)
+	delete(all, "acknowledged")
+	s.Kill()
+	var running sync.WaitGroup
+	for client, b := range all {
+		c := newCall(t, b, call{client: client, way: "WithLock", deadline: request})
+		time.Sleep(apart)
+		running.Go(func() {
+			c := c()
+			assert.ErrorContains(t, c.err, "connection refused", "%v", c)
+			assert.Zero(t, c.cleanups, "%v", c)
+			ended := time.Now()
+			_, err := mutex.AwaitCleanup(b)(t.Context())
+			assert.NoError(t, err)
+			assert.Less(t, time.Since(ended), little, "%v: there is nothing to wait for", c)
+		})
+	}
+	running.Wait()
 }
 
 // forgetConnections has the client find the connections broken that it keeps: what is sent on
