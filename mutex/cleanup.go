@@ -15,7 +15,7 @@ import (
 // have left behind. It fails only when its context ends.
 //
 // An acquisition that ends without the lock, and of which a request may have been
-// applied, releases it. Its caller waits for that for 0.1 s; then it goes on in the
+// applied, releases it. Its caller waits for that for 50 ms; then it goes on in the
 // background, for 5 s at most in all. A program should call AwaitCleanup before it
 // exits: a lock that is still to be released then stays for one lease. A test should call it
 // before it stops the store. Whether the releases have succeeded, the observer is told.
@@ -39,7 +39,7 @@ func AwaitCleanup(b backing.Backing) effect.Effect[effect.Void] {
 // undoPatience is how long the caller of an acquisition that has failed waits for its
 // clean-up. It mostly takes one round trip, and then the caller knows that nothing is
 // left behind.
-const undoPatience = 100 * time.Millisecond
+const undoPatience = 50 * time.Millisecond
 
 // cleaner owns the clean-ups of one store: the goroutines that release what abandoned
 // acquisitions may have acquired.

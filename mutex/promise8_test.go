@@ -21,7 +21,7 @@ import (
 // Promise 8: while waiting for a lock, a caller's deadline is kept.
 
 // cleaningUp is how long a caller waits for the clean-up.
-const cleaningUp = 100 * time.Millisecond
+const cleaningUp = 50 * time.Millisecond
 
 // never is a store that answers no request for a lock, and no release.
 func never() *store {
