@@ -1,16 +1,19 @@
 package hazards_test
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/redis"
 )
 
 // silences are the ways in which a server does not answer, or not in time.
@@ -43,6 +46,57 @@ func TestHazard62_ACallersDeadlineIsKeptWhateverTheServerDoes(t *testing.T) {
 			eventually(t, func() bool { return len(heldThrough(s.left(t))) == 0 }, "all is free, and not when the leases have ended")
 		})
 	}
+}
+
+// One acquire through each client that any timeouts make, 192 in all.
+func TestHazard62_ACallersDeadlineIsKeptByEveryClient(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]func(*redistest.Server){
+		"the server is frozen":           (*redistest.Server).Freeze,
+		"the server refuses connections": (*redistest.Server).Kill,
+	} {
+		t.Run(name, func(t *testing.T) { // one after the other: the calls of one keep a machine busy
+			t.Cleanup(func() { eventually(t, func() bool { return !isDialling() }, "clients that are closed do not dial") })
+			server := newTrainedStore(t).Server
+			all := map[string]*redis.Backing{}
+			for i, o := range everyClient() {
+				o.Addr = server.Addr()
+				c := goredis.NewClient(&o)
+				all[fmt.Sprint(i)] = closing(t, c)
+				connect(t, all[fmt.Sprint(i)])
+			}
+			begin(server)
+			calls, late := callAll(t, all, []string{"Acquire"}, 2*time.Second)
+			require.Len(t, calls, 192)
+			for _, c := range calls {
+				c.keepsDeadline(t, request, late)
+				require.Error(t, c.err, "%v", c)
+			}
+		})
+	}
+}
+
+// everyClient has all combinations of the settings of a client that bound its calls: each
+// as it is by default, and otherwise.
+func everyClient() []goredis.Options {
+	all := []goredis.Options{{}}
+	vary := func(settings ...func(o *goredis.Options)) {
+		for _, o := range all {
+			for _, set := range settings {
+				other := o
+				set(&other)
+				all = append(all, other)
+			}
+		}
+	}
+	vary(func(o *goredis.Options) { o.ReadTimeout = 100 * time.Millisecond }, func(o *goredis.Options) { o.ReadTimeout = -1 })
+	vary(func(o *goredis.Options) { o.WriteTimeout = 100 * time.Millisecond })
+	vary(func(o *goredis.Options) { o.DialTimeout = 200 * time.Millisecond })
+	vary(func(o *goredis.Options) { o.PoolTimeout = 100 * time.Millisecond })
+	vary(func(o *goredis.Options) { o.PoolSize = 1 })
+	vary(func(o *goredis.Options) { o.MaxRetries = -1 })
+	vary(func(o *goredis.Options) { o.ContextTimeoutEnabled = true })
+	return all
 }
 
 // A server that accepts connections and says nothing, not even at first.

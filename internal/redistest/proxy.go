@@ -39,9 +39,14 @@ type Proxy struct {
 // ends with the test.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
+	return newProxy(t, target, false)
+}
+
+func newProxy(t testing.TB, target string, opaque bool) *Proxy {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	p := &Proxy{listener: l, target: target, links: map[*link]struct{}{}, changed: make(chan struct{})}
+	p := &Proxy{listener: l, target: target, opaque: opaque, links: map[*link]struct{}{}, changed: make(chan struct{})}
 	p.running.Go(p.accept)
 	t.Cleanup(p.close)
 	return p

@@ -23,8 +23,7 @@ func StartReplica(t testing.TB, primary *Server, args ...string) *Server {
 func StartDistantReplica(t testing.TB, primary *Server, args ...string) (*Server, *Proxy) {
 	t.Helper()
 	primary.Configure("repl-diskless-sync-delay", "0")
-	network := NewProxy(t, primary.Addr())
-	network.opaque = true
+	network := newProxy(t, primary.Addr(), true)
 	host, port, _ := strings.Cut(network.Addr(), ":")
 	replica := Start(t, append([]string{"--replicaof", host, port}, args...)...)
 	replica.CatchUp(primary)
