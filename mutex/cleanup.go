@@ -59,32 +59,25 @@ func claimantOf(c backing.Claim) claimant { return claimant{c.Key, c.Holder} }
 
 // undo is one clean-up.
 type undo struct {
-	who    claimant
+	claim  backing.Claim
 	cancel context.CancelCauseFunc
 	done   chan struct{}
-	failed error // to be read after done
+	taken  bool // over, by an acquisition; under the cleaner's mutex
+
+	// To be read after done:
+	released bool
+	failed   error
 }
 
 // errTakenOver is why a clean-up ends that a new acquisition of the same claimant makes
-// unnecessary, and harmful.
+// unnecessary if it succeeds, and harmful.
 var errTakenOver = errors.New("acquired again under the same holder id")
 
 // cleanUp releases what a claimant that has left may have acquired, and takes it out of the
 // store's queue. It returns when that is done, and with what it failed with, or after
 // undoPatience, and then nil.
 func (m *Mutex) cleanUp(ctx context.Context, c backing.Claim) error {
-	request := m.releaseOnce(c)
-	u := m.cleaner.start(ctx, claimantOf(c), func(ctx context.Context) error {
-		defer m.line.freed()
-		defer m.line.vacate(c.Holder)
-		released, err := ask(ctx, m, "release", func(ctx context.Context) (backing.Released, error) {
-			exit := effect.RunExit(ctx, request) // a panic counts as a failure: nobody could recover it
-			released, _ := exit.Value()
-			return released, exit.Err()
-		})
-		_, err = releasing(m, released, err)
-		return err
-	})
+	u := m.beginCleanUp(ctx, c)
 	timer := time.NewTimer(undoPatience)
 	defer timer.Stop()
 	select {
@@ -95,11 +88,26 @@ func (m *Mutex) cleanUp(ctx context.Context, c backing.Claim) error {
 	}
 }
 
+func (m *Mutex) beginCleanUp(ctx context.Context, c backing.Claim) *undo {
+	request := m.releaseOnce(c)
+	return m.cleaner.start(ctx, c, func(ctx context.Context) error {
+		defer m.line.freed()
+		defer m.line.vacate(c.Holder)
+		released, err := ask(ctx, m, "release", func(ctx context.Context) (backing.Released, error) {
+			exit := effect.RunExit(ctx, request) // a panic counts as a failure: nobody could recover it
+			released, _ := exit.Value()
+			return released, exit.Err()
+		})
+		_, err = releasing(m, released, err)
+		return err
+	})
+}
+
 // start runs release on a goroutine of its own, under a context with the values of ctx
 // that ends after effect.FinalizerTimeout.
-func (c *cleaner) start(ctx context.Context, who claimant, release func(context.Context) error) *undo {
+func (c *cleaner) start(ctx context.Context, claim backing.Claim, release func(context.Context) error) *undo {
 	owned, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	u := &undo{who: who, cancel: cancel, done: make(chan struct{}), failed: errNoAnswer}
+	u := &undo{claim: claim, cancel: cancel, done: make(chan struct{}), failed: errNoAnswer}
 	c.mu.Lock()
 	c.undos[u] = struct{}{}
 	c.mu.Unlock()
@@ -108,6 +116,7 @@ func (c *cleaner) start(ctx context.Context, who claimant, release func(context.
 		bounded, cancel := context.WithTimeout(owned, effect.FinalizerTimeout)
 		defer cancel()
 		u.failed = release(bounded)
+		u.released = u.failed == nil
 		if context.Cause(owned) == errTakenOver { //nolint:errorlint // it is this very error
 			u.failed = nil
 		}
@@ -133,15 +142,21 @@ func (c *cleaner) any() *undo {
 	return nil
 }
 
-// takeOver ends the clean-ups of a claimant that acquires again. It fails only when ctx ends.
-func (c *cleaner) takeOver(ctx context.Context, who claimant) error {
+// takeOver ends the clean-ups of a claimant that acquires again, and returns the claims that
+// have not been released: they are the caller's to release, if it does not get the lock. It
+// fails only when ctx ends.
+func (c *cleaner) takeOver(ctx context.Context, who claimant) (left []backing.Claim, err error) {
 	for _, u := range c.of(who) {
+		mine := c.take(u)
 		u.cancel(errTakenOver)
-		if err := u.wait(ctx); err != nil {
-			return err
+		if err = u.wait(ctx); mine && (err != nil || !u.released) {
+			left = append(left, u.claim)
+		}
+		if err != nil {
+			return left, err
 		}
 	}
-	return nil
+	return left, nil
 }
 
 // of returns the clean-ups of a claimant that are under way.
@@ -149,11 +164,20 @@ func (c *cleaner) of(who claimant) (all []*undo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for u := range c.undos {
-		if u.who == who {
+		if claimantOf(u.claim) == who {
 			all = append(all, u)
 		}
 	}
 	return all
+}
+
+// take reports whether the caller is the first to take the clean-up over.
+func (c *cleaner) take(u *undo) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := !u.taken
+	u.taken = true
+	return first
 }
 
 // wait waits until the clean-up has ended.

@@ -50,7 +50,8 @@ type Config struct {
 	// one id are the same holder: the lock does not keep them from each other,
 	// and the release of one releases all; so does an acquisition that failed, while
 	// another is under way, and on Redis for up to a minute after its connection broke. A
-	// new acquisition ends the clean-up of one that has failed. It serves a job that
+	// new acquisition ends the clean-up of one that has failed, and begins it again if it
+	// fails as well. It serves a job that
 	// resumes, after a crash, the lease that it still has.
 	HolderID string
 

@@ -65,12 +65,22 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 }
 
 // start acquires the lock in one of two ways. A clean-up of this very claim could release
-// what is acquired now, so it is ended before.
-func (m *Mutex) start(ctx context.Context, r request, how func(context.Context, request) (*lease, error)) (*lease, error) {
-	if m.holderID != "" {
-		if err := m.cleaner.takeOver(ctx, claimantOf(r.Claim)); err != nil {
-			return nil, err
+// what is acquired now, so it is ended before, and begun again if nothing is acquired: what
+// it was to release may still be held, and nobody else would release it.
+func (m *Mutex) start(ctx context.Context, r request, how func(context.Context, request) (*lease, error)) (l *lease, err error) {
+	if m.holderID == "" {
+		return how(ctx, r)
+	}
+	left, err := m.cleaner.takeOver(ctx, claimantOf(r.Claim))
+	defer func() {
+		if l == nil {
+			for _, c := range left {
+				_ = m.beginCleanUp(ctx, c) // the observer is told if it fails
+			}
 		}
+	}()
+	if err != nil {
+		return nil, err
 	}
 	return how(ctx, r)
 }
