@@ -24,6 +24,7 @@ type attempt struct {
 	awaiting   bool // written, and there is no reply yet
 	failed     bool // go-redis has failed at least once
 	lost       bool // a copy was written that will have no reply; set for good
+	read       bool // by a hook, before go-redis was asked to send it
 
 	touched  atomic.Bool  // a copy may have been written: for the caller, which looks at it meanwhile
 	asked    atomic.Int32 // how often its context was asked for its Done, if it is sent alone
@@ -35,7 +36,7 @@ func (a *attempt) begin(ctx context.Context, args []any, idempotent bool) {
 	a.StringCmd = *goredis.NewStringCmd(ctx, args...)
 	a.SetFirstKeyPos(firstKey)
 	a.idempotent = idempotent
-	a.settled, a.written, a.awaiting, a.failed = false, false, false, false
+	a.settled, a.written, a.awaiting, a.failed, a.read = false, false, false, false, false
 	a.asked.Store(0)
 }
 
@@ -45,6 +46,7 @@ func (a *attempt) begin(ctx context.Context, args []any, idempotent bool) {
 func (a *attempt) connecting() (first bool) {
 	first = a.asked.Add(1) == 1
 	if first && !a.failed && !a.settled {
+		a.read = a.written
 		a.written, a.awaiting = false, false
 	}
 	return first
@@ -105,6 +107,10 @@ func (a *attempt) outcome(failed error) (string, error) {
 
 // isUnanswered reports whether a copy of the command may be applied without a reply.
 func (a *attempt) isUnanswered() bool { return a.awaiting || a.lost }
+
+// isWithHook reports whether a hook has read the command, and go-redis has not failed to send it,
+// which it asks about with NoRetry. The hook may have sent a copy of its own then.
+func (a *attempt) isWithHook() bool { return a.read && !a.written && !a.failed }
 
 // noReplyError is the error of a command that was, or may have been, written and has no
 // reply: it may have been applied, or may yet be.

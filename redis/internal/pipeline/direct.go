@@ -105,6 +105,9 @@ func (l *lane) sendDirect(client *goredis.Client, c *Command) bool {
 	var timeout net.Error
 	switch {
 	case replied:
+	case c.attempt.isWithHook():
+		c.attempt.lost = true
+		return false
 	case !c.attempt.awaiting: // the client may follow a redirection, or wait for a connection
 		return false
 	case c.attempt.idempotent, errors.As(err, &timeout) && timeout.Timeout():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -125,4 +126,44 @@ func TestWrappedClientIsNeverBypassed(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.EqualValues(t, 11, w.trips.n.Load(), "once more for the source of the script")
+}
+
+// copier is a hook that sends a copy of each script instead of the script.
+type copier struct{ trips }
+
+func (*copier) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		if !strings.HasPrefix(cmd.Name(), "eval") {
+			return next(ctx, cmd)
+		}
+		mine := goredis.NewStringCmd(ctx, cmd.Args()...)
+		if err := next(ctx, mine); err != nil {
+			return err
+		}
+		cmd.(interface{ SetVal(val string) }).SetVal(mine.Val())
+		return nil
+	}
+}
+
+func TestCommandOfWhichAHookHasSentACopyMayBeApplied(t *testing.T) {
+	t.Parallel()
+	for name, timeout := range map[string]time.Duration{"through the loop": 2 * directTimeout, "directly": directTimeout} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			c := clientOf(t, goredis.Options{Addr: s.Addr(), MaxRetries: -1, ReadTimeout: timeout, WriteTimeout: timeout})
+			c.AddHook(&copier{})
+			p := New(c)
+			for range 2 {
+				_, err := p.Run(t.Context(), say(echo, "k", "v"))
+				require.NoError(t, err)
+			}
+			s.Freeze()
+			defer s.Thaw()
+			_, err := p.Run(t.Context(), say(count, "k", "v"))
+			require.Error(t, err)
+			assert.True(t, MayBeApplied(err))
+			assert.False(t, IsNotSent(err))
+		})
+	}
 }

@@ -138,7 +138,7 @@ func (c *Command) isDoneSoon() bool {
 
 // setOutcome notes how the command went.
 func (c *Command) setOutcome(reply string, err error) {
-	if err != nil && c.attempt.isUnanswered() {
+	if err != nil && (c.attempt.isUnanswered() || c.attempt.isWithHook() && !isReply(err)) {
 		err = &noReplyError{err}
 	}
 	c.reply, c.err = reply, err
