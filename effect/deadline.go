@@ -2,9 +2,10 @@ package effect
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
+
+	"github.com/effectlock/effectlock/internal/failures"
 )
 
 // withTimeout is context.WithTimeout for work that mostly ends at once: the
@@ -106,7 +107,7 @@ func noteLate(ctx context.Context, failed error) {
 func (c *deadlineContext) isLate(err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.late != nil && errors.Is(err, c.late)
+	return c.late != nil && failures.Is(err, c.late)
 }
 
 // Value asks the real context, once there is one, because the context package

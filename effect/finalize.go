@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/effectlock/effectlock/internal/failures"
 )
 
 // FinalizerTimeout bounds the context of one finalizer: it ends after this
@@ -137,7 +139,7 @@ func join(first, second error) error {
 	switch {
 	case first == nil:
 		return second
-	case second == nil || errors.Is(first, second):
+	case second == nil || failures.Is(first, second):
 		return first
 	}
 	return errors.Join(first, second)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"reflect"
+
+	"github.com/effectlock/effectlock/internal/failures"
 )
 
 // Interrupted is the error of an effect that stops because ctx, which must
@@ -17,7 +19,7 @@ func Interrupted(ctx context.Context, last error) error {
 		last = nil
 	}
 	switch {
-	case last != nil && errors.Is(last, err) && errors.Is(last, cause):
+	case last != nil && errors.Is(last, err) && failures.Is(last, cause):
 		return last
 	case last == nil && same(err, cause):
 		return err
@@ -55,5 +57,5 @@ func same(a, b error) bool {
 
 // isInterruption reports whether err stands for the end of ctx.
 func isInterruption(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
+	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || failures.Is(err, context.Cause(ctx)))
 }

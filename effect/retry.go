@@ -2,7 +2,6 @@ package effect
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/effectlock/effectlock/internal/failures"
@@ -60,7 +59,7 @@ func RetryWhile[A any](s schedule.Schedule, retryable func(error) bool) Operator
 
 // afterFailure is the error of a run that came after one which failed with before.
 func afterFailure(before, err error) error {
-	if before == nil || errors.Is(err, before) {
+	if before == nil || failures.Is(err, before) {
 		return err
 	}
 	return &laterError{err: err, before: before}

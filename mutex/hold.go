@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/internal/failures"
 )
 
 // KeepAlive is a held lock: the fiber that refreshes its lease. The fiber
@@ -84,7 +85,7 @@ func verdict(caller, held context.Context, err error, lost *LockLostError) error
 			if errors.Is(failure, context.Canceled) {
 				failure = cancelledFor(held, failure, lost)
 			}
-			if !errors.Is(errors.Join(all...), failure) {
+			if !failures.Is(errors.Join(all...), failure) {
 				all = append(all, failure)
 			}
 		}

@@ -53,6 +53,13 @@ func All(err error, test func(error) bool) bool {
 	return true
 }
 
+// Is is errors.Is for a target that may be an error of any type. errors.Is panics if both
+// are values of one struct type that have a slice, a map or a function behind an interface;
+// here such a target is found nowhere.
+func Is(err, target error) bool {
+	return reflect.ValueOf(target).Comparable() && errors.Is(err, target)
+}
+
 // wrapped is one failure of a join that stood inside typed errors: it is found as
 // each of those, and as the failure, but not as another part of the join.
 type wrapped struct {
@@ -70,7 +77,7 @@ func (e *wrapped) Unwrap() error { return e.failure }
 
 func (e *wrapped) Is(target error) bool {
 	for _, w := range e.wrappers {
-		if reflect.TypeOf(target).Comparable() && w == target {
+		if reflect.ValueOf(target).Comparable() && w == target {
 			return true
 		}
 		if is, ok := w.(interface{ Is(target error) bool }); ok && is.Is(target) {
