@@ -54,15 +54,20 @@ func (s Schedule) replaceDelays(f func(time.Duration, input) time.Duration) Sche
 			return p, true
 		}}
 	}
-	// a: by how much the last delay was shortened; b: when the last pause was over.
-	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (pause, bool) {
-		c, now := &st[0], in.now
-		// A step that comes before that follows a run that another part of a Union
-		// asked for: the run which this delay leads to is still to come.
+	// a: by how much the last delay was shortened; b: when the last pause was over; a of the
+	// second: when the last run of s was due.
+	return Schedule{cells: 2 + s.cells, step: func(st []cell, in input) (pause, bool) {
+		c, last, now := &st[0], &st[1], in.now
 		if in.due() >= c.b {
 			in.early = plus(in.early, c.a)
+			last.a = in.due()
+		} else {
+			// A step that comes before that follows a run that another part of a Union
+			// asked for: the run which this delay leads to is still to come. The one before
+			// it may have started so early that it was not even due yet.
+			in.early = max(in.early, last.a-now)
 		}
-		p, ok := s.next(st[1:], in)
+		p, ok := s.next(st[2:], in)
 		if !ok {
 			return pause{}, false
 		}

@@ -122,6 +122,28 @@ func TestHazard66_ABeatThatWasNotChosenInAUnionIsKept(t *testing.T) {
 	}
 }
 
+// A run that the other cadence asks for comes between a run that started early and its beat.
+func TestHazard66_TwoCadencesInAUnionHaveARunEachABeat(t *testing.T) {
+	t.Parallel()
+	const beats = 1000
+	for name, cadence := range map[string]schedule.Schedule{"fixed": schedule.Fixed(10 * s), "windowed": schedule.Windowed(10 * s)} {
+		for way, jittered := range map[string]schedule.Schedule{
+			"a little":  cadence.Jittered(),
+			"in full":   cadence.JitteredBetween(0, 1),
+			"twice":     cadence.JitteredBetween(0, 1).JitteredBetween(0, 1),
+			"by a half": cadence.JitteredBetween(0.5, 0.5),
+		} {
+			runs := 0
+			for _, start := range starts(jittered.Union(jittered), 3*beats) {
+				if start < beats*10*s {
+					runs++
+				}
+			}
+			assert.LessOrEqual(t, runs, 2*(beats+1), "%s, jittered %s", name, way)
+		}
+	}
+}
+
 func TestHazard66_ABeatIsKeptByAPolicyOfFpGo(t *testing.T) {
 	t.Parallel()
 	policy := schedule.FromRetryPolicy(schedule.Fixed(time.Minute).Jittered().ToRetryPolicy())
