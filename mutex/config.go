@@ -39,7 +39,7 @@ type Config struct {
 	// over, and never waits for more than half of what is left of the lease. Delays
 	// under 1 ms count as 1 ms. With the default an acquire on a store that
 	// is down takes one TTL to fail, unless its context ends before.
-	// When a refresh fails, the functions of the policy run on a goroutine of that lock. If they
+	// When a refresh or a clean-up fails, the functions of the policy run on a goroutine of that lock. If they
 	// are slow, they delay the next refresh of that lock and of no other; a panic there ends the
 	// process.
 	// Default: Spaced(100 ms), or TTL/10 if that is less, for at most one TTL.

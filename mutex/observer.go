@@ -14,7 +14,8 @@ import (
 // lock, it also delays those who wait for the same lock.
 //
 // What happens in the background is reported on a goroutine of the lock: Lost, and
-// BackingFailed of a refresh. No refresh waits for an observer, and neither does the end
+// BackingFailed of a refresh, or of the clean-up that an acquisition has left behind. That
+// one may come after NotAcquired. No refresh waits for an observer, and neither does the end
 // of the work's context: a slow observer loses no lease. At most 16 failures of one lock wait
 // to be reported. Further ones are not reported, but counted by the Skipped of the next event.
 //
