@@ -143,7 +143,9 @@ func (l *ledger) settled(who claimant, inQueue, inDoubt bool) {
 		}
 		e = l.enter(who)
 	}
-	e.inDoubt = e.inDoubt || inDoubt
+	if inDoubt {
+		l.doubt(who, e)
+	}
 	if inQueue {
 		return
 	}
@@ -158,12 +160,17 @@ func (l *ledger) failed(who claimant, mayBeApplied bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.entries[who]; mayBeApplied {
-		e = l.enter(who)
-		e.inDoubt = true
-		time.AfterFunc(undoFor, func() { l.forget(who, e) })
+		l.doubt(who, l.enter(who))
 	} else if e != nil && e.wake == nil && !e.inDoubt {
 		delete(l.entries, who)
 	}
+}
+
+// doubt notes that a request may still be applied. No release may follow, for one whose last
+// request was answered has nothing to release. The caller has locked mu.
+func (l *ledger) doubt(who claimant, e *entry) {
+	e.inDoubt = true
+	time.AfterFunc(undoFor, func() { l.forget(who, e) })
 }
 
 // forget ends the entry of a claimant that neither waits nor is undone, and of which by now

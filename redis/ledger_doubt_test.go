@@ -31,6 +31,20 @@ func TestDoubtIsForgottenAfterAMinuteUnlessTheClaimantWaits(t *testing.T) {
 	}
 }
 
+// It was sent twice, and the second copy answered that the lock is not free.
+func TestDoubtAboutARefusedRequestIsForgottenAfterAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := countingLedger()
+		l.settled(me, false, true)
+		time.Sleep(undoFor - 1)
+		assert.True(t, l.isInDoubt(me))
+		time.Sleep(1)
+		synctest.Wait()
+		assert.Empty(t, l.entries)
+	})
+}
+
 func TestPassLeavesItsNextHolderWaitingOnlyIfItDidOrIsQueued(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
