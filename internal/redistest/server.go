@@ -71,6 +71,13 @@ func Start(t testing.TB, args ...string) *Server {
 	return s.start()
 }
 
+// Require skips the test if there is no redis-server, as Start does. It is for a test that
+// starts servers in its subtests alone.
+func Require(t testing.TB) {
+	t.Helper()
+	_ = binary(t)
+}
+
 func (s *Server) start() *Server {
 	t := s.t
 	t.Helper()
