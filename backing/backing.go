@@ -156,8 +156,8 @@ func NotSent(err error) error {
 	return &notSentError{err}
 }
 
-// IsNotSent reports whether err, or the error that it wraps, was marked by [NotSent]. An
-// error that wraps several is not looked into: one request that was not sent says
+// IsNotSent reports whether err, or an error that it wraps, was marked by [NotSent]. It
+// does not look into an error that wraps several: one request that was not sent says
 // nothing about another.
 func IsNotSent(err error) bool {
 	for ; err != nil; err = errors.Unwrap(err) {

@@ -123,7 +123,7 @@ func TestRedirectionMayPassUnlessTheClientIsOneOfASingleServer(t *testing.T) {
 
 func TestFailureWithoutAnAnswerMayPass(t *testing.T) {
 	t.Parallel()
-	closing := "the server closes the connection: does its port want TLS"
+	closing := "the server closes the connection: check whether its port wants TLS"
 	for _, tt := range []struct {
 		err      error
 		advice   string // of a server that has never answered
@@ -159,7 +159,7 @@ func TestFailureWithoutAnAnswerMayPass(t *testing.T) {
 func TestSilenceAtTheFirstConnectionWithTLSIsExplained(t *testing.T) {
 	t.Parallel()
 	c := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12}})
-	assert.ErrorContains(t, newUnused(t, c).classify(context.DeadlineExceeded), "does the port have TLS?")
+	assert.ErrorContains(t, newUnused(t, c).classify(context.DeadlineExceeded), "check whether the port uses TLS")
 }
 
 func TestClosedClientStaysClosed(t *testing.T) {
