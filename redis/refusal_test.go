@@ -136,7 +136,7 @@ func TestDatabaseOfAClusterIsAPermanentError(t *testing.T) {
 	t.Parallel()
 	c := goredis.NewClient(&goredis.Options{Addr: redistest.StartEndpoint(t).Addr(), DB: 1})
 	defer c.Close()
-	assertCannotAnswer(t, redis.New(c), true, "a Cluster has no database but 0")
+	assertCannotAnswer(t, redis.New(c), true, "a Cluster has only database 0")
 }
 
 func TestClusterClientOfAPlainServerIsAPermanentError(t *testing.T) {
