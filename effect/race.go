@@ -21,10 +21,10 @@ func RaceFirst[A any](effects ...Effect[A]) Effect[A] {
 	}
 }
 
-// Race runs the effects concurrently and yields the first value. It cancels
-// the others and waits for them. If all fail, it fails with their errors, joined
-// in the order of the effects, and values beside those errors are dropped. A race of no effects ends with its context. For panics and dropped values
-// see [RaceFirst].
+// Race runs the effects concurrently and yields the first value. It cancels the others
+// and waits for them. If all fail, it fails with their errors, joined in the order of the
+// effects, and values beside those errors are dropped. A race of no effects ends with its
+// context. For panics and dropped values see [RaceFirst].
 func Race[A any](effects ...Effect[A]) Effect[A] {
 	return func(ctx context.Context) (none A, err error) {
 		exit, exits := gather(ctx, effects, Exit[A].IsSuccess)

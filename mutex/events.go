@@ -8,10 +8,10 @@ import "sync"
 const maxPending = 16
 
 // events delivers the events of one lease to the observer: one at a time, in order, and
-// without holding a mutex of this package. Acquired, and the event that ends the lease on its caller's
-// goroutine, are delivered there. What the keeper notices is delivered by a goroutine
-// that ends when nothing is pending. Neither other leases nor the work wait for it, but
-// the end of the lease does.
+// without holding a mutex of this package. Acquired, and the event that ends the lease on
+// its caller's goroutine, are delivered there. What the keeper notices is delivered by a
+// goroutine that ends when nothing is pending. Neither other leases nor the work wait for
+// it, but the end of the lease does.
 //
 // One queue and goroutine for all leases was rejected: the observer of one user
 // would delay the events of the others.

@@ -24,9 +24,10 @@ import (
 // scope of [Mutex.Acquire] closes, when all events of the lock have been reported. The
 // lock is released before that, so other holders do not wait for the observer.
 //
-// An observer may use other locks, and may interrupt and join the [KeepAlive] of the lock. It
-// must not acquire the lock that the event is about, nor wait for the work or the scope to end. It must not
-// panic: on a goroutine of the lock a panic ends the process, elsewhere the caller panics.
+// An observer may use other locks, and may interrupt and join the [KeepAlive] of the
+// lock. It must not acquire the lock that the event is about, nor wait for the work or
+// the scope to end. It must not panic: on a goroutine of the lock a panic ends the
+// process, elsewhere the caller panics.
 type Observer func(Event)
 
 // Event is one thing that happened. Fields that do not belong to its Kind are zero.

@@ -121,12 +121,12 @@ import (
 // Backing keeps locks in Redis. It implements [backing.Backing], and has all the abilities
 // of [backing.Abilities].
 //
-// A Backing is safe for concurrent use. It keeps nothing running but the commands
-// under way, for some 20 ms after the last of them, a subscription while
-// a waiter needs it, and the release of what may have been granted to a caller that has
-// left; [Backing.Close] ends the last two. Its client stays the caller's to close. Locks that are
-// handed over through one Backing wake only its own waiters: a process should have one
-// Backing for all its locks.
+// A Backing is safe for concurrent use. It keeps nothing running but the commands under
+// way, for some 20 ms after the last of them, a subscription while a waiter needs it, and
+// the release of what may have been granted to a caller that has left; [Backing.Close]
+// ends the last two. Its client stays the caller's to close. Locks that are handed over
+// through one Backing wake only its own waiters: a process should have one Backing for
+// all its locks.
 //
 // Whatever the client's timeouts, an operation returns at most about 120 ms after
 // its context ends. A command that is under way then is left to those timeouts; it may
