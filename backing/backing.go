@@ -143,12 +143,11 @@ type permanentError struct{ err error }
 func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
-// NotSent marks an error of a request that the store has not received, and will not: the
+// NotSent marks the error of a request that the store has not received and will not: the
 // connection was refused, no connection of the pool was free, the context ended while the
 // request was queued. The request then has no effect, and the mutex has nothing to undo. An
-// error must not be marked if a request may have been received, be it only one of several
-// that the operation has sent; to be unsure costs no more than a needless Release.
-// NotSent(nil) is nil.
+// error must not be marked if any request of the operation may have been received; in
+// doubt, an unmarked error costs no more than a needless Release. NotSent(nil) is nil.
 func NotSent(err error) error {
 	if err == nil {
 		return nil
