@@ -1,11 +1,12 @@
 // Package redistest gives tests real redis-server processes and a network
 // between them and their clients that breaks on demand.
 //
-// Nothing here imitates Redis: a fake server would share the misconceptions of
-// the code under test. A [Shim] stands before a real server. The binary is the one that the environment variable
-// EFFECTLOCK_REDIS_SERVER names. Where the variable is unset, tests that call
-// [Start] are skipped, so that `go test ./...` needs nothing but Go; where it
-// is set and wrong they fail, so that CI cannot lose them silently.
+// Nothing here imitates Redis: a fake server would share the misconceptions of the code
+// under test. Even a [Shim] passes what it does not refuse on to a real server. The
+// binary is the one that the environment variable EFFECTLOCK_REDIS_SERVER names. Where
+// the variable is unset, tests that call [Start] are skipped, so that `go test ./...`
+// needs nothing but Go; where it is set and wrong they fail, so that CI cannot lose them
+// silently.
 package redistest
 
 import (
