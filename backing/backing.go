@@ -143,12 +143,11 @@ type permanentError struct{ err error }
 func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
-// NotSent marks an error of a request that the store has not received, and will not: the
+// NotSent marks the error of a request that the store has not received and will not: the
 // connection was refused, no connection of the pool was free, the context ended while the
 // request was queued. The request then has no effect, and the mutex has nothing to undo. An
-// error must not be marked if a request may have been received, be it only one of several
-// that the operation has sent; to be unsure costs no more than a needless Release.
-// NotSent(nil) is nil.
+// error must not be marked if any request of the operation may have been received; in
+// doubt, an unmarked error costs no more than a needless Release. NotSent(nil) is nil.
 func NotSent(err error) error {
 	if err == nil {
 		return nil
@@ -156,8 +155,8 @@ func NotSent(err error) error {
 	return &notSentError{err}
 }
 
-// IsNotSent reports whether err, or the error that it wraps, was marked by [NotSent]. An
-// error that wraps several is not looked into: one request that was not sent says
+// IsNotSent reports whether err, or an error that it wraps, was marked by [NotSent]. It
+// does not look into an error that wraps several: one request that was not sent says
 // nothing about another.
 func IsNotSent(err error) bool {
 	for ; err != nil; err = errors.Unwrap(err) {

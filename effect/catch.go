@@ -14,16 +14,16 @@ type Tagged interface {
 	Tag() string
 }
 
-// Failures takes apart what errors.Join has joined, and so the error of work that
-// failed and whose finalizers failed as well: it lists the failures in their order,
-// the work's own first. Joins inside joins are taken apart too. An error that joins
-// nothing is itself the one failure; of nil there is none.
+// Failures lists the failures that errors.Join has joined, in their order. The error of
+// work whose finalizers failed as well is such a join, with the work's own failure
+// first. Joins inside joins are taken apart too. An error that joins nothing is itself
+// the one failure; for nil the list is empty.
 //
-// A join is also found below errors that wrap one other. What fmt.Errorf has
-// wrapped with a prefix is listed without it; in a failure below a typed error errors.As
-// finds that as well, for it is the type of each of them. What joins errors in
-// another way is one failure: fmt.Errorf with several %w, which mostly gives one failure
-// several names, and types whose Unwrap returns several errors.
+// A join is also found inside an error that wraps it. If that error is one of fmt.Errorf
+// with a single %w, its text is left out. If it has another type, errors.As
+// finds that type in each of the failures. Errors that are joined in other ways are one
+// failure: those of fmt.Errorf with several %w, which mostly gives one failure several
+// names, and those of types whose Unwrap returns several errors.
 func Failures(err error) []error { return failures.Of(err) }
 
 // CatchTag recovers from a failure of type E, which errors.As finds also where
@@ -31,8 +31,8 @@ func Failures(err error) []error { return failures.Of(err) }
 // context as they are.
 //
 // If several failures are joined, see [Failures], each must be an E, and the handler
-// is called for the first: work that failed has not succeeded because somebody
-// knows what to do about its release.
+// is called for the first: to know what to do about a failed release does not make a
+// success of failed work.
 func CatchTag[E error, A any](handler func(E) Effect[A]) Operator[A, A] {
 	return CatchTags(Case(handler))
 }
@@ -51,8 +51,9 @@ func Case[E error, A any](handler func(E) Effect[A]) Handler[A] {
 }
 
 // CatchTags recovers with the first case whose type is found in the failure. If
-// several failures are joined, each must have a case; the one of the first failure
-// is run. If one has none, no case is run and the error stays as it was. See [CatchTag].
+// several failures are joined, each must have a case, and the case of the first failure
+// is run. If one failure has no case, none is run and the error stays as it was. See
+// [CatchTag].
 func CatchTags[A any](cases ...Handler[A]) Operator[A, A] {
 	find := func(failure error) (func() Effect[A], bool) {
 		for _, c := range cases {

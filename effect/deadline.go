@@ -33,7 +33,7 @@ type deadlineContext struct {
 	real     context.Context // once it is needed, all questions go to it
 	end      context.CancelFunc
 	canceled bool
-	late     error // see noteLate
+	late     error // the last failure that noteLate has noted
 }
 
 func (c *deadlineContext) cancel() {
@@ -88,9 +88,9 @@ func (c *deadlineContext) Deadline() (time.Time, bool) {
 
 type deadlineKey struct{}
 
-// noteLate notes in each Timeout around ctx what finalizers failed with after their
-// work had yielded its value. Without that, a Timeout could not tell such a failure from
-// one in which the work reports its cancellation in words of its own. The last one is
+// noteLate notes, in each Timeout around ctx, the failure of a finalizer whose work had
+// yielded its value. Without that, a Timeout could not distinguish such a failure from
+// that of work which reports its cancellation in words of its own. The last failure is
 // enough: an effect that fails with it has done nothing since.
 func noteLate(ctx context.Context, failed error) {
 	c, ok := ctx.Value(deadlineKey{}).(*deadlineContext)
@@ -114,7 +114,7 @@ func (c *deadlineContext) isLate(err error) bool {
 // finds there what a child must be tied to.
 func (c *deadlineContext) Value(key any) any {
 	if key == (deadlineKey{}) {
-		if c.alone { // what fails inside a finalizer is the finalizer's
+		if c.alone { // failures inside a finalizer do not concern the Timeouts around it
 			return nil
 		}
 		return c

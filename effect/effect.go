@@ -21,16 +21,16 @@
 // When only what comes after the work fails, a finalizer for one, the work's
 // value is returned beside the error, so that the receipt of a payment is not lost
 // with the lock on it. The operators that pass a failure on keep it: [Timeout],
-// [Retry] when it gives up, [Repeat], [Tap], [MapError]. Those that go on to something
-// else drop it, such as the next run of Retry and a handler of [CatchTag]; so do
-// those that would have to make another value of it, [Map] and [FlatMap].
+// [Retry] when it gives up, [Repeat], [Tap], [MapError]. It is dropped where another
+// effect runs next, as in the next run of Retry or in a handler of [CatchTag], and where
+// it would have to be turned into another value, as in [Map] and [FlatMap].
 //
 // # Several failures
 //
 // When the work fails and a finalizer fails as well, the error joins both, as
 // errors.Join does, the work's first. errors.Is and errors.As find each; [Failures]
-// lists them. What decides by the kind of a failure ([CatchTag], [RetryWhile])
-// asks about each, and a single one that it does not know is left as it is.
+// lists them. [CatchTag] and [RetryWhile], which decide by the kind of a failure, ask
+// about each: if they do not accept one of them, the whole error stays as it is.
 //
 // # Contexts
 //
@@ -94,7 +94,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // Map applies f to the value of an effect. A value beside an error is dropped: it
-// may be the zero value, which f need not be made for.
+// may be the zero value, which f need not accept.
 func Map[A, B any](f func(A) B) Operator[A, B] { return readerresult.Map(f) }
 
 // FlatMap runs the effect that f makes of the value. It does not start that
@@ -119,7 +119,7 @@ func FlatMap[A, B any](f Kleisli[A, B]) Operator[A, B] {
 
 // Tap runs the effect that f makes of the value, and yields the value. If that
 // effect fails, or the context has ended before it starts, the value is returned
-// beside the error: it exists all the same.
+// beside the error.
 func Tap[A, B any](f Kleisli[A, B]) Operator[A, A] {
 	return func(first Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {

@@ -31,7 +31,7 @@ func (e Exit[A]) IsFailure() bool { return e.kind == failure }
 func (e Exit[A]) IsDefect() bool { return e.kind == defect }
 
 // IsInterruption reports whether the effect failed because its context had ended.
-// Other failures may be joined to that, such as those of finalizers: see [Failures].
+// Other failures, such as those of finalizers, may be joined to it: see [Failures].
 func (e Exit[A]) IsInterruption() bool { return e.kind == interruption }
 
 // Value returns the value of a success.

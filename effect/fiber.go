@@ -118,8 +118,8 @@ func (f *Fiber[A]) run(eff Effect[A]) {
 	returned = true
 }
 
-// Await waits until the fiber has ended, and yields how. It never panics, and
-// fails only if its own context ends and the fiber still runs.
+// Await waits until the fiber has ended, and yields its exit. It never panics, and
+// fails only if its own context ends while the fiber still runs.
 func (f *Fiber[A]) Await() Effect[Exit[A]] {
 	return func(ctx context.Context) (none Exit[A], err error) {
 		if f.done.isOpen() {

@@ -16,11 +16,11 @@ import (
 // *[FinalizerTimeoutError]; one that succeeds late has succeeded.
 const FinalizerTimeout = 5 * time.Second
 
-// FinalizerTimeoutError is the failure of a finalizer that took longer than it may,
-// and was cancelled.
+// FinalizerTimeoutError is the failure of a finalizer that took longer than
+// [FinalizerTimeout] and was cancelled.
 //
 // It is not a context.DeadlineExceeded: that stands for the caller's own deadline,
-// which a finalizer outlives. Nor is it a *[TimeoutError], for no [Timeout] made it.
+// which a finalizer outlives. Nor is it a *[TimeoutError], because no [Timeout] made it.
 // errors.Is and errors.As find everything else that Err holds.
 type FinalizerTimeoutError struct {
 	// Duration is the time that the finalizer was given, [FinalizerTimeout].

@@ -7,9 +7,9 @@ import (
 // RaceFirst runs the effects concurrently and ends as the first of them ends,
 // with a value or a failure. It cancels the others and waits for them; their
 // values and failures are dropped. So an effect that acquires something must put
-// it in a Scope: what a loser acquired is then held until the scope closes, and a
-// Scoped inside each effect of the race keeps that short. A race of no effects ends
-// with its context.
+// it in a Scope. What a loser acquired is held until that scope closes; to release it
+// at once, put a Scoped inside each effect of the race. A race of no effects ends with
+// its context.
 //
 // A panic of any of them is raised again once all have ended, as a *[Defect]
 // that has the stack of its goroutine; of several panics, only one. If none
@@ -21,11 +21,10 @@ func RaceFirst[A any](effects ...Effect[A]) Effect[A] {
 	}
 }
 
-// Race runs the effects concurrently and yields the first value. It cancels
-// the others and waits for them. If all fail, it fails with their errors, joined
-// in the order of the effects; values beside those are dropped, for there is room
-// for one. A race of no effects ends with its context. For panics and dropped values
-// see [RaceFirst].
+// Race runs the effects concurrently and yields the first value. It cancels the others
+// and waits for them. If all fail, it fails with their errors, joined in the order of the
+// effects, and values beside those errors are dropped. A race of no effects ends with its
+// context. For panics and dropped values see [RaceFirst].
 func Race[A any](effects ...Effect[A]) Effect[A] {
 	return func(ctx context.Context) (none A, err error) {
 		exit, exits := gather(ctx, effects, Exit[A].IsSuccess)

@@ -13,11 +13,11 @@ import (
 //
 // It stops at once when its context ends; the error then satisfies errors.Is
 // with the context's error. If that was between two runs, errors.As finds the last
-// failure too. If it was during a run, the error is what that run failed with: the
-// failures before it are history, which is shown in the message and found by neither
-// errors.Is nor errors.As.
+// failure too. If it was during a run, the error is what that run failed with. The
+// failure before it is then shown in the message, but neither errors.Is nor errors.As
+// finds it: it is history, and the run after it may have made up for it.
 //
-// A value that the last run returned beside its error is returned beside it.
+// If the last run returned a value beside its error, so does Retry.
 func Retry[A any](s schedule.Schedule) Operator[A, A] {
 	return RetryWhile[A](s, func(error) bool { return true })
 }

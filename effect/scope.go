@@ -102,8 +102,8 @@ func (s *Scope) AddFinalizer(f func(Exit[any]) Effect[Void]) Effect[Void] {
 // Nothing can slip between the two: if acquire yields a value, it will be
 // released, even if the context ended at that moment. Unlike Effect's
 // acquireRelease the acquisition can be interrupted while it waits; an acquire
-// that fails must leave nothing behind. A value that it returns beside an error is
-// returned beside it, but not released, for it may be the zero value.
+// that fails must leave nothing behind. A value that it returns beside its error is
+// passed on, but not released, because it may be the zero value.
 func AcquireRelease[A any](acquire Effect[A], release func(A, Exit[any]) Effect[Void]) func(*Scope) Effect[A] {
 	return func(s *Scope) Effect[A] {
 		return func(ctx context.Context) (none A, err error) {

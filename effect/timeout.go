@@ -43,17 +43,15 @@ func (e *TimeoutError) As(target any) bool { return errors.As(e.Err, target) }
 // effect runs in the calling goroutine. A d of zero or less has passed when the
 // effect starts.
 //
-// The caller gets what the effect yielded. An effect that ends with a value, however
-// late, has yielded it: Timeout yields it too. Only an effect that ends with an error
-// after d has timed out: Timeout fails with a *[TimeoutError] that holds the error,
-// and returns the value beside it, if there is one. So after a timeout the caller
-// of an effect that acquires something has not acquired it.
+// If the effect ends with a value, however late, Timeout yields it. If it ends with an
+// error after d, Timeout fails with a *[TimeoutError] that holds the error, and returns
+// the value beside it, if there is one. So the caller of an effect that acquires
+// something has not acquired it if that times out.
 //
-// The failure of a finalizer is no timeout if the work before it had yielded its value,
-// and if nothing in the error stands for the end of the effect's context: it is
-// returned as it is.
-//
-// If the caller's context has ended as well, that is what Timeout reports.
+// Three errors that come after d are no timeout. A [Defect] is returned as it is. So is
+// the failure of a finalizer, if the work before it had yielded its value and nothing
+// in the error stands for the end of the effect's context. If the caller's own context
+// has ended as well, Timeout reports that instead, or the effect's own failure.
 func Timeout[A any](d time.Duration) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {

@@ -11,16 +11,18 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// AwaitCleanup waits until nothing is being cleaned up any more that acquisitions on b
-// have left behind. It fails only when its context ends.
+// AwaitCleanup waits until the clean-ups of failed acquisitions on b are over. b is the
+// value that [New] was called with. AwaitCleanup fails only when its context ends.
 //
-// An acquisition that ends without the lock, and of which a request may have been
-// applied, releases it. Its caller waits for that for 50 ms; then it goes on in the
-// background, for 5 s at most in all. A program should call AwaitCleanup before it
-// exits: a lock that is still to be released then stays for one lease. A test should call it
-// before it stops the store. Whether the releases have succeeded, the observer is told.
+// An acquisition that fails after a request of its own may have been applied releases the
+// lock. Its caller waits up to 50 ms for that clean-up, which then goes on in the
+// background, for at most 5 s in all. A program should call AwaitCleanup before it exits:
+// a lock that has not been released by then stays for one lease. A test should call it
+// before it stops the store.
 //
-// An acquisition that fails while AwaitCleanup waits may or may not be waited for.
+// A clean-up that fails is over, too: its failures are reported to the observer. What a
+// store undoes later by itself, as that of package redis does for a minute, is not
+// waited for. An acquisition that fails while AwaitCleanup waits may be waited for or not.
 func AwaitCleanup(b backing.Backing) effect.Effect[effect.Void] {
 	return func(ctx context.Context) (effect.Void, error) {
 		if b == nil || !reflect.ValueOf(b).Comparable() { // no mutex can be made of it
@@ -37,15 +39,14 @@ func AwaitCleanup(b backing.Backing) effect.Effect[effect.Void] {
 }
 
 // undoPatience is how long the caller of an acquisition that has failed waits for its
-// clean-up. It mostly takes one round trip, and then the caller knows that nothing is
-// left behind.
+// clean-up. That mostly takes one round trip, after which nothing is left behind.
 const undoPatience = 50 * time.Millisecond
 
 // cleaner owns the clean-ups of one store: the goroutines that release what abandoned
 // acquisitions may have acquired.
 type cleaner struct {
 	mu    sync.Mutex
-	undos map[*undo]struct{} // under way
+	undos map[*undo]struct{} // those under way
 }
 
 var cleaners interned[backing.Backing, cleaner]
@@ -64,18 +65,18 @@ type undo struct {
 	done   chan struct{}
 	taken  bool // over, by an acquisition; under the cleaner's mutex
 
-	// To be read after done:
+	// May be read when done is closed:
 	released bool
-	failed   error
+	failed   error // why the release failed
 }
 
-// errTakenOver is why a clean-up ends that a new acquisition of the same claimant makes
-// unnecessary if it succeeds, and harmful.
+// errTakenOver ends a clean-up when the same claimant acquires again: the clean-up would
+// release the new acquisition.
 var errTakenOver = errors.New("acquired again under the same holder id")
 
-// cleanUp releases what a claimant that has left may have acquired, and takes it out of the
-// store's queue. It returns when that is done, and with what it failed with, or after
-// undoPatience, and then nil.
+// cleanUp releases what a claimant that has left may have acquired, and takes it out of
+// the store's queue. It returns the failure of that, or nil if it is still under way
+// after undoPatience.
 func (m *Mutex) cleanUp(ctx context.Context, c backing.Claim) error {
 	u := m.beginCleanUp(ctx, c)
 	timer := time.NewTimer(undoPatience)
@@ -142,9 +143,9 @@ func (c *cleaner) any() *undo {
 	return nil
 }
 
-// takeOver ends the clean-ups of a claimant that acquires again, and returns the claims that
-// have not been released: they are the caller's to release, if it does not get the lock. It
-// fails only when ctx ends.
+// takeOver ends the clean-ups of a claimant that acquires again, and waits for them. It
+// returns the claims that have not been released: the caller must release them if it does
+// not get the lock. It fails only when ctx ends.
 func (c *cleaner) takeOver(ctx context.Context, who claimant) (left []backing.Claim, err error) {
 	for _, u := range c.of(who) {
 		mine := c.take(u)

@@ -17,8 +17,8 @@ type Config struct {
 	TTL time.Duration
 
 	// RefreshInterval is the time between two refreshes of a held lease.
-	// Default TTL/3; shorter than the TTL less 1 % and 1 ms. One request to the store is given up,
-	// and perhaps repeated, after (TTL-RefreshInterval)/2, at most 2 s.
+	// Default TTL/3; shorter than the TTL less 1 % and 1 ms. One request to the store
+	// is given up, and perhaps repeated, after (TTL-RefreshInterval)/2, at most 2 s.
 	RefreshInterval time.Duration
 
 	// AcquireRetryInterval is how often a waiter polls a store that cannot wake
@@ -39,20 +39,20 @@ type Config struct {
 	// over, and never waits for more than half of what is left of the lease. Delays
 	// under 1 ms count as 1 ms. With the default an acquire on a store that
 	// is down takes one TTL to fail, unless its context ends before.
-	// When a refresh or a clean-up fails, the functions of the policy run on a goroutine of that lock. If they
-	// are slow, they delay the next refresh of that lock and of no other; a panic there ends the
-	// process.
+	// When a refresh or a clean-up fails, the functions of the policy run on a goroutine of
+	// that lock. If they are slow, they delay the next refresh of that lock and of no other.
+	// A panic there ends the process.
 	// Default: Spaced(100 ms), or TTL/10 if that is less, for at most one TTL.
 	BackingFailureRetryPolicy schedule.Schedule
 
 	// HolderID identifies the holder in the store. Default: a random id for
 	// each acquisition, which is nearly always right. All acquisitions under
 	// one id are the same holder: the lock does not keep them from each other,
-	// and the release of one releases all; so does an acquisition that failed, while
-	// another is under way, and on Redis for up to a minute after its connection broke. A
-	// new acquisition ends the clean-up of one that has failed, and begins it again if it
-	// fails as well. It serves a job that
-	// resumes, after a crash, the lease that it still has.
+	// and the release of one releases all. So may the clean-up of an acquisition that
+	// failed while another was under way, on Redis for up to a minute after its
+	// connection broke. A new acquisition ends the clean-ups of earlier ones, and begins
+	// them again if it fails. A fixed id is for a job that resumes, after a crash, the
+	// lease that it still has.
 	HolderID string
 
 	// Observer is called with what happens. Default: none. See LogObserver.

@@ -3,29 +3,29 @@ package mutex
 import "sync"
 
 // maxPending bounds the failures of one lease that wait for its observer. By default
-// a refresh is repeated each 100 ms, so an observer that stalls for a second and a half
-// misses none of them. More would only make the end of the lock wait longer.
+// a refresh is repeated every 100 ms, so an observer that stalls for 1.5 s misses none of
+// them. With a higher bound the end of the lock would only wait longer.
 const maxPending = 16
 
-// events delivers what happens to one lease: one event at a time, in order, and
-// under no mutex but those of the caller. Acquired, and what ends the lease in its
-// caller's goroutine, are delivered there. What the keeper notices is delivered by a
-// goroutine that ends when nothing is pending: neither the other leases nor the work
-// wait for it. The end of the lease does.
+// events delivers the events of one lease to the observer: one at a time, in order, and
+// without holding a mutex of this package. Acquired, and the event that ends the lease on
+// its caller's goroutine, are delivered there. What the keeper notices is delivered by a
+// goroutine that ends when nothing is pending. Neither other leases nor the work wait for
+// it, but the end of the lease does.
 //
 // One queue and goroutine for all leases was rejected: the observer of one user
 // would delay the events of the others.
 type events struct {
-	acquired bool // has been delivered; owned by the goroutine that delivers
+	acquired bool // whether Acquired was delivered; owned by the goroutine that delivers
 
 	mu      sync.Mutex
-	busy    bool          // a goroutine delivers
-	idle    chan struct{} // closed when it has ended; nil if nobody waits for that
+	busy    bool          // whether a goroutine delivers
+	idle    chan struct{} // closed when busy ends; nil if no goroutine waits for that
 	pending []Event
 	skipped int // failures since the last event that was queued
 }
 
-// post has the event delivered soon, on another goroutine.
+// post queues an event, to be delivered on another goroutine.
 func (l *lease) post(e Event) {
 	q := &l.events
 	q.mu.Lock()
@@ -42,8 +42,8 @@ func (l *lease) post(e Event) {
 	}
 }
 
-// deliver delivers what is pending. An observer that ends the goroutine, with
-// runtime.Goexit, has had its event: the next one is delivered on another goroutine.
+// deliver delivers what is pending. If the observer ends the goroutine with
+// runtime.Goexit, the next event is delivered on another one.
 func (l *lease) deliver() {
 	defer l.delivered()
 	l.deliverAcquired()
@@ -52,8 +52,8 @@ func (l *lease) deliver() {
 	}
 }
 
-// announce delivers Acquired on the calling goroutine, unless it has been delivered
-// because the lease ended so soon.
+// announce delivers Acquired on the calling goroutine, unless it was delivered already,
+// before another event of the lease.
 func (l *lease) announce() {
 	l.events.claim()
 	defer l.delivered()
@@ -76,7 +76,8 @@ func (l *lease) awaitDelivered() {
 	l.delivered()
 }
 
-// deliverAcquired is the first step of whoever delivers.
+// deliverAcquired delivers Acquired if that is still to be done. The goroutine that
+// delivers calls it before it delivers another event.
 func (l *lease) deliverAcquired() {
 	if !l.events.acquired {
 		l.events.acquired = true
@@ -100,8 +101,8 @@ func (q *events) claim() {
 	q.busy = true
 }
 
-// delivered ends what claim or post began. What has been posted meanwhile is
-// delivered by a goroutine of its own.
+// delivered ends the delivery that claim or post began. Events that were posted
+// meanwhile are delivered by a new goroutine.
 func (l *lease) delivered() {
 	q := &l.events
 	q.mu.Lock()

@@ -163,13 +163,13 @@ func (k *keeper) send(f *flight) []backing.Refreshed {
 	return k.batcher.RefreshAll(f.ctx, claims)
 }
 
-// arrive does what follows from the answer to a refresh, which came at landed. Neither
-// the observer nor the policy runs here: the other leases of the flight wait meanwhile.
+// arrive applies the answer to a refresh, which came at landed. Neither the observer nor
+// the policy runs here, because the other leases of the flight would wait for it.
 func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, landed time.Time) {
 	switch {
 	case answer.Held && answer.Err == nil && l.extend(f.start, landed) == nil:
 		k.continueAt(l, f, &k.healthy, f.start.Add(k.interval))
-	case k.expired(l, f, landed): // however well the answer sounds, it is too late
+	case k.expired(l, f, landed): // whatever the answer is, it is too late
 	case answer.Err != nil && k.isStopping(l):
 		k.continueAt(l, f, &k.healthy, f.start.Add(k.interval))
 	case answer.Err != nil:
@@ -186,8 +186,8 @@ func (k *keeper) arrive(l *lease, f *flight, answer backing.Refreshed, landed ti
 	}
 }
 
-// untilDeadline does what may take long, and ends the lease meanwhile if its
-// deadline passes.
+// untilDeadline calls do, which may take long. If the deadline of the lease passes
+// meanwhile, it ends the lease.
 func (k *keeper) untilDeadline(l *lease, f *flight, do func()) {
 	deadline := time.AfterFunc(time.Until(l.until()), func() { _ = k.expired(l, f, time.Now()) })
 	defer deadline.Stop()

@@ -24,7 +24,7 @@ func (m *Mutex) letGo(ctx context.Context, c backing.Claim) (backing.Released, e
 	p, err := passed{}, errNoAnswer
 	defer func() { // also after a panic, or the line would stand still
 		if _, granted := p.outcome.(backing.Granted); !granted && next.handoverFailed(p.outcome, err) {
-			_ = m.cleanUp(ctx, next.claim) // the observer is told if it fails
+			_ = m.cleanUp(ctx, next.claim) // its failure is reported to the observer
 		}
 	}()
 	p, err = m.pass(ctx, c, next, yield)

@@ -59,7 +59,7 @@ func (c *heldContext) untouched() bool {
 
 // Done and Err look at the clock as well: if the machine stood still, the deadline may
 // have passed, and the timer that should end the context not have run yet. A context
-// that the work derives from this one hears of it only when that timer has run.
+// that the work derives from this one ends only when that timer has run.
 func (c *heldContext) Done() <-chan struct{} {
 	_ = c.lock.lease.lossBy(time.Now())
 	return c.resolve().Done()

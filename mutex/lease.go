@@ -79,8 +79,8 @@ func (l *lease) event(kind EventKind, elapsed time.Duration, err error) Event {
 }
 
 // failed notes that a refresh failed, and returns when to try again. The
-// store's failures do not end a lease: its deadline does. The policy may be the
-// caller's, so failed is called under no mutex, and not where other leases wait for it.
+// store's failures do not end a lease: its deadline does. The policy may run code of the
+// user, so failed is called without a mutex, and where no other lease waits for it.
 func (l *lease) failed(err error, f *flight, now time.Time) time.Time {
 	if f.ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) { // see storesOwn
 		err = &effect.TimeoutError{Duration: now.Sub(f.start), Err: err}
@@ -155,16 +155,16 @@ func (l *lease) update(change func()) *LockLostError {
 	return l.lost
 }
 
-// expire, markLost and backingFailed are for functions that update calls.
+// expire, markLost and backingFailed must be called from within update.
 func (l *lease) expire(now time.Time) {
 	if !l.ended && !now.Before(l.deadline) {
 		l.markLost(Expired, l.failure)
 	}
 }
 
-// markLost does at once what follows from the loss: the work's context ends, and the
-// next in line asks the store. The observer is not called here: other leases may wait
-// for this goroutine, and a look at the context of a nested lock has mutexes of ours.
+// markLost ends the work's context and lets the next in line ask the store, both at once.
+// It does not call the observer: other leases may wait for this goroutine, and one that
+// looks at the context of a nested lock may hold mutexes of this package.
 func (l *lease) markLost(reason LossReason, cause error) {
 	if l.lost != nil {
 		return
@@ -216,8 +216,8 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 		l.m.keeper.forget(l)
 		now := time.Now()
 		if lost := l.settle(now); lost != nil {
-			// Others may have the lock already. What the store still has of
-			// ours is freed if it answers; if not, the observer is told, after the loss.
+			// Others may have the lock already. What the store still has of ours
+			// is released. A failure of that is reported after the loss.
 			_, err := send(ctx, l.m, "release", l.m.releaseOnce(l.claim))
 			l.m.line.freed()
 			l.awaitDelivered()

@@ -47,7 +47,7 @@ type place struct {
 	ask     bool          // the store, when it is this waiter's turn
 	askBy   time.Time     // likewise; zero: when the policy says so
 	passing bool          // a holder is handing the lock to this waiter
-	asking  bool          // a request is under way, or has failed and may have been received
+	asking  bool          // whether a request is under way, or has failed and may have been received
 	known   bool          // the store may have the claimant in its queue, or as the holder
 	doubt   bool          // the store may know the claimant, whatever it answers from now on
 	grant   *grant        // what a holder of this process passed to this waiter
@@ -114,7 +114,7 @@ func (p *place) mayAsk(now time.Time, policySaysSo bool) bool {
 	return true
 }
 
-// unsent notes that no try of a request has reached the store.
+// unsent notes that no attempt at the request has reached the store.
 func (p *place) unsent() {
 	p.line.mu.Lock()
 	defer p.line.mu.Unlock()

@@ -90,9 +90,12 @@ func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
 // yielded a value, the value is returned beside the error.
 //
 // It fails with *[LockNotAcquiredError], *[LockLostError], *[MutexBackingError],
-// the context's error, or the work's. While it waits for the lock, it fails within
-// 0.2 s after the caller's context has ended, whatever the store does: what it may have
-// acquired is then released in the background, see [AwaitCleanup]. Retry inside the lock, not around it: when only the release has failed, a retry
+// the context's error, or the work's. If the work fails and the release does too, the
+// error joins both: see effect.Failures. While WithLock waits for the lock, it fails
+// within 0.2 s after the caller's context has ended, whatever the store does; what it may
+// have acquired is then released in the background, see [AwaitCleanup].
+//
+// Retry inside the lock, not around it: when only the release has failed, a retry
 // around it runs the work again.
 func WithLock[A any](m *Mutex, work effect.Effect[A]) effect.Effect[A] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[A] {

@@ -14,20 +14,21 @@ import (
 // lock, it also delays those who wait for the same lock.
 //
 // What happens in the background is reported on a goroutine of the lock: Lost, and
-// BackingFailed of a refresh, or of the clean-up that an acquisition has left behind. That
-// one may come after NotAcquired. No refresh waits for an observer, and neither does the end
-// of the work's context: a slow observer loses no lease. At most 16 failures of one lock wait
-// to be reported. Further ones are not reported, but counted by the Skipped of the next event.
+// BackingFailed of a refresh, or of the clean-up after an acquisition that failed, which may
+// come after NotAcquired. Neither a refresh nor the end of the work's context waits
+// for an observer, so a slow one costs no lease. At most 16 failures of one lock wait to be
+// reported. Further ones are not reported, but counted by the Skipped of the next event.
 //
 // The events of one lock come one at a time and in order. Acquired is the first; Released,
 // ReleaseFailed or Lost is the last, and is never skipped. Only a BackingFailed of a request
 // to release the lock may come between them, or after Lost. [WithLock] returns, and the
-// scope of [Mutex.Acquire] closes, when all events of the lock have been reported. Before
-// that the store has been told that the lock is free, so others do not wait for this.
+// scope of [Mutex.Acquire] closes, when all events of the lock have been reported. The
+// lock is released before that, so other holders do not wait for the observer.
 //
-// An observer may use other locks, and may interrupt and join the [KeepAlive] of the lock. It
-// must not lock what the event is about, nor wait for the work or the scope to end. It must not
-// panic: on a goroutine of the lock that ends the process, elsewhere the caller panics.
+// An observer may use other locks, and may interrupt and join the [KeepAlive] of the
+// lock. It must not acquire the lock that the event is about, nor wait for the work or
+// the scope to end. It must not panic: on a goroutine of the lock a panic ends the
+// process, elsewhere the caller panics.
 type Observer func(Event)
 
 // Event is one thing that happened. Fields that do not belong to its Kind are zero.
@@ -46,15 +47,15 @@ type Event struct {
 	// Err is why (NotAcquired, Polling, ReleaseFailed, BackingFailed), or the
 	// *LockLostError (Lost).
 	Err error
-	// Skipped is how many events of kind BackingFailed were not reported between this event
-	// of the lock and the one before, because too many waited for the observer.
+	// Skipped is how many events of kind BackingFailed were not reported between this
+	// event of the lock and the one before, because too many waited for the observer.
 	Skipped int
 }
 
 // EventKind names what an [Event] is about.
 type EventKind string
 
-// What an observer is told.
+// The kinds of events.
 const (
 	// Acquired: a lock was granted.
 	Acquired EventKind = "acquired"

@@ -37,9 +37,9 @@ func send[A any](ctx context.Context, m *Mutex, operation string, request effect
 	return a, &MutexBackingError{Operation: operation, Key: m.key, Cause: storesOwn(err, start)}
 }
 
-// storesOwn is the failure of a request that was sent at start, while the context of
-// its caller had not ended: what the store says of a deadline of its own must not be taken
-// for the caller's.
+// storesOwn returns the failure of a request that was sent at start, and whose caller's
+// context has not ended. A deadline that the store has set for itself becomes a
+// TimeoutError, so that it cannot be taken for the caller's.
 func storesOwn(err error, start time.Time) error {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return err

@@ -17,8 +17,8 @@ import (
 // errNotFree is how an attempt says that another holder has the lock.
 var errNotFree = errors.New("another holder has the lock")
 
-// isNotFree reports whether that is all: joined to the failure to undo a try, it is
-// not the whole answer.
+// isNotFree reports whether err is errNotFree and nothing else. If the failure to undo an
+// attempt is joined to it, the caller must get that.
 func isNotFree(err error) bool { return err == errNotFree } //nolint:errorlint // see above
 
 // errReleased is why a waiter fails that the store refuses, which it would do again
@@ -64,9 +64,9 @@ func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) 
 	return l, nil
 }
 
-// start acquires the lock in one of two ways. A clean-up of this very claim could release
-// what is acquired now, so it is ended before, and begun again if nothing is acquired: what
-// it was to release may still be held, and nobody else would release it.
+// start acquires the lock in one of two ways. A clean-up of the same claim could release
+// what is acquired now, so start ends it first, and begins it again if nothing is acquired:
+// what it was to release may still be held.
 func (m *Mutex) start(ctx context.Context, r request, how func(context.Context, request) (*lease, error)) (l *lease, err error) {
 	if m.holderID == "" {
 		return how(ctx, r)
@@ -75,7 +75,7 @@ func (m *Mutex) start(ctx context.Context, r request, how func(context.Context, 
 	defer func() {
 		if l == nil {
 			for _, c := range left {
-				_ = m.beginCleanUp(ctx, c) // the observer is told if it fails
+				_ = m.beginCleanUp(ctx, c) // its failure is reported to the observer
 			}
 		}
 	}()
@@ -170,7 +170,7 @@ func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
 // answer is what the store said to an attempt.
 type answer struct {
 	outcome  backing.Outcome
-	doubtful bool // a try that has no answer may be applied, or the caller has left what it was granted
+	doubtful bool // whether an attempt without an answer may be applied, or a grant was not used
 }
 
 // attempt asks the store for the lock, and makes l its lease; it asks more than
@@ -178,7 +178,7 @@ type answer struct {
 // If it fails, nothing has changed unless the answer is doubtful.
 func (m *Mutex) attempt(ctx context.Context, r request, l *lease, how effect.Effect[backing.Outcome]) (*lease, answer, error) {
 	var start time.Time
-	received := 0 // tries that the store may have received
+	received := 0 // how many requests the store may have received
 	outcome, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (backing.Outcome, error) {
 		start = time.Now()
 		received++
@@ -192,7 +192,7 @@ func (m *Mutex) attempt(ctx context.Context, r request, l *lease, how effect.Eff
 				err = errReleased
 			}
 		case backing.Granted:
-			// An answer that comes when the lease has ended is none: it must be renewed.
+			// A grant that comes when its lease has ended is not one: ask again.
 			if took := time.Since(start); err == nil && took >= validity(r.TTL) {
 				err = &effect.TimeoutError{Duration: took}
 			}

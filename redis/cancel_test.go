@@ -13,50 +13,6 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-func TestFrozenServerDoesNotKeepACallerWhoseContextEnds(t *testing.T) {
-	t.Parallel()
-	ends := map[string]struct {
-		begin func(context.Context) (context.Context, context.CancelFunc)
-		want  error
-	}{
-		"cancelled": {func(ctx context.Context) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(ctx)
-			time.AfterFunc(20*time.Millisecond, cancel)
-			return ctx, cancel
-		}, context.Canceled},
-		"timed out": {func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, 20*time.Millisecond)
-		}, context.DeadlineExceeded},
-	}
-	clients := map[string]goredis.Options{
-		"default client":         {},
-		"client with a deadline": {ContextTimeoutEnabled: true},
-	}
-	s, _ := start(t)
-	for clientName, o := range clients {
-		o.Addr = s.Addr()
-		c := goredis.NewClient(&o)
-		t.Cleanup(func() { _ = c.Close() })
-		b := redis.New(c)
-		warm(t, b)
-		for endName, end := range ends {
-			for name, operation := range operations(b) {
-				t.Run(clientName+"/"+endName+"/"+name, func(t *testing.T) {
-					s.Freeze()
-					defer s.Thaw()
-					ctx, cancel := end.begin(t.Context())
-					defer cancel()
-					began := time.Now()
-					err := operation(ctx)
-					assert.ErrorIs(t, err, end.want)
-					// The client's own timeout is 3 s.
-					assert.Less(t, time.Since(began), 2*time.Second)
-				})
-			}
-		}
-	}
-}
-
 func TestEndedContextSendsNothing(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
@@ -99,30 +55,6 @@ func TestGrantThatCameTooLateIsLeftToTheCaller(t *testing.T) {
 	acquire(t, b, "other", "h") // the connection's turn has come
 	assertHolder(t, direct, "k", "h")
 	assertReleases(t, true, b, "k", "h")
-}
-
-func TestEndedContextStopsTheClientsOwnAttempts(t *testing.T) {
-	t.Parallel()
-	s, _ := start(t)
-	p := redistest.NewProxy(t, s.Addr())
-	c := goredis.NewClient(&goredis.Options{Addr: p.Addr(), MinRetryBackoff: 80 * time.Millisecond, MaxRetryBackoff: 80 * time.Millisecond})
-	t.Cleanup(func() { _ = c.Close() })
-	b := redis.New(indirect{c})
-	warm(t, b)
-	p.DropReplies(-1, "evalsha")
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	failed := make(chan error, 1)
-	go func() {
-		_, err := b.Refresh(ctx, claim("k", "h"))
-		failed <- err
-	}()
-	require.Eventually(t, func() bool { return p.Dropped() > 0 }, 10*time.Second, time.Millisecond)
-	cancel()
-	seen := p.Dropped()
-	require.ErrorIs(t, <-failed, context.Canceled)
-	// Each further attempt would begin within 80 ms, within the grace.
-	assert.Equal(t, seen, p.Dropped())
 }
 
 func TestWaiterWhoseContextEndsWhileItSubscribesIsNotQueued(t *testing.T) {

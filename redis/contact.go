@@ -6,22 +6,22 @@ import (
 )
 
 const (
-	// lateCredentials is for how long credentials may be refused and come right by
-	// themselves: a password is changed on the server a moment before the client has it.
+	// lateCredentials is how long credentials may be refused before that counts as
+	// permanent: a password may be changed on the server a moment before the client has it.
 	lateCredentials = time.Second
-	// forgetRefusals is after how long without an answer earlier refusals say nothing any more.
+	// forgetRefusals is how long after a refusal the next one begins a new streak.
 	forgetRefusals = 10 * time.Second
 )
 
 // contact is what the answers of the servers so far say about the client's settings.
 type contact struct {
 	mu       sync.Mutex
-	answered bool      // at all
-	refused  time.Time // when a streak of refused credentials began; zero if there is none
-	last     time.Time // of that streak
+	answered bool      // whether a server has answered at all
+	refused  time.Time // when the current streak of refused credentials began; zero if none
+	last     time.Time // when the last refusal of that streak came
 }
 
-// accept notes an answer that the server gives to those it knows alone.
+// accept notes an answer that a server gives only to a client whose credentials it accepts.
 func (c *contact) accept() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -29,7 +29,7 @@ func (c *contact) accept() {
 }
 
 // refuse notes that the server has refused the client's credentials, and reports whether
-// it has done so for too long to come right by itself.
+// it has done so for longer than lateCredentials.
 func (c *contact) refuse(now time.Time) (stays bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -67,7 +67,7 @@ func TestAnswerOfAServerIsExplainedAndPermanentIfItStays(t *testing.T) {
 		{"ERR This Redis command is not allowed from script", stays, "Redis 6.2 or later"},
 		{"ERR unknown command `sentinel`, with args beginning with: `get-master-addr-by-name`", passes, "SentinelAddrs"},
 
-		{"ERR DB index is out of range", stays, "DB of the client"},
+		{"ERR DB index is out of range", stays, "DB in the client's options"},
 		{"ERR SELECT is not allowed in cluster mode", stays, "redis.NewClusterClient"},
 		{"ERR This instance has cluster support disabled", stays, "redis.NewClient"},
 		{"DENIED Redis is running in protected mode because …", stays, "password"},
@@ -123,7 +123,7 @@ func TestRedirectionMayPassUnlessTheClientIsOneOfASingleServer(t *testing.T) {
 
 func TestFailureWithoutAnAnswerMayPass(t *testing.T) {
 	t.Parallel()
-	closing := "the server closes the connection: does its port want TLS"
+	closing := "the server closes the connection: check whether its port wants TLS"
 	for _, tt := range []struct {
 		err      error
 		advice   string // of a server that has never answered
@@ -136,8 +136,8 @@ func TestFailureWithoutAnAnswerMayPass(t *testing.T) {
 		{syscall.ECONNREFUSED, "", ""},
 		{context.DeadlineExceeded, "", ""},
 		{errors.New("WRONGTYPE is not what the server said"), "", ""},
-		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "the port has no TLS", "the port has no TLS"},
-		{errors.New(`redis: can't parse map reply: "HTTP/1.1 400 Bad Request"`), "no answer of Redis", "no answer of Redis"},
+		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "the port does not use TLS", "the port does not use TLS"},
+		{errors.New(`redis: can't parse map reply: "HTTP/1.1 400 Bad Request"`), "not a reply of a Redis server", "not a reply of a Redis server"},
 	} {
 		for answered, advice := range map[bool]string{false: tt.advice, true: tt.answered} {
 			b, failed := toServer(t), fmt.Errorf("wrapped: %w", tt.err)
@@ -159,7 +159,7 @@ func TestFailureWithoutAnAnswerMayPass(t *testing.T) {
 func TestSilenceAtTheFirstConnectionWithTLSIsExplained(t *testing.T) {
 	t.Parallel()
 	c := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12}})
-	assert.ErrorContains(t, newUnused(t, c).classify(context.DeadlineExceeded), "does the port have TLS?")
+	assert.ErrorContains(t, newUnused(t, c).classify(context.DeadlineExceeded), "check whether the port uses TLS")
 }
 
 func TestClosedClientStaysClosed(t *testing.T) {

@@ -20,20 +20,21 @@ type ledger struct {
 	entries map[claimant]*entry
 	waiting func(delta int) // counts the claimants that can be woken
 
-	ctx     context.Context // of what is undone; ends with close
+	ctx     context.Context // of the releases that are repeated; ends with close
 	cancel  context.CancelFunc
 	closed  bool
-	undoing sync.WaitGroup // the goroutines that undo something
+	undoing sync.WaitGroup // counts the goroutines that release something
 }
 
-// newLedger returns a ledger that counts the claimants that can be woken by calls of waiting.
+// newLedger returns a ledger. It calls waiting with each change of the number of claimants
+// that can be woken.
 func newLedger(waiting func(delta int)) *ledger {
 	l := &ledger{entries: map[claimant]*entry{}, waiting: waiting}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
 
-// close ends what is being undone, and waits for it. Nothing is undone from then on.
+// close ends the releases that are repeated, and waits for them. None begins afterwards.
 func (l *ledger) close() {
 	l.mu.Lock()
 	l.closed = true
@@ -116,8 +117,9 @@ func (l *ledger) passed(who claimant, member string, inQueue, waited bool) {
 	}
 }
 
-// unsent notes that the request which queues a claimant was not sent. The claimant, which did
-// not wait before, stands in the queue as before; it is not certain to release.
+// unsent notes that the request which queues a claimant was not sent. The claimant did not
+// wait before, and its place in the queue is what it was before. Its caller need not
+// release it, so the entry must not depend on that.
 func (l *ledger) unsent(who claimant, before string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -60,19 +60,24 @@
 //
 // Each operation is one round trip, which those of one moment share; one more after
 // the server's script cache was emptied. A lock that is handed to a waiter of another
-// process takes one more, by which the waiter asks for it. To wait costs a subscription, which all locks of a server share, on
-// a connection of its own; it is closed 10 s after the last waiter has left.
+// process takes one more, by which the waiter asks for it. To wait costs a subscription,
+// which all locks of a server share, on a connection of its own; it is closed 10 s after
+// the last waiter has left.
 //
-// A load balancer may forget idle connections. Each of them costs a request up to 2 s: let
-// the client's ConnMaxIdleTime be shorter than the load balancer's.
+// A load balancer may drop idle connections without notifying the client. Each of them
+// costs a request up to 2 s: let the client's ConnMaxIdleTime be shorter than the load
+// balancer's limit.
 //
 // # What runs, and who ends it
 //
-//	commands under way        the client's timeouts, and its Close
+//	commands under way        the client's timeouts, or the Close of the client
 //	the subscription          10 s after the last waiter has left, or Backing.Close
-//	what is undone later      a minute after the caller has left, or Backing.Close
+//	repeated releases         a minute after the caller has left, or Backing.Close
 //	a clean-up of the mutex   5 s after its caller has left; see mutex.AwaitCleanup
 //	the client                the caller, or the scope of FromURL
+//
+// To shut down, end the work, call mutex.AwaitCleanup, then Backing.Close, and then close
+// the client.
 //
 // # What a user needs
 //
@@ -85,11 +90,15 @@
 //
 // # When no lock can be had
 //
-// The server is asked for nothing but the locks, not even for its version: whether it will do
-// shows by its answers. What comes of the settings of the client, the server or the user is
-// a [*SetupError], which says what to do, and is permanent if trying again does not help. A wrong
-// password is permanent when it has been refused for a second: where passwords are
-// changed, the server may have the new one a moment before the client.
+// The server is asked for nothing but the locks, not even for its version: a server that
+// cannot keep locks refuses the first request. A failure that comes of the settings of
+// the client, the server or the user is a [*SetupError], which says what to do. It is
+// permanent if trying again does not help. A wrong password is permanent when it has been
+// refused for more than a second: when a password is changed, the server may have the new
+// one a moment before the client.
+//
+// Which servers, proxies and services were tried, and what to do about each error, is in
+// docs/servers.md of the repository.
 package redis
 
 import (
@@ -112,12 +121,12 @@ import (
 // Backing keeps locks in Redis. It implements [backing.Backing], and has all the abilities
 // of [backing.Abilities].
 //
-// A Backing is safe for concurrent use. It keeps nothing running but the commands
-// under way, for some 20 ms after the last of them, a subscription while
-// somebody waits, and the release of what may have been granted to a caller that has
-// left; [Backing.Close] ends the last two. Its client stays the caller's to close. Locks that are
-// handed over through one Backing wake only its own waiters: a process should have one
-// Backing for all its locks.
+// A Backing is safe for concurrent use. It keeps nothing running but the commands under
+// way, for some 20 ms after the last of them, a subscription while a waiter needs it, and
+// the release of what may have been granted to a caller that has left; [Backing.Close]
+// ends the last two. Its client stays the caller's to close. Locks that are handed over
+// through one Backing wake only its own waiters: a process should have one Backing for
+// all its locks.
 //
 // Whatever the client's timeouts, an operation returns at most about 120 ms after
 // its context ends. A command that is under way then is left to those timeouts; it may
@@ -126,9 +135,10 @@ import (
 // holder has released is refused by the server. The client may repeat refreshes by itself;
 // what else is sent it does not repeat, that is for the caller to do.
 // Errors are the client's, in a [*SetupError] if there is something to do about them, with
-// [backing.Permanent] around those that trying again cannot cure: a key of another type, a command or
-// key that the user may not use, a server that is too old or needs another client, credentials
-// that have been refused for more than a second, a closed client, and [*ReservedKeyError].
+// [backing.Permanent] around those that trying again cannot cure: a key of another type,
+// a command or key that the user may not use, a server that is too old or needs another
+// client, credentials that have been refused for more than a second, a closed client, and
+// [*ReservedKeyError].
 type Backing struct {
 	client      goredis.UniversalClient
 	oneServer   bool // the client is one of a single server, for all that its type says
@@ -159,9 +169,10 @@ func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 // New keeps locks behind client, which the caller closes. It panics if client is
 // nil. It sends nothing.
 //
-// With its defaults go-redis dials five times for a request for a lock, in 0.4 s, and up to
-// twenty times for a refresh or a question, so that a server which is down may show as a timeout. With DialerRetries: 1 and MaxRetries: -1
-// the error is the server's own, and trying again is left to the mutex's policy.
+// With its defaults go-redis dials five times for a request for a lock, in 0.4 s, and up
+// to twenty times for a refresh or a question, so that a server which is down may show
+// as a timeout. With DialerRetries: 1 and MaxRetries: -1 the error says why the server
+// cannot be reached, and trying again is left to the mutex's policy.
 //
 // Hooks must be added to the client before its first lock. A client that is wrapped in a type of
 // the caller's own is used through that type alone.
@@ -190,13 +201,15 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	return b
 }
 
-// Close ends what runs in the background: the subscription, and what would release later what
-// may have been granted to callers that have left. It waits for their goroutines, and fails
-// if they have not ended after 5 s. The client stays open; close it afterwards.
+// Close ends what runs in the background: the subscription, and the repeated releases of
+// what may have been granted to callers that have left. It waits for their goroutines, and
+// fails if a subscription has not ended after 5 s. The client stays open; close it
+// afterwards.
 //
-// All operations go on working, so that locks which are held can be released. But waiters
-// poll from then on, and what cannot be released when its caller leaves stays for one lease. To
-// lose nothing, call mutex.AwaitCleanup before. Close may be called more than once.
+// All operations still work, so that locks which are held can be released. But waiters
+// poll from then on, and a lock that cannot be released when its caller leaves stays for
+// one lease. To leave none, call mutex.AwaitCleanup before. Close may be called more than
+// once.
 func (b *Backing) Close() error {
 	b.ledger.close()
 	if b.push == nil {

@@ -87,9 +87,10 @@ func (b *Backing) batches(claims []backing.Claim) [][]int {
 	return batches
 }
 
-// refreshBatch refreshes those of the claims that which lists, and notes the answers. A
-// proxy before several servers sends a script to that of its first key, which does not
-// have the other locks: a no from there proves nothing.
+// refreshBatch refreshes those of the claims that which lists, and stores the answers. A
+// proxy in front of several servers sends a script to the server of its first key, which
+// does not have the other locks. So a no to a batch proves nothing: it is asked for again
+// alone.
 func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, which []int, answers []backing.Refreshed) {
 	alone := func(i int) { answers[i].Held, answers[i].Err = b.Refresh(ctx, claims[i]) }
 	if len(which) == 1 || claims[which[0]].TTL <= 0 {
@@ -110,7 +111,7 @@ func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, whic
 			answers[i].Err = err
 		case err == nil && kind(held[n]) == yes:
 			answers[i].Held = true
-		default: // alone, a refusal says why, and a no is about this lock
+		default: // alone, a refusal has its reason, and a no is about this lock
 			again.Go(func() {
 				alone(i)
 				if answers[i].Held && !apart && kind(held[n]) == no {

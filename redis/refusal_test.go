@@ -136,7 +136,7 @@ func TestDatabaseOfAClusterIsAPermanentError(t *testing.T) {
 	t.Parallel()
 	c := goredis.NewClient(&goredis.Options{Addr: redistest.StartEndpoint(t).Addr(), DB: 1})
 	defer c.Close()
-	assertCannotAnswer(t, redis.New(c), true, "a Cluster has no database but 0")
+	assertCannotAnswer(t, redis.New(c), true, "a Cluster has only database 0")
 }
 
 func TestClusterClientOfAPlainServerIsAPermanentError(t *testing.T) {
@@ -151,7 +151,7 @@ func TestServerThatClosesTheFirstConnectionIsExplained(t *testing.T) {
 	s := redistest.StartTLS(t, redistest.NewAuthority(t).Issue(t, loopback, soon()))
 	c := goredis.NewClient(&goredis.Options{Addr: s.TLSAddr(), DialerRetries: 1, MaxRetries: -1})
 	defer c.Close()
-	assertCannotAnswer(t, redis.New(c), false, "does its port want TLS")
+	assertCannotAnswer(t, redis.New(c), false, "check whether its port wants TLS")
 
 	full := redistest.Start(t)
 	admin := full.Client(t).Conn()

@@ -40,9 +40,13 @@ func (e *URLError) Tag() string { return "URLError" }
 //
 // The effect fails with [*URLError] if the URL is malformed, and with the
 // client's error and the server's address if the server does not answer a PING:
-// an [*effect.TimeoutError] if it says nothing for as long as the client waits, 5 s by
-// default, or for 10 s. A [*SetupError] says what to do if the server refuses the client, or closes the
-// connection as one does that wants TLS. It asks once: a wrong password is not marked as permanent.
+// an [*effect.TimeoutError] if no answer comes for as long as the client waits, 5 s by
+// default and 10 s at most. A [*SetupError] says what to do if the server refuses the
+// client, or closes the connection, as a port that wants TLS does. FromURL asks once, so
+// a wrong password is not marked as permanent.
+//
+// An idle connection is closed after 3 min, unless the URL has a conn_max_idle_time. A
+// client of your own should do likewise behind a load balancer.
 //
 // Sentinel, Cluster and other options: make the client with go-redis, and [New].
 func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Backing] {
@@ -59,8 +63,8 @@ func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Back
 // timeouts with which go-redis would need longer to give up.
 const patience = 10 * time.Second
 
-// maxIdle is after how long an idle connection is closed, unless the URL says so. Load
-// balancers forget them after four minutes and more; go-redis keeps them for thirty.
+// maxIdle is how long an idle connection is kept, unless the URL says otherwise. Load
+// balancers drop idle connections after four minutes or more; go-redis keeps them for thirty.
 const maxIdle = 3 * time.Minute
 
 func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
@@ -70,7 +74,7 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	}
 	o.ContextTimeoutEnabled = true
 	// go-redis dials five times for each of its attempts at a command. The
-	// mutex's own policy tries again as well, and should hear of it soon.
+	// mutex's own policy tries again as well, and should get the error soon.
 	o.DialerRetries = 1
 	if o.ConnMaxIdleTime == 0 {
 		o.ConnMaxIdleTime = maxIdle

@@ -13,10 +13,10 @@ func Spaced(d time.Duration) Schedule {
 // step, however long the runs take. After a run that overran its beat the next
 // starts at once; beats that were missed are not made up for, so runs never pile up.
 //
-// A method behind Fixed that replaces delays moves each run away from its own
-// beat, and makes no run more. So with [Schedule.Jittered] a run starts up to a fifth
-// of d before its beat or after it, and with JitteredBetween(0, 1) somewhere between the
-// beat before and its own.
+// A method that replaces the delays of Fixed moves each run away from its beat, but
+// adds no run. So with [Schedule.Jittered] a run starts up to a fifth of d before or
+// after its beat, and with JitteredBetween(0, 1) somewhere between the beat before and
+// its own.
 func Fixed(d time.Duration) Schedule {
 	d = atLeastZero(d)
 	// n: 1 once started; a: the first step; b: when the last run was due to start.
@@ -52,11 +52,11 @@ func Windowed(d time.Duration) Schedule {
 	}}
 }
 
-// toNextBeat is the pause until the next of the moments c.a + k*d, and makes
-// that c.b. On such a moment the next is d away, because the run of that moment has
-// just been. If that run was made early, the moment is still to come, and then the
-// pause is longer by the lead up to it. To count from now was rejected: the run
-// would be repeated on its own beat.
+// toNextBeat returns the pause until the next of the moments c.a + k*d, and stores that
+// moment in c.b. At such a moment the next is d away, because the run that belongs to it
+// is over. If that run started early, the moment is still to come, and the pause is
+// longer by the lead up to it. To count from now was rejected: the run would be
+// repeated on its own beat.
 func toNextBeat(c *cell, in input, d time.Duration) pause {
 	from := max(in.now, min(in.due(), c.b))
 	p := pause{lead: from - in.now}

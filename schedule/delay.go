@@ -6,9 +6,9 @@ import "time"
 // pure function, safe for concurrent use; it may be called for a delay that is
 // never slept, for example in [Schedule.Delays].
 //
-// Behind [Fixed] and [Windowed] the delay that is replaced is counted from the beat
-// before: what a run started early is waited for in addition. So there is one run
-// a beat, whatever f makes of the delays.
+// On [Fixed] and [Windowed] the delay that f replaces is counted from the previous
+// beat. If a run started before its beat, the time up to that beat is added to the
+// next delay. So there is one run a beat, whatever delays f returns.
 func (s Schedule) Delayed(f func(time.Duration) time.Duration) Schedule {
 	if f == nil {
 		return s
@@ -18,7 +18,7 @@ func (s Schedule) Delayed(f func(time.Duration) time.Duration) Schedule {
 
 // CapDelay recurs as s does, with no delay longer than d. It does not end the
 // schedule: an exponential one goes on at delays of d. Jitter added after it may
-// exceed d, so jitter first. Behind [Fixed] and [Windowed] each run starts at most d
+// exceed d, so jitter first. On [Fixed] and [Windowed] each run starts at most d
 // after the beat before its own, see [Schedule.Delayed].
 func (s Schedule) CapDelay(d time.Duration) Schedule {
 	return s.Delayed(func(delay time.Duration) time.Duration { return min(delay, d) })
@@ -31,7 +31,7 @@ func (s Schedule) Jittered() Schedule { return s.JitteredBetween(0.8, 1.2) }
 // JitteredBetween recurs as s does, with each delay multiplied by a factor drawn
 // uniformly from lo to hi: JitteredBetween(0, 1) is the "full jitter" of Marc
 // Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). A
-// factor that is negative or not a number makes the delay 0. Behind [Fixed] and
+// factor that is negative or not a number makes the delay 0. On [Fixed] and
 // [Windowed] there is still one run a beat, see [Schedule.Delayed].
 func (s Schedule) JitteredBetween(lo, hi float64) Schedule {
 	// Not a case of Delayed, whose function is pure: the dice are an input.
@@ -40,8 +40,8 @@ func (s Schedule) JitteredBetween(lo, hi float64) Schedule {
 	})
 }
 
-// replaceDelays recurs as s does, with each delay replaced by f of it. It tells s
-// by how much it shortened the last one, or a beat in s would take the run that
+// replaceDelays recurs as s does, with each delay replaced by f of it. It passes to s
+// by how much it shortened the last one. Otherwise a beat in s would take a run that
 // started early for one of the beat before.
 func (s Schedule) replaceDelays(f func(time.Duration, input) time.Duration) Schedule {
 	if s.cells == 0 { // without state there is no beat
@@ -62,9 +62,9 @@ func (s Schedule) replaceDelays(f func(time.Duration, input) time.Duration) Sche
 			in.early = plus(in.early, c.a)
 			last.a = in.due()
 		} else {
-			// A step that comes before that follows a run that another part of a Union
-			// asked for: the run which this delay leads to is still to come. The one before
-			// it may have started so early that it was not even due yet.
+			// A step that comes earlier follows a run that another part of a Union
+			// asked for: the run after this delay is still to come. The run before this
+			// delay may have started so early that it is not due yet.
 			in.early = max(in.early, last.a-now)
 		}
 		p, ok := s.next(st[2:], in)

@@ -42,8 +42,8 @@
 //   - [Schedule.Tap] is not called by the step that ends the schedule, unlike
 //     Effect's tapOutput.
 //   - [Schedule.WhileError] asks only about failures; a repeat, which has none, goes on.
-//   - A delay that is replaced behind [Fixed] or [Windowed] moves a run away from its
-//     own beat. In Effect a run that is made early is repeated on its beat.
+//   - To replace a delay of [Fixed] or [Windowed] moves a run away from its beat, and
+//     adds none. In Effect a run that starts early is repeated on its beat.
 //   - [Windowed] of 0 or less does not wait; Effect divides by zero.
 //   - A [Driver] whose schedule has ended stays ended. Effect's steps again if it is
 //     asked again.

@@ -43,7 +43,7 @@ type input struct {
 	// now is the time since the first step of the run, never negative.
 	now time.Duration
 	// early is by how much stages outside of this one shortened the last delay,
-	// less than 0 if they lengthened it: a run that they made start early is not one more.
+	// negative if they lengthened it. A run that starts early is not an extra run.
 	early time.Duration
 	// err is the failure that would be retried, nil in a repeat.
 	err error

@@ -75,7 +75,7 @@ var contract = [...]string{
 	endsSoon:         "An operation must return soon after its context ends, and if it has no answer by then, the error must satisfy errors.Is with the context's error.",
 	settles:          "What an operation asked for before that Release must come to nothing, also if the request reaches the store after the Release: it should be refused, for as long as the store remembers the release, and otherwise undone soon.",
 	errorMeans:       `An error means that the store could not answer. It must never stand for "somebody else has the lock".`,
-	notSent:          "An error must not be marked if a request may have been received, be it only one of several that the operation has sent; to be unsure costs no more than a needless Release.",
+	notSent:          "An error must not be marked if any request of the operation may have been received; in doubt, an unmarked error costs no more than a needless Release.",
 	noAnswer:         "None and false are answers: without one of the store, an operation must return an error.",
 	ttlRuns:          "TTL is how long the lease must run, counted by the store from the moment that it applies the operation.",
 	sameButAttempt:   "It is not part of the holder: claims that differ in it alone are the same holder.",

@@ -9,8 +9,8 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// bound is how long a call takes at most, if a fault has begun before it. It is one
-// figure of the table.
+// bound is the longest time that a call takes when a fault has begun before it: one figure
+// of the table.
 type bound struct {
 	fault     fault
 	call      call

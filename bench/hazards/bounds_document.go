@@ -105,7 +105,7 @@ func (f figure) text(within, cutOff time.Duration) string {
 	return text
 }
 
-// length is what was measured, rounded up.
+// length formats a duration that was measured, rounded up.
 func length(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", (d+time.Millisecond-1)/time.Millisecond)
@@ -113,7 +113,7 @@ func length(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", math.Ceil(d.Seconds()*10)/10)
 }
 
-// plain is what was chosen.
+// plain formats a duration that was chosen, such as a deadline.
 func plain(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())

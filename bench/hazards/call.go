@@ -34,7 +34,7 @@ type trier interface {
 	try(ctx context.Context, key string, work func(ctx context.Context, token uint64)) error
 }
 
-// reader is a client that can ask who has a lock. What the answer is does not matter here.
+// reader is a client that can ask for the holder of a lock. The answer does not matter here.
 type reader interface {
 	isLocked(ctx context.Context, key string) error
 	holder(ctx context.Context, key string) error

@@ -5,8 +5,8 @@ import "time"
 // fault is what keeps a store from answering.
 type fault struct {
 	text string
-	// server says that the fault is the server's, which then serves one cell alone.
-	// Otherwise it is the network's.
+	// server is whether the fault is in the server, which then serves one cell alone, and
+	// not in the network.
 	server      bool
 	begin, heal func(*stage)
 }

@@ -2,8 +2,8 @@ package main
 
 import "time"
 
-// lateness is how late a plain timer is at most, from the call until the function
-// it returns is called: what of a figure may be the machine's.
+// lateness measures how late a plain timer is at most, until the returned function is
+// called. That part of a figure may be the fault of the machine.
 func lateness() func() time.Duration {
 	const tick = 5 * time.Millisecond
 	stop, worst := make(chan struct{}), make(chan time.Duration)

@@ -18,7 +18,7 @@ type library struct {
 	subscribes bool
 	// named says whether its user can choose the holder's id.
 	named bool
-	// reads says whether anybody can ask who has a lock.
+	// reads reports whether the library can be asked for the holder of a lock.
 	reads bool
 	// releasesUnder says whether a release is given a context of the caller's.
 	releasesUnder bool

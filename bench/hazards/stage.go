@@ -97,7 +97,7 @@ func (r *run) Name() string                      { return "hazards" }
 func (r *run) Cleanup(f func())                  { r.after = append(r.after, f) }
 func (r *run) Errorf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 func (r *run) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-func (r *run) Skip(args ...any)                  { panic(fmt.Sprint(args...)) }
+func (r *run) Skipf(format string, args ...any)  { panic(fmt.Sprintf(format, args...)) }
 
 func (r *run) TempDir() string {
 	dir, err := os.MkdirTemp("", "effectlock-hazards-")

@@ -20,7 +20,7 @@ func Of(err error) []error {
 		switch reflect.TypeOf(e) {
 		case joinType:
 			return parts(e, wrappers)
-		case prefixType: // it adds words, and is nothing that could be asked for
+		case prefixType: // it adds text, and errors.As cannot ask for it
 		default:
 			wrappers = append(wrappers, e)
 		}
@@ -60,15 +60,15 @@ func Is(err, target error) bool {
 	return reflect.ValueOf(target).Comparable() && errors.Is(err, target)
 }
 
-// wrapped is one failure of a join that stood inside typed errors: it is found as
-// each of those, and as the failure, but not as another part of the join.
+// wrapped is one failure of a join that was wrapped in typed errors. errors.As finds each
+// of those, and the failure, but not the other failures of the join.
 type wrapped struct {
 	failure  error
 	wrappers []error
 	join     error
 }
 
-// Error is what the outermost wrapper says, with the failure in place of the join.
+// Error returns the text of the outermost wrapper, with the failure in place of the join.
 func (e *wrapped) Error() string {
 	return strings.Replace(e.wrappers[0].Error(), e.join.Error(), e.failure.Error(), 1)
 }

@@ -52,10 +52,10 @@
 //	52  a user may touch nothing but the keys with one prefix
 //	55  an operator releases a lock in its holder's name
 //	56  100,000 locks are used once, and one lock 20,000 times
-//	58  a load balancer has silently forgotten the connections
+//	58  a load balancer has silently dropped the connections
 //
-// On each server of other people's that docs/servers.md says was run or imitated, locks are
-// tried by TestLocksOnOtherPeoplesServers.
+// TestLocksOnOtherPeoplesServers tries locks on each server that docs/servers.md marks as run
+// or imitated.
 //
 // 34, 43 and 44 are about quorums and semaphores, of which there are none. Where a test
 // makes do with a part of such numbers, EFFECTLOCK_HAZARDS_FULL has it take all.

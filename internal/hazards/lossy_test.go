@@ -156,6 +156,7 @@ var lagging = []struct {
 // two hold the lock.
 func loseData(t *testing.T, options ...redis.Option) map[string]int {
 	t.Helper()
+	redistest.Require(t)
 	var mu sync.Mutex
 	doubles := map[string]int{}
 	t.Run("failovers", func(t *testing.T) {

@@ -11,13 +11,13 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// otherServer is a server of other people's: a real one, or a real Redis behind something
-// that answers as that server does.
+// otherServer is a kind of server that docs/servers.md lists: a real one, or a real Redis
+// behind something that answers as that server does.
 type otherServer struct {
-	client func() goredis.UniversalClient // of another process
-	polls  bool                           // waiters cannot be woken
-	says   string                         // what acquires fail with, if no lock can be had
-	passes bool                           // though it may pass, for all that anybody can know
+	client func() goredis.UniversalClient // makes the client of one more process
+	polls  bool                           // whether waiters must poll
+	says   string                         // the error of acquires, if no lock can be had
+	passes bool                           // whether that error is not permanent
 }
 
 // otherServers are the rows of docs/servers.md that were run or imitated.
@@ -105,7 +105,7 @@ var otherServers = map[string]func(t *testing.T) otherServer{
 	},
 }
 
-// behind is what is at an address, with a client of a single server.
+// behind returns the server at an address, with clients of a single server.
 func behind(t *testing.T, addr string, set ...func(*goredis.Options)) otherServer {
 	t.Helper()
 	return otherServer{client: func() goredis.UniversalClient {
@@ -119,7 +119,7 @@ func behind(t *testing.T, addr string, set ...func(*goredis.Options)) otherServe
 	}}
 }
 
-// unknown are rules that refuse commands as Redis does what it does not know.
+// unknown returns rules that refuse commands as Redis refuses those that it does not know.
 func unknown(commands ...string) map[string]redistest.Rule {
 	rules := map[string]redistest.Rule{}
 	for _, c := range commands {

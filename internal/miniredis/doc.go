@@ -1,4 +1,4 @@
-// Package miniredis tries locks on test doubles of Redis, as unit tests of other programs
-// use them: on miniredis, and on redismock. They are no dependencies of anything else, so
-// the package is a module of its own. It has no code. docs/servers.md has what comes of it.
+// Package miniredis tries locks on miniredis and redismock, the test doubles of Redis that
+// unit tests of other programs use. Nothing else depends on them, so the package is a
+// module of its own. It has tests only. docs/servers.md lists the results.
 package miniredis

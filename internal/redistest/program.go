@@ -18,7 +18,7 @@ const (
 )
 
 // StartHAProxy runs an HAProxy that passes TCP connections on to the server at addr, and
-// returns its own address. It ends with the test.
+// returns the proxy's address. The proxy ends with the test.
 func StartHAProxy(t testing.TB, addr string) string {
 	t.Helper()
 	port := freePort(t)
@@ -36,7 +36,7 @@ listen redis
 }
 
 // StartTwemproxy runs a twemproxy that spreads keys over the servers at addrs, and returns
-// its own address. It ends with the test.
+// the proxy's address. The proxy ends with the test.
 func StartTwemproxy(t testing.TB, addrs ...string) string {
 	t.Helper()
 	port := freePort(t)
@@ -52,8 +52,8 @@ redis:
 	return loopback(port)
 }
 
-// runProxy runs a program, whose last argument is a configuration file, until the test
-// ends, and returns when it listens.
+// runProxy runs a program until the test ends, with the name of a file that holds config as
+// its last argument. It returns when the program listens on port.
 func runProxy(t testing.TB, variable string, port int, config string, args ...string) {
 	t.Helper()
 	program := os.Getenv(variable)

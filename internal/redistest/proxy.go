@@ -100,9 +100,9 @@ func (p *Proxy) Reset() {
 	}
 }
 
-// Forget makes the network forget the connections that exist, as a load balancer does
-// with those that were idle for long: what is sent on them is lost, and neither end is
-// told. New ones can be made. Heal does not bring them back.
+// Forget makes the network drop the connections that exist, as a load balancer does with
+// those that were idle for long: what is sent on them is lost, and neither end is notified.
+// New ones can be made. Heal does not bring the old ones back.
 func (p *Proxy) Forget() {
 	p.change(func() {
 		for l := range p.links {

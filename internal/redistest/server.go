@@ -1,11 +1,12 @@
 // Package redistest gives tests real redis-server processes and a network
 // between them and their clients that breaks on demand.
 //
-// Nothing here imitates Redis: a fake server would share the misconceptions of
-// the code under test. A [Shim] stands before a real server. The binary is the one that the environment variable
-// EFFECTLOCK_REDIS_SERVER names. Where the variable is unset, tests that call
-// [Start] are skipped, so that `go test ./...` needs nothing but Go; where it
-// is set and wrong they fail, so that CI cannot lose them silently.
+// Nothing here imitates Redis: a fake server would share the misconceptions of the code
+// under test. Even a [Shim] passes what it does not refuse on to a real server. The
+// binary is the one that the environment variable EFFECTLOCK_REDIS_SERVER names. Where
+// the variable is unset, tests that call [Start] are skipped, so that `go test ./...`
+// needs nothing but Go; where it is set and wrong they fail, so that CI cannot lose them
+// silently.
 package redistest
 
 import (
@@ -69,6 +70,13 @@ func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, binary: binary(t), dir: t.TempDir(), args: args}
 	return s.start()
+}
+
+// Require skips the test if there is no redis-server, as Start does. It is for a test that
+// starts servers in its subtests alone.
+func Require(t testing.TB) {
+	t.Helper()
+	_ = binary(t)
 }
 
 func (s *Server) start() *Server {

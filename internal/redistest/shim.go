@@ -15,10 +15,10 @@ import (
 	"testing"
 )
 
-// Shim is a RESP server on loopback that stands before real servers and differs from them
-// where its rules say so, as proxies and other people's servers do. It speaks for the first
-// of its servers; a command with a key, or a script, goes to the server that its
-// first key chooses, wherever its other keys are.
+// Shim is a RESP server on loopback in front of real servers. It differs from them where its
+// rules say so, as proxies and other people's servers do. It passes a command with a key,
+// or a script, on to the server that its first key chooses, wherever its other keys are,
+// and every other command to its first server.
 type Shim struct {
 	Addr string
 
@@ -39,14 +39,14 @@ func Refuse(text string) Rule {
 	}
 }
 
-// HangUp closes the connection without a word.
+// HangUp closes the connection without an answer.
 func HangUp() Rule { return func(io.Writer) error { return errHangUp } }
 
 // Ignore never answers.
 func Ignore() Rule { return func(io.Writer) error { return nil } }
 
-// NewShim starts a Shim before the servers at the given addresses. A rule is for the command
-// of that name, in lower case. The Shim ends with the test.
+// NewShim starts a Shim in front of the servers at the given addresses. The keys of rules
+// are names of commands, in lower case. The Shim ends with the test.
 func NewShim(t testing.TB, rules map[string]Rule, servers ...string) *Shim {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,7 +56,7 @@ func NewShim(t testing.TB, rules map[string]Rule, servers ...string) *Shim {
 	return s
 }
 
-// listen runs the connections that l accepts until the test ends.
+// listen calls run for each connection that l accepts, until the test ends.
 func listen(t testing.TB, l net.Listener, run func(net.Conn)) {
 	var running sync.WaitGroup
 	ended, end := context.WithCancel(context.Background())
@@ -81,8 +81,8 @@ func listen(t testing.TB, l net.Listener, run func(net.Conn)) {
 	})
 }
 
-// serve passes the commands of a client on, one after the other, until it subscribes: then
-// messages come at any time.
+// serve passes the commands of a client on one at a time. Once the client has subscribed it
+// copies in both directions, because messages come at any time.
 func (s *Shim) serve(client net.Conn) {
 	upstream := make([]*peer, len(s.servers))
 	defer func() {
@@ -159,10 +159,10 @@ func dialPeer(addr string) (*peer, error) {
 	return &peer{c, bufio.NewReader(c)}, nil
 }
 
-// readCommand reads a command, and returns it as it is and by words.
+// readCommand reads a command, and returns its bytes and its words.
 func readCommand(from *bufio.Reader) (raw []byte, words []string, err error) {
 	var all bytes.Buffer
-	if err := copyReply(&all, from); err != nil { // it looks like a reply of strings
+	if err := copyReply(&all, from); err != nil { // it has the form of a reply: an array of strings
 		return nil, nil, err
 	}
 	raw = all.Bytes()
@@ -180,14 +180,14 @@ func readCommand(from *bufio.Reader) (raw []byte, words []string, err error) {
 	return raw, words, nil
 }
 
-// copyReply copies a reply with all that belongs to it.
+// copyReply copies a reply with all of its elements.
 func copyReply(to *bytes.Buffer, from *bufio.Reader) error {
 	line, err := from.ReadString('\n')
 	if err != nil {
 		return err
 	}
 	to.WriteString(line)
-	n, _ := strconv.ParseInt(strings.TrimSpace(line[1:]), 10, 64) // 0 if it is a line of its own
+	n, _ := strconv.ParseInt(strings.TrimSpace(line[1:]), 10, 64) // 0 if there is no length
 	parts := map[byte]int64{'*': n, '~': n, '>': n, '%': 2 * n}[line[0]]
 	if n >= 0 && strings.IndexByte("$=!", line[0]) >= 0 {
 		_, err = io.CopyN(to, from, n+2)

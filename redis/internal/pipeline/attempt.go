@@ -26,7 +26,7 @@ type attempt struct {
 	lost       bool // a copy was written that will have no reply; set for good
 	read       bool // by a hook, before go-redis was asked to send it
 
-	touched  atomic.Bool  // a copy may have been written: for the caller, which looks at it meanwhile
+	touched  atomic.Bool  // whether a copy may have been written; read by the caller meanwhile
 	asked    atomic.Int32 // how often its context was asked for its Done, if it is sent alone
 	failedAt int32        // asked, when go-redis failed last
 }
@@ -68,9 +68,9 @@ func (a *attempt) Args() []any {
 // with its batch. A request for a lock that was written and has no reply may still be
 // applied, after its repetition was answered, and after its claimant has released; and one
 // that has its reply would get another when its batch is repeated because of the first in
-// it. To repeat what was written is left to the mutex, which knows of it then. So is what
-// was not written: a server that refuses connections would use up the caller's time, at
-// the end of which go-redis does not say why.
+// it. To repeat a request that was written is left to the mutex, which then knows of it. So
+// is a request that was not written: go-redis would use up the caller's time on a server
+// that refuses connections, and in the end not say why.
 func (a *attempt) NoRetry() bool {
 	a.failed, a.failedAt = true, a.asked.Load()
 	return !a.idempotent
@@ -125,8 +125,8 @@ func MayBeApplied(err error) bool {
 	return ok
 }
 
-// IsNotSent reports whether a command that failed with err was not written, by no copy, and
-// will not be.
+// IsNotSent reports whether a command that failed with err was not written and will not
+// be, in any copy.
 func IsNotSent(err error) bool { return err != nil && !MayBeApplied(err) && !isReply(err) }
 
 // isReply reports whether err is what a server has answered.

@@ -14,9 +14,9 @@ const (
 	grace = 100 * time.Millisecond
 	// lastCall is the same after a deadline, which may be the socket's as well.
 	lastCall = 2 * time.Millisecond
-	// notice is how long the client is given at least to give up a command that it has not
-	// written yet. It does so at once if it waits for a connection: then it is certain that
-	// the command was not sent.
+	// notice is the least time that the client has to give up a command which it has not
+	// written yet. If it waits for a connection it does so at once, and then the command
+	// was certainly not sent.
 	notice = 50 * time.Millisecond
 )
 

@@ -16,9 +16,10 @@ import (
 //
 // But go-redis cannot interrupt the read of a reply, and a caller whose context ends must
 // not be held by one. So the direct path is for servers that reply at once, as they
-// nearly always do: it is taken only after a prompt reply to one command, it waits for nothing but
-// the reply, and for that no longer than directTimeout, which the caller's deadline must allow. What takes longer is sent again
-// through the loop, with the client's own timeouts, while the caller looks at its context.
+// nearly always do. It is taken only after a prompt reply to one command, and only if the
+// caller's deadline is further away than directTimeout, which is how long it waits for the
+// reply. A command that takes longer is sent again through the loop, with the client's
+// own timeouts, while the caller looks at its context.
 
 const (
 	// directTimeout is how long a reply is waited for on the direct path. go-redis counts

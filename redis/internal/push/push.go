@@ -30,7 +30,7 @@ const closeLimit = 5 * time.Second
 var (
 	errRing        = errors.New("redis: SUBSCRIBE: a Ring has no pub/sub that reaches all of its servers; use a single server, Sentinel or Cluster client to be notified")
 	errUnconfirmed = fmt.Errorf("no confirmation within %v", confirmLimit)
-	errClosed      = errors.New("redis: the Backing is closed, and receives no messages")
+	errClosed      = errors.New("redis: the Backing is closed and receives no messages")
 	errUnended     = fmt.Errorf("redis: Close: a subscription has not ended within %v: the client's timeouts let its handshake take longer", closeLimit)
 	errElsewhere   = errors.New("subscribed on another server than the one that publishes")
 )
@@ -63,7 +63,7 @@ type Push struct {
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
-	running sync.WaitGroup // the goroutines
+	running sync.WaitGroup // counts the goroutines
 }
 
 // cluster is what a Cluster's client can do that others cannot.

@@ -141,7 +141,7 @@ func (c *connection) serve() error {
 		return err
 	}
 	p.mu.Lock()
-	if p.closed { // meanwhile, when there was no connection to end
+	if p.closed { // Close came when there was no connection yet
 		p.mu.Unlock()
 		return errClosed
 	}
