@@ -64,5 +64,5 @@
 // # Shutting down
 //
 // Cancel the work's context and wait for [WithLock] to return, which releases the lock.
-// Then call [AwaitCleanup], and close the store: redis.Backing has a method Close.
+// Then run the effect of [AwaitCleanup], and close the store: redis.Backing has a method Close.
 package mutex
