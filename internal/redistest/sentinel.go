@@ -44,6 +44,9 @@ func StartSentinels(t testing.TB, args ...string) *Sentinels {
 // startSentinel starts a Sentinel that looks around more often than it would: the
 // others and their opinions are found in a tenth of the time. It knows no alarm
 // about clocks, which a loaded machine would raise, and which ends after 30 s.
+//
+// It promotes no replica that has not answered for five ping periods, and asks
+// each once a second while the primary is down: five periods must be longer than that.
 func startSentinel(t testing.TB, primary *Server) *Server {
 	t.Helper()
 	dir := t.TempDir()
@@ -58,7 +61,7 @@ sentinel failover-timeout %[1]s 3000
 	}
 	s.start()
 	for name, ms := range map[string]int{
-		"info-period": 500, "ping-period": 200, "ask-period": 200, "publish-period": 200,
+		"info-period": 500, "ping-period": 500, "ask-period": 200, "publish-period": 200,
 		"tilt-trigger": 60_000, "min-link-reconnect-period": 1000,
 	} {
 		s.do("SENTINEL", "DEBUG", name, ms)
