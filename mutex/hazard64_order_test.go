@@ -78,7 +78,7 @@ func TestHazard64_ALossIsNotDelayedByTheObserverOfTheQuestionWhy(t *testing.T) {
 	})
 }
 
-// The lease expires while the store is asked who has the lock, which it then fails to say.
+// The lease expires while the store is asked for the holder, and fails to answer.
 func TestHazard64_NothingIsReportedAfterTheLoss(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -38,7 +38,7 @@ var outages = map[string]struct{ begin, end func(store, *redistest.Proxy) }{
 
 func heal(_ store, p *redistest.Proxy) { p.Heal() }
 
-// cleaning is how long one who leaves may be kept on a busy machine: the promise is
+// cleaning is how long a caller that leaves may be kept on a busy machine: the promise is
 // 0.2 s, and what may have been granted is released in the background.
 const cleaning = bound
 
