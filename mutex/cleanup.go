@@ -92,8 +92,7 @@ func (m *Mutex) cleanUp(ctx context.Context, c backing.Claim) error {
 func (m *Mutex) beginCleanUp(ctx context.Context, c backing.Claim) *undo {
 	request := m.releaseOnce(c)
 	return m.cleaner.start(ctx, c, func(ctx context.Context) error {
-		defer m.line.freed()
-		defer m.line.vacate(c.Holder)
+		defer m.waitQueue.freed(c.Holder)
 		released, err := ask(ctx, m, "release", func(ctx context.Context) (backing.Released, error) {
 			exit := effect.RunExit(ctx, request) // a panic counts as a failure: nobody could recover it
 			released, _ := exit.Value()

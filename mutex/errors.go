@@ -66,19 +66,27 @@ type LockNotAcquiredError struct {
 	Key string
 	// Waited is the time from the call to the end of the policy.
 	Waited time.Duration
-
-	nested bool // the caller runs under this very lock
 }
 
 // Tag returns "LockNotAcquiredError".
 func (*LockNotAcquiredError) Tag() string { return "LockNotAcquiredError" }
 
 func (e *LockNotAcquiredError) Error() string {
-	who := "another holder had it"
-	if e.nested {
-		who = "the caller's own work has it, and it is not reentrant"
-	}
-	return fmt.Sprintf("lock %q was not acquired in the %v that the retry policy allows: %s", e.Key, e.Waited.Round(time.Millisecond), who)
+	return fmt.Sprintf("lock %q was not acquired in the %v that the retry policy allows: another holder had it", e.Key, e.Waited.Round(time.Millisecond))
+}
+
+// ReentrantError says that work waits for the lock under which it runs, which would be to
+// wait for itself. Nothing has changed: the lock is still held.
+type ReentrantError struct {
+	// Key is the key of the lock.
+	Key string
+}
+
+// Tag returns "ReentrantError".
+func (*ReentrantError) Tag() string { return "ReentrantError" }
+
+func (e *ReentrantError) Error() string {
+	return fmt.Sprintf("lock %q is held by the very work that waits for it, and it is not reentrant: pass its KeepAlive on, see FromContext, or use another key", e.Key)
 }
 
 // MutexBackingError says that an operation of the store failed, also when it

@@ -16,7 +16,6 @@ import (
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
-	"github.com/effectlock/effectlock/schedule"
 )
 
 func TestTheTagOfAnErrorIsTheNameOfItsType(t *testing.T) {
@@ -99,21 +98,6 @@ func TestTheReasonOfALossIsAskedForButNotInsistedOn(t *testing.T) {
 		requireLost(t, err, mutex.Gone)
 		lost := asLost(t, err)
 		assert.ErrorIs(t, lost, errStore, "who has it could not be found out")
-	})
-}
-
-func TestALockThatTheCallersOwnWorkHasIsNamedAsSuch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		waiting := newMutex(t, s, mutex.Config{})
-		trying := newMutex(t, s, mutex.Config{AcquireRetryPolicy: schedule.Stop()})
-		_, err := mutex.WithLock(waiting, mutex.WithLock(trying, effect.Succeed(1)))(t.Context())
-		require.EqualError(t, err, `lock "orders" was not acquired in the 0s that the retry policy allows: the caller's own work has it, and it is not reentrant`)
-
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, err = mutex.WithLock(waiting, mutex.WithLock(waiting, effect.Succeed(1)))(ctx)
-		require.EqualError(t, err, `while acquiring lock "orders", which the caller's own work has and which is not reentrant: context deadline exceeded`)
 	})
 }
 

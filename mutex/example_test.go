@@ -11,6 +11,7 @@ import (
 	F "github.com/IBM/fp-go/v2/function"
 	"github.com/IBM/fp-go/v2/option"
 
+	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
@@ -134,8 +135,10 @@ func ExampleMake() {
 }
 
 func ExampleLockNotAcquiredError() {
-	m := example(mutex.Config{AcquireRetryPolicy: schedule.Stop()})
-	busy := mutex.WithLock(m, mutex.WithLock(m, effect.Succeed("written")))
+	store := memory.New()
+	_, _ = store.TryAcquire(context.Background(), backing.Claim{Key: "report", Holder: "another", TTL: time.Minute})
+	m, _ := mutex.New(store, "report", mutex.Config{AcquireRetryPolicy: schedule.Stop()})
+	busy := mutex.WithLock(m, effect.Succeed("written"))
 	program := effect.CatchTag(func(e *mutex.LockNotAcquiredError) effect.Effect[string] {
 		return effect.Succeed("somebody is at the " + e.Key)
 	})(busy)

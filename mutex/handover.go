@@ -7,65 +7,69 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/internal/turn"
 )
 
-// letGo gives up the lock of c: it hands it to the first in line of this
-// process if the store can do that, and otherwise releases it. It reports
-// whether c had the lock until then, as release does.
+// letGo gives up the lock of c: it hands it to the first in line of this process if
+// the store can do that, and otherwise releases it. It reports whether c had the lock
+// until then, as release does.
 func (m *Mutex) letGo(ctx context.Context, c backing.Claim) (backing.Released, error) {
-	defer m.line.vacate(c.Holder)
-	if m.passer == nil {
+	return m.carryOut(ctx, c, m.waitQueue.step(turn.Event{Kind: turn.Releasing, Holder: permitsOf(c), Alone: m.passer == nil}))
+}
+
+// carryOut releases the lock of c or passes it on, whichever is to be done.
+func (m *Mutex) carryOut(ctx context.Context, c backing.Claim, todo turn.Action) (backing.Released, error) {
+	defer m.waitQueue.freed(c.Holder)
+	if todo.Do == turn.Release {
 		return m.release(ctx, c)
 	}
-	next, yield := m.line.successor(c.Holder)
-	if next == nil {
-		return m.release(ctx, c)
+	next := ownerOf(todo)
+	outcome, err := m.pass(ctx, c, next, todo.Yield)
+	after := m.waitQueue.step(turn.Event{Kind: turn.Passed, Waiter: &next.Waiter, Holder: todo.Holder, Yield: todo.Yield, Outcome: outcome})
+	switch {
+	case after.Do == turn.Undo:
+		_ = m.cleanUp(ctx, next.claim) // its failure is reported to the observer
+	case after.Do == turn.Nothing:
+	case after.Holder == todo.Holder:
+		return m.carryOut(ctx, c, after)
+	default: // it goes on in the name of a waiter that has left
+		if _, err := m.carryOut(ctx, next.claim, after); err != nil {
+			m.observer(Event{Kind: ReleaseFailed, Key: m.key, Holder: next.claim.Holder, Token: next.grant.Token, Err: err})
+		}
 	}
-	p, err := passed{}, errNoAnswer
-	defer func() { // also after a panic, or the line would stand still
-		if _, granted := p.outcome.(backing.Granted); !granted && next.handoverFailed(p.outcome, err) {
-			_ = m.cleanUp(ctx, next.claim) // its failure is reported to the observer
-		}
-	}()
-	p, err = m.pass(ctx, c, next, yield)
-	switch outcome := p.outcome.(type) {
-	case backing.Granted:
-		if !next.handoverDone(grant{outcome.Grant, p.start}, yield) {
-			// It left meanwhile: the lock goes on in its name.
-			if _, err := m.letGo(ctx, next.claim); err != nil {
-				m.observer(Event{Kind: ReleaseFailed, Key: m.key, Holder: next.claim.Holder, Token: outcome.Token, Err: err})
-			}
-		}
-		return backing.FreedNow, nil
-	case backing.Queued, backing.MustPoll:
-		return backing.FreedNow, nil
-	case backing.Refused:
-		// The store has not noted that c has let go, and a request of it may be under way.
-		return m.release(ctx, c)
-	default: // Pass failed
+	if err != nil {
 		return backing.NotHeld, err
 	}
+	return backing.FreedNow, nil
 }
 
 // errNoAnswer stands for what a panic says.
 var errNoAnswer = errors.New("no answer")
 
-// passed is the answer to a Pass that was sent at start.
-type passed struct {
-	outcome backing.Outcome // nil if Pass failed
-	start   time.Time
-}
-
-func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *place, yield bool) (passed, error) {
-	p, err := ask(ctx, m, "release", func(ctx context.Context) (p passed, err error) {
-		p.start = time.Now()
-		p.outcome, err = m.passer.Pass(ctx, from, next.waiter(), yield)
-		return p, err
+// pass asks the store to hand the lock of a claim to a waiter. The outcome is nil if it
+// fails.
+func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *waiter, yield bool) (backing.Outcome, error) {
+	passed := false
+	defer func() {
+		if !passed { // after a panic, or the line would stand still
+			if m.waitQueue.step(turn.Event{Kind: turn.Passed, Waiter: &next.Waiter, Holder: permitsOf(from)}).Do == turn.Undo {
+				_ = m.beginCleanUp(ctx, next.claim)
+			}
+		}
+	}()
+	outcome, err := ask(ctx, m, "release", func(ctx context.Context) (backing.Outcome, error) {
+		start := time.Now()
+		outcome, err := m.passer.Pass(ctx, from, next.backing(), yield)
+		if granted, ok := outcome.(backing.Granted); ok {
+			next.grant = grant{granted.Grant, start}
+		}
+		return outcome, err
 	})
+	passed = true
 	if err != nil {
-		p.outcome = nil // beside an error it means nothing
+		outcome = nil // beside an error it means nothing
 	}
-	return releasing(m, p, err)
+	return releasing(m, outcome, err)
 }
 
 // release frees the lock of a claim, or makes sure that it is not held. FreedNow is also

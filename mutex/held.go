@@ -81,6 +81,9 @@ func (c *heldContext) Value(key any) any {
 	if key == (keepAliveKey{}) {
 		return c.lock
 	}
+	if held, ok := key.(holdOf); ok && held.lock == c.lock.lease.m.waitQueue {
+		return c.lock
+	}
 	if c.untouched() {
 		return c.parent.Value(key)
 	}

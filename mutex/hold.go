@@ -58,7 +58,9 @@ func during[A any](ctx context.Context, lock *KeepAlive, work effect.Effect[A]) 
 	return a, verdict(ctx, held, err, lock.lease.lossBy(time.Now()))
 }
 
-type keepAliveKey struct{}
+type keepAliveKey struct{} // of the innermost lock
+
+type holdOf struct{ lock *waitQueue } // of the innermost hold of one lock
 
 // FromContext returns the lock under which work runs: inside [WithLock] and
 // its kin, the innermost one; false elsewhere, also in a scope that holds locks

@@ -49,12 +49,12 @@ func validity(ttl time.Duration) time.Duration {
 	return ttl - ttl/100 - min(ttl/10, time.Millisecond)
 }
 
-// begin makes l the lease of what was granted.
-func (l *lease) begin(m *Mutex, r request, g grant, now time.Time) *lease {
-	l.m, l.claim, l.token = m, r.Claim, g.Token
-	l.granted, l.waited = now, now.Sub(r.arrived)
-	l.refresh = g.start.Add(m.refreshInterval)
-	l.deadline = g.start.Add(validity(r.TTL))
+// begin makes l the lease of what the waiter was granted.
+func (l *lease) begin(w *waiter, now time.Time) *lease {
+	l.m, l.claim, l.token = w.m, w.claim, w.grant.Token
+	l.granted, l.waited = now, now.Sub(w.arrived)
+	l.refresh = w.grant.start.Add(w.m.refreshInterval)
+	l.deadline = w.grant.start.Add(validity(w.claim.TTL))
 	return l
 }
 
@@ -173,7 +173,7 @@ func (l *lease) markLost(reason LossReason, cause error) {
 	if l.working {
 		l.work.end(l.lost)
 	}
-	l.m.line.vacate(l.claim.Holder)
+	l.m.waitQueue.freed(l.claim.Holder)
 	l.post(l.event(Lost, time.Since(l.granted), l.lost))
 }
 
@@ -219,7 +219,7 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 			// Others may have the lock already. What the store still has of ours
 			// is released. A failure of that is reported after the loss.
 			_, err := send(ctx, l.m, "release", l.m.releaseOnce(l.claim))
-			l.m.line.freed()
+			l.m.waitQueue.freed(l.claim.Holder)
 			l.awaitDelivered()
 			l.m.observeFailure(err)
 			return none, lost

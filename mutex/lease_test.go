@@ -32,8 +32,9 @@ func TestALeaseIsReliedOnForALittleLessThanItsTTL(t *testing.T) {
 
 // leaseOf is a lease that the keeper has not been told of.
 func leaseOf(m *Mutex, start time.Time) *lease {
-	r := request{Claim: backing.Claim{Key: "k", Holder: "h", TTL: m.ttl}, arrived: start}
-	return new(lease).begin(m, r, grant{backing.Grant{Token: 1}, start}, start)
+	w := m.newWaiter(backing.Claim{Key: "k", Holder: "h", TTL: m.ttl})
+	w.arrived, w.grant = start, grant{backing.Grant{Token: 1}, start}
+	return w.lease.begin(w, start)
 }
 
 // The timer may be late, when the process is starved: the clock alone decides.
@@ -141,9 +142,9 @@ func TestALineIsForgottenWithTheLastMutexOfItsLock(t *testing.T) {
 	store := memory.New()
 	k := lock{store, "k"}
 	isOpen := func() bool {
-		lines.mu.Lock()
-		defer lines.mu.Unlock()
-		_, ok := lines.made[k]
+		waitQueues.mu.Lock()
+		defer waitQueues.mu.Unlock()
+		_, ok := waitQueues.made[k]
 		return ok
 	}
 	a, err := New(store, "k", Config{})
@@ -152,8 +153,8 @@ func TestALineIsForgottenWithTheLastMutexOfItsLock(t *testing.T) {
 	require.NoError(t, err)
 	other, err := New(store, "another", Config{})
 	require.NoError(t, err)
-	assert.Same(t, a.line, b.line)
-	assert.NotSame(t, a.line, other.line)
+	assert.Same(t, a.waitQueue, b.waitQueue)
+	assert.NotSame(t, a.waitQueue, other.waitQueue)
 
 	runtime.GC()
 	assert.True(t, isOpen(), "it is in use")
@@ -178,17 +179,4 @@ func TestALeaseWhoseFiberWasStoppedBeforeItWasKeptIsNotWaitedFor(t *testing.T) {
 	require.NoError(t, err)
 	exit, ended := option.Unwrap(l.fiber.Fiber().Poll())
 	assert.True(t, ended && exit.IsInterruption())
-}
-
-func TestAPlaceThatWasLeftKeepsNobodyElses(t *testing.T) {
-	t.Parallel()
-	l := &line{}
-	first, second, third := l.join(nil, backing.Claim{}), l.join(nil, backing.Claim{}), l.join(nil, backing.Claim{})
-	second.leave(false)
-	first.leave(true)
-	for _, p := range []*place{first, second} {
-		assert.Nil(t, p.ahead)
-		assert.Nil(t, p.behind)
-	}
-	assert.Same(t, third, l.first)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/internal/turn"
 )
 
 // Mutex is the lock of one key in one store. All mutexes of that key and store
@@ -19,9 +20,10 @@ type Mutex struct {
 	queue    backing.Queue
 	releaser backing.Releaser
 	key      string
-	line     *line
-	keeper   *keeper
-	cleaner  *cleaner
+
+	waitQueue *waitQueue
+	keeper    *keeper
+	cleaner   *cleaner
 	settings
 }
 
@@ -39,15 +41,16 @@ func New(b backing.Backing, key string, c Config) (*Mutex, error) {
 	return &Mutex{
 		store: b, key: key, settings: s,
 		passer: abilities.Passer, queue: abilities.Queue, releaser: abilities.Releaser,
-		line:   lines.of(lock{b, key}, func() *line { return &line{} }),
+		waitQueue: waitQueues.of(lock{b, key}, func() *waitQueue { return &waitQueue{state: turn.State{Limit: 1}} }),
+
 		keeper: keepers.of(kept{b, s.ttl, s.refreshInterval}, func() *keeper { return newKeeper(b, abilities.Batcher, s) }),
 
 		cleaner: cleaners.of(b, newCleaner),
 	}, nil
 }
 
-// The mutexes of one lock share its line.
-var lines interned[lock, line]
+// The mutexes of one lock share its wait queue.
+var waitQueues interned[lock, waitQueue]
 
 type lock struct {
 	store backing.Backing

@@ -11,6 +11,7 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/internal/turn"
 	"github.com/effectlock/effectlock/schedule"
 )
 
@@ -27,224 +28,221 @@ func isNotFree(err error) bool { return err == errNotFree } //nolint:errorlint /
 // whoever released this one may have meant to end the wait.
 var errReleased = backing.Permanent(errors.New("somebody else has released the claim of this waiter"))
 
-// request is a claim, and when it was made.
-type request struct {
-	backing.Claim
-	arrived time.Time
-}
-
-// wait acquires the lock, for which it may have to wait.
-func (m *Mutex) wait(ctx context.Context) (*lease, error) { return m.acquire(ctx, m.inTurn) }
+// wait acquires the lock in turn with the other waiters of this process.
+func (m *Mutex) wait(ctx context.Context) (*lease, error) { return m.acquire(ctx, (*waiter).inTurn) }
 
 // try acquires the lock if it is free, and else fails with errNotFree.
-func (m *Mutex) try(ctx context.Context) (*lease, error) { return m.acquire(ctx, m.once) }
+func (m *Mutex) try(ctx context.Context) (*lease, error) { return m.acquire(ctx, (*waiter).once) }
 
-func (m *Mutex) acquire(ctx context.Context, how func(context.Context, request) (*lease, error)) (*lease, error) {
+func (m *Mutex) acquire(ctx context.Context, how func(*waiter, context.Context) (*lease, error)) (*lease, error) {
 	if ctx.Err() != nil {
 		return nil, effect.Interrupted(ctx, nil)
 	}
-	r := request{backing.Claim{Key: m.key, Holder: m.holderID, TTL: m.ttl}, time.Now()}
-	if r.Holder == "" {
-		r.Holder = rand.Text()
+	c := backing.Claim{Key: m.key, Holder: m.holderID, TTL: m.ttl}
+	if c.Holder == "" {
+		c.Holder = rand.Text()
 	} else {
-		r.Attempt = rand.Text()
+		c.Attempt = rand.Text()
 	}
-	l, err := m.start(ctx, r, how)
-	if err != nil {
-		if ctx.Err() != nil {
-			if isNotFree(err) {
-				err = nil
-			}
-			err = effect.Interrupted(ctx, err)
-			err = fmt.Errorf("while acquiring lock %q%s: %w", m.key, m.nestedHint(ctx), err)
+	w := m.newWaiter(c)
+	l, err := w.acquire(ctx, how)
+	if err == nil {
+		return l, nil
+	}
+	if ctx.Err() != nil {
+		if isNotFree(err) {
+			err = nil
 		}
-		m.observer(Event{Kind: NotAcquired, Key: m.key, Holder: r.Holder, Elapsed: time.Since(r.arrived), Err: err})
-		return nil, err
+		err = fmt.Errorf("while acquiring lock %q: %w", m.key, effect.Interrupted(ctx, err))
 	}
-	return l, nil
+	m.observer(Event{Kind: NotAcquired, Key: m.key, Holder: c.Holder, Elapsed: time.Since(w.arrived), Err: err})
+	return nil, err
 }
 
-// start acquires the lock in one of two ways. A clean-up of the same claim could release
-// what is acquired now, so start ends it first, and begins it again if nothing is acquired:
-// what it was to release may still be held.
-func (m *Mutex) start(ctx context.Context, r request, how func(context.Context, request) (*lease, error)) (l *lease, err error) {
-	if m.holderID == "" {
-		return how(ctx, r)
-	}
-	left, err := m.cleaner.takeOver(ctx, claimantOf(r.Claim))
-	defer func() {
-		if l == nil {
-			for _, c := range left {
-				_ = m.beginCleanUp(ctx, c) // its failure is reported to the observer
+// acquire acquires the lock in one of two ways. A clean-up of the same claim could release
+// what is acquired now, so acquire ends it first, and begins it again if nothing is
+// acquired: what it was to release may still be held.
+func (w *waiter) acquire(ctx context.Context, how func(*waiter, context.Context) (*lease, error)) (l *lease, err error) {
+	if w.m.holderID != "" {
+		left, err := w.m.cleaner.takeOver(ctx, claimantOf(w.claim))
+		defer func() {
+			if l == nil {
+				for _, c := range left {
+					_ = w.m.beginCleanUp(ctx, c) // its failure is reported to the observer
+				}
 			}
+		}()
+		if err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if l == nil && w.step(turn.Left).Do == turn.Undo {
+			err = w.undo(ctx, err)
 		}
 	}()
-	if err != nil {
-		return nil, err
-	}
-	return how(ctx, r)
+	return how(w, ctx)
 }
 
 // once asks the store a single time.
-func (m *Mutex) once(ctx context.Context, r request) (l *lease, err error) {
-	settled := false
-	defer func() {
-		if !settled {
-			err = m.giveBack(ctx, r, err)
-		}
-	}()
-	l, answer, err := m.attempt(ctx, r, &lease{}, func(ctx context.Context) (backing.Outcome, error) { return m.tryAcquire(ctx, r.Claim) })
-	settled = l != nil || !answer.doubtful
-	if err == nil && l == nil {
-		err = errNotFree
+func (w *waiter) once(ctx context.Context) (*lease, error) {
+	if w.m.isHeldBy(ctx) {
+		return nil, errNotFree
 	}
-	return l, err
+	w.step(turn.Try)
+	if err := w.ask(ctx, w.tryAcquire); err != nil {
+		return nil, err
+	}
+	if do, _, _ := w.next(); do == turn.Accept {
+		return w.accept(ctx)
+	}
+	return nil, errNotFree
 }
 
 // tryAcquire is TryAcquire, with the outcome that it has for one who waits.
-func (m *Mutex) tryAcquire(ctx context.Context, c backing.Claim) (backing.Outcome, error) {
-	g, err := m.store.TryAcquire(ctx, c)
+func (w *waiter) tryAcquire(ctx context.Context) (backing.Outcome, error) {
+	g, err := w.m.store.TryAcquire(ctx, w.claim)
 	if grant, granted := option.Unwrap(g); granted {
 		return backing.Granted{Grant: grant}, err
 	}
 	return backing.MustPoll{}, err
 }
 
-// inTurn acquires the lock in turn with the other waiters of this process. The
-// first in line asks the store, which queues it and wakes it when it should ask
-// again. A store that does not do that is asked again when the policy of the
-// first in line, or that of one behind it, says so.
-func (m *Mutex) inTurn(ctx context.Context, r request) (l *lease, err error) {
-	place := m.line.join(m, r.Claim)
-	defer func() {
-		if known := place.leave(l != nil); known && l == nil {
-			err = m.giveBack(ctx, r, err)
-		}
-	}()
+// enqueue asks the store for the lock, and to wake this waiter when it should ask again.
+func (w *waiter) enqueue(ctx context.Context) (backing.Outcome, error) {
+	if w.m.queue != nil {
+		return w.m.queue.Enqueue(ctx, w.backing())
+	}
+	return w.tryAcquire(ctx)
+}
+
+// inTurn waits in line. It does what package turn says, and asks its retry policy when it
+// must poll and how long it may wait.
+func (w *waiter) inTurn(ctx context.Context) (*lease, error) {
+	if w.m.isHeldBy(ctx) {
+		return nil, &ReentrantError{Key: w.m.key}
+	}
 	var policy *schedule.Driver
-	var poll time.Time // when the policy next says so
+	var poll time.Time // when the policy is asked next
+	w.step(turn.Join)
 	for {
-		if g := place.takeGrant(); g != nil {
-			if l, err := m.accept(ctx, r, &place.lease, *g); l != nil || err != nil {
+		do, until, polls := w.next()
+		switch do {
+		case turn.Ask:
+			if err := w.ask(ctx, w.enqueue); err != nil {
+				return nil, err
+			}
+			continue
+		case turn.Accept:
+			if l, err := w.accept(ctx); l != nil || err != nil {
 				return l, err
 			}
-			place.askNow()
-		}
-		if now := time.Now(); place.mayAsk(now, policy != nil && !now.Before(poll)) {
-			l, answer, err := m.attempt(ctx, r, &place.lease, place.enqueue)
-			if err != nil && !answer.doubtful {
-				place.unsent()
-			}
-			if l != nil || err != nil {
-				return l, err
-			}
-			if why := place.notGranted(answer, time.Now()); why != nil {
-				m.observer(Event{Kind: Polling, Key: m.key, Err: why})
-			}
+			continue
 		}
 		if policy == nil {
-			policy = m.acquireRetry.Driver()
-			m.observer(Event{Kind: Waiting, Key: m.key, Holder: r.Holder})
+			policy = w.m.acquireRetry.Driver()
+			w.m.observer(Event{Kind: Waiting, Key: w.m.key, Holder: w.claim.Holder})
 		}
-		alarm, polls := place.alarm()
-		if polls || !m.patient {
+		if polls || !w.m.patient {
 			if now := time.Now(); !now.Before(poll) {
-				refused := &LockNotAcquiredError{Key: m.key, Waited: now.Sub(r.arrived), nested: m.isHeldBy(ctx)}
-				delay, ok := policy.Next(now, refused)
-				place.hurry(delay)
+				refused := &LockNotAcquiredError{Key: w.m.key, Waited: now.Sub(w.arrived)}
+				every, ok := policy.Next(now, refused)
+				w.m.waitQueue.step(turn.Event{Kind: turn.PollFor, Waiter: &w.Waiter, Every: every})
 				if !ok {
 					return nil, refused
 				}
-				poll = now.Add(delay)
+				poll = now.Add(every)
 			}
-			if alarm.IsZero() || poll.Before(alarm) {
-				alarm = poll
+			if until.IsZero() || poll.Before(until) {
+				until = poll
 			}
 		}
-		if err := place.sleepUntil(ctx, alarm); err != nil {
+		if err := w.sleep(ctx, until); err != nil {
 			return nil, err
 		}
+		w.report(time.Now(), until, poll)
 	}
 }
 
-// answer is what the store said to an attempt.
-type answer struct {
-	outcome  backing.Outcome
-	doubtful bool // whether an attempt without an answer may be applied, or a grant was not used
+// report reports which of two times have come.
+func (w *waiter) report(now, until, poll time.Time) {
+	if until.IsZero() || now.Before(until) {
+		return // it was woken
+	}
+	w.step(turn.Due)
+	if !poll.IsZero() && !now.Before(poll) {
+		w.step(turn.PolicyDue)
+	}
 }
 
-// attempt asks the store for the lock, and makes l its lease; it asks more than
-// once only if the store fails to answer. It yields no lease if the lock is not free.
-// If it fails, nothing has changed unless the answer is doubtful.
-func (m *Mutex) attempt(ctx context.Context, r request, l *lease, how effect.Effect[backing.Outcome]) (*lease, answer, error) {
-	var start time.Time
-	received := 0 // how many requests the store may have received
-	outcome, err := ask(ctx, m, "tryAcquire", func(ctx context.Context) (backing.Outcome, error) {
-		start = time.Now()
-		received++
-		outcome, err := how(ctx)
-		if backing.IsNotSent(err) {
-			received--
+// ask sends a request for the lock, again if the store fails to answer, and reports each
+// request and what became of it.
+func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]) error {
+	tries := 0
+	_, err := ask(ctx, w.m, "tryAcquire", func(ctx context.Context) (none effect.Void, err error) {
+		if tries++; tries > 1 {
+			w.step(turn.Retried)
 		}
-		switch outcome.(type) {
-		case backing.Refused:
-			if err == nil {
-				err = errReleased
-			}
-		case backing.Granted:
-			// A grant that comes when its lease has ended is not one: ask again.
-			if took := time.Since(start); err == nil && took >= validity(r.TTL) {
-				err = &effect.TimeoutError{Duration: took}
-			}
+		start := time.Now()
+		outcome, err := request(ctx)
+		granted, isGranted := outcome.(backing.Granted)
+		if took := time.Since(start); err == nil && isGranted && took >= validity(w.claim.TTL) {
+			err = &effect.TimeoutError{Duration: took} // its lease has ended
 		}
-		return outcome, err
+		if err != nil {
+			w.m.waitQueue.step(turn.Event{Kind: turn.Failed, Waiter: &w.Waiter, NotSent: backing.IsNotSent(err)})
+			return none, err
+		}
+		w.grant = grant{granted.Grant, start}
+		w.answered(outcome)
+		if _, refused := outcome.(backing.Refused); refused {
+			err = errReleased
+		}
+		return none, err
 	})
-	a := answer{outcome, received > 1 || received > 0 && err != nil}
-	granted, ok := outcome.(backing.Granted)
-	switch {
-	case err != nil || !ok:
-		return nil, a, err
-	case ctx.Err() != nil:
-		a.doubtful = true
-		return nil, a, effect.Interrupted(ctx, nil)
-	}
-	m.line.occupy(r.Holder)
-	return l.begin(m, r, grant{granted.Grant, start}, time.Now()), a, nil
+	return err
 }
 
-// accept makes l the lease of what a holder of this process passed to a waiter. It
-// returns nil if more than half of the lease has elapsed: the waiter then asks the
-// store, which renews it.
-func (m *Mutex) accept(ctx context.Context, r request, l *lease, g grant) (*lease, error) {
+// answered reports an answer of the store. If the waiters must poll from now on, where they
+// did not have to before, the observer gets the reason.
+func (w *waiter) answered(o backing.Outcome) {
+	q := w.m.waitQueue
+	before := q.isUnqueued()
+	q.step(turn.Event{Kind: turn.Answered, Waiter: &w.Waiter, Outcome: o})
+	if poll, must := o.(backing.MustPoll); must && poll.Why != nil && !before {
+		w.m.observer(Event{Kind: Polling, Key: w.m.key, Err: poll.Why})
+	}
+}
+
+// accept makes a lease of what the waiter was granted. It returns nil if the lease has ended
+// already: the waiter then asks again.
+func (w *waiter) accept(ctx context.Context) (*lease, error) {
 	if ctx.Err() != nil {
 		return nil, effect.Interrupted(ctx, nil)
 	}
 	now := time.Now()
-	if now.Sub(g.start) > r.TTL/2 {
+	if now.Sub(w.grant.start) >= validity(w.claim.TTL) {
+		w.step(turn.Declined)
 		return nil, nil
 	}
-	return l.begin(m, r, g, now), nil
+	w.step(turn.Accepted)
+	return w.lease.begin(w, now), nil
 }
 
-// giveBack releases what a claimant that failed with err may have acquired,
-// and takes it out of the store's queue.
-func (m *Mutex) giveBack(ctx context.Context, r request, err error) error {
-	failed := m.cleanUp(ctx, r.Claim)
+// undo releases what a claimant that failed with err may have acquired, and takes it out of
+// the store's queue.
+func (w *waiter) undo(ctx context.Context, err error) error {
+	failed := w.m.cleanUp(ctx, w.claim)
 	if failed == nil || backing.IsPermanent(err) { // a store that refuses us refuses whatever we ask
 		return err
 	}
 	return errors.Join(err, failed)
 }
 
-// isHeldBy reports whether ctx is that of work which runs under this lock.
+// isHeldBy reports whether ctx is that of work which runs under this lock, so that to wait
+// for it is to wait for oneself. It is not if the lease has ended meanwhile, or if both have
+// one configured id, and so are one holder.
 func (m *Mutex) isHeldBy(ctx context.Context) bool {
-	k, ok := FromContext(ctx)
-	return ok && k.lease.m.line == m.line
-}
-
-func (m *Mutex) nestedHint(ctx context.Context) string {
-	if m.isHeldBy(ctx) {
-		return ", which the caller's own work has and which is not reentrant"
-	}
-	return ""
+	k, ok := ctx.Value(holdOf{m.waitQueue}).(*KeepAlive)
+	return ok && k.lease.lossBy(time.Now()) == nil && (m.holderID == "" || m.holderID != k.HolderID())
 }

@@ -40,7 +40,7 @@ func main() {
 	recovered := effect.CatchTags(effect.Case(busy), effect.Case(lost), effect.Case(down))
 
 	tell("lock free", locked(store, done))
-	tell("lock taken", effect.CatchTag(busy)(locked(store, locked(store, done))))
+	tell("lock taken", effect.CatchTag(busy)(taken(store, locked(store, done))))
 	tell("lock deleted", recovered(locked(store, outlaw(store))))
 	tell("store down", recovered(locked(redis.New(client), done)))
 	tell("work fails", recovered(locked(store, effect.Fail[string](errors.New("disk full")))))
@@ -57,6 +57,19 @@ func locked(store backing.Backing, work effect.Effect[string]) effect.Effect[str
 	return effect.FlatMap(func(m *mutex.Mutex) effect.Effect[string] {
 		return mutex.WithLock(m, work)
 	})(mutex.Make("report", config)(store))
+}
+
+// taken runs work while somebody else has the lock.
+func taken(store backing.Backing, work effect.Effect[string]) effect.Effect[string] {
+	claim := backing.Claim{Key: "report", Holder: "somebody else", TTL: time.Minute}
+	return func(ctx context.Context) (string, error) {
+		if _, err := store.TryAcquire(ctx, claim); err != nil {
+			return "", err
+		}
+		done, err := work(ctx)
+		_, failed := store.Release(ctx, claim.Key, claim.Holder)
+		return done, errors.Join(err, failed)
+	}
 }
 
 // outlaw deletes its own lock, as an operator might, and goes on for a minute.

@@ -1,0 +1,241 @@
+package turn
+
+import (
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// Event is something that happened. The fields that a kind does not mention are zero.
+type Event struct {
+	Kind    Kind
+	Waiter  *Waiter
+	Holder  Holder          // Releasing, Passed, Freed: the holder that has or had the lock
+	Outcome backing.Outcome // Answered, Passed: the store's answer; Passed: nil if the store failed
+	NotSent bool            // Failed: the store cannot have received the request
+	Yield   bool            // Passed: the lock was offered to other processes first
+	Alone   bool            // Releasing: the store cannot hand a lock over
+	Every   time.Duration   // PollFor: how long the waiter's policy waits from now on
+}
+
+// Kind is the kind of an [Event].
+type Kind uint8
+
+// The kinds of events. Those up to Left are about the Waiter.
+const (
+	Join      Kind = iota // it takes the last place in line
+	Try                   // it asks once, past the line
+	Woken                 // the store wakes it: it should ask
+	Due                   // the time of its Sleep has come
+	PolicyDue             // its retry policy says that it should ask, if it polls
+	PollFor               // the first in line, if that is another waiter, should poll for it too
+	Answered              // the store answered its request
+	Failed                // the store failed to answer its request, or the answer was of no use
+	Retried               // it sent the request again
+	Accepted              // it accepted the lock that it was granted
+	Declined              // it did not, because too little is left of the lease
+	Left                  // it gives up
+	Passed                // the store answered the holder that handed the lock to it
+	Releasing             // the holder is about to release the lock
+	Freed                 // the holder does not have the lock any more, or nobody has
+)
+
+// Action is something to do.
+type Action struct {
+	Do     Do
+	Waiter *Waiter
+	Until  time.Time // Sleep
+	Holder Holder    // Pass, Release
+	Yield  bool      // Pass
+}
+
+// Do is what an [Action] is to do.
+type Do uint8
+
+// What there is to do. The first three are for the waiter, which may be asleep. The others
+// are for the caller of Step.
+const (
+	Nothing Do = iota
+	Ask        // send a request for the lock, with a place in the queue if the store has one
+	Sleep      // report Due at Until
+	Accept     // use the lock, or decline it
+	Pass       // hand the lock of the holder to the waiter, and report Passed
+	Release    // release the lock of the holder, and report Freed
+	Undo       // release what the waiter, which has left, may have in the store, and report Freed
+)
+
+// Step changes the state by one event, and returns the actions that follow. They are valid
+// until the next step.
+func (s *State) Step(now time.Time, e Event) []Action {
+	s.actions = s.actions[:0]
+	w := e.Waiter
+	switch e.Kind {
+	case Join:
+		w.AskAt = now
+		s.Waiters = append(s.Waiters, w)
+	case Try:
+		w.Phase, w.Unanswered = Asking, 1
+		s.do(Action{Do: Ask, Waiter: w})
+	case Woken:
+		if w.Phase != Granted && w.Phase != Out {
+			w.AskAt = now // also during a request, whose answer may be older than the wake-up
+		}
+	case Due:
+		w.Until = time.Time{}
+	case PolicyDue:
+		if w.Phase == Polling {
+			w.AskAt = now
+		}
+	case PollFor:
+		s.pollFor(w, e.Every, now)
+	case Answered:
+		s.answered(w, e.Outcome, now)
+	case Failed:
+		if e.NotSent {
+			w.Unanswered--
+		}
+	case Retried:
+		w.Unanswered++
+	case Accepted:
+		s.remove(w)
+	case Declined:
+		w.Phase, w.AskAt, w.Registered = InLine, now, true
+	case Left:
+		s.left(w)
+	case Releasing:
+		s.releasing(e.Holder, e.Alone, now)
+	case Passed:
+		s.passed(e, now)
+	case Freed:
+		s.drop(e.Holder.ID)
+		// One in the store's queue is woken by the store, unless it is late already.
+		if len(s.Waiters) > 0 && (s.Waiters[0].Phase == InLine || s.Waiters[0].Phase == Polling) {
+			s.Waiters[0].AskAt = now
+		}
+	}
+	s.proceed(now)
+	return s.actions
+}
+
+func (s *State) do(a Action) { s.actions = append(s.actions, a) }
+
+// proceed makes the first in line ask, if it is time.
+func (s *State) proceed(now time.Time) {
+	if len(s.Waiters) == 0 {
+		return
+	}
+	w := s.Waiters[0]
+	if !w.waits() || w.AskAt.IsZero() || !s.fits(w) {
+		return
+	}
+	at := w.AskAt
+	if at.Before(s.YieldUntil) {
+		at = s.YieldUntil
+	}
+	switch {
+	case !now.Before(at):
+		w.Phase, w.AskAt, w.Until, s.Asked = Asking, time.Time{}, time.Time{}, now
+		w.Unanswered++
+		s.do(Action{Do: Ask, Waiter: w})
+	case w.Until.IsZero() || at.Before(w.Until):
+		w.Until = at
+		s.do(Action{Do: Sleep, Waiter: w, Until: at})
+	}
+}
+
+// pollFor makes the first in line ask, if it polls and has not asked for 1.5 times as long as
+// the policy of this waiter waits: a waiter must not wait at the pace of the one in front.
+func (s *State) pollFor(w *Waiter, every time.Duration, now time.Time) {
+	if len(s.Waiters) == 0 {
+		return
+	}
+	if first := s.Waiters[0]; first != w && first.Phase == Polling && now.Sub(s.Asked) >= every+every/2 {
+		first.AskAt = now
+	}
+}
+
+func (s *State) answered(w *Waiter, o backing.Outcome, now time.Time) {
+	w.Unanswered--
+	switch o := o.(type) {
+	case backing.Granted:
+		w.Phase, s.Handovers, s.Since = Granted, 0, now
+		s.hold(w.Holder)
+		s.do(Action{Do: Accept, Waiter: w})
+		return
+	case backing.Queued:
+		s.queued(w, o, now)
+	case backing.MustPoll:
+		w.Phase, s.Unqueued = Polling, s.Unqueued || o.Why != nil
+	case backing.Refused: // somebody else has released its claim: the waiter is about to leave
+		return
+	}
+	s.drop(w.ID) // what it was given ended before it was used
+}
+
+// left takes the waiter out of the line. If a holder is handing the lock to it, the end of
+// that decides what else there is to do.
+func (s *State) left(w *Waiter) {
+	if w.MayBeKnown() || w.Phase == Granted {
+		s.do(Action{Do: Undo, Waiter: w})
+	}
+	s.remove(w)
+}
+
+// releasing hands the lock to the first in line. The exceptions are one that has asked
+// already, which is as good as served; one with the holder's own id, which is the same
+// holder to the store; and one that needs other permits.
+func (s *State) releasing(h Holder, alone bool, now time.Time) {
+	if alone || len(s.Waiters) == 0 || !s.Waiters[0].waits() || s.Waiters[0].ID == h.ID || s.Waiters[0].Permits != h.Permits {
+		s.do(Action{Do: Release, Holder: h})
+		return
+	}
+	w := s.Waiters[0]
+	w.Phase, w.AskAt = Receiving, time.Time{}
+	yield := s.Handovers >= MaxHandovers && (!s.OthersUnknown || now.Sub(s.Since) >= MaxHandovers*w.PollEvery)
+	s.do(Action{Do: Pass, Waiter: w, Holder: h, Yield: yield})
+}
+
+// passed ends a handover. If the waiter has left meanwhile, what it was given is handed on
+// in its name, and what the store may know of it is undone.
+func (s *State) passed(e Event, now time.Time) {
+	w, out := e.Waiter, e.Waiter.Phase == Out
+	if _, refused := e.Outcome.(backing.Refused); refused {
+		// The store has not noted that the holder let go, and a request of it may be under way.
+		s.do(Action{Do: Release, Holder: e.Holder})
+	} else {
+		s.drop(e.Holder.ID)
+	}
+	if !out {
+		w.Phase = InLine
+	}
+	switch o := e.Outcome.(type) {
+	case backing.Granted:
+		s.handedOver(w, e.Yield, out, now)
+	case backing.Queued:
+		s.queued(w, o, now)
+	case backing.MustPoll: // the lock is free, for those that poll
+		s.OthersUnknown, s.YieldUntil, w.AskAt = true, now.Add(w.PollEvery*5/4), now
+	case backing.Refused:
+		w.AskAt = now
+	default: // it is not known what came of it
+		w.Registered, w.AskAt = true, now
+	}
+	if _, isQueued := e.Outcome.(backing.Queued); out && (isQueued || e.Outcome == nil) {
+		w.Phase = Out
+		s.do(Action{Do: Undo, Waiter: w})
+	}
+}
+
+func (s *State) handedOver(w *Waiter, yielded, out bool, now time.Time) {
+	s.Handovers++
+	if yielded { // no other process wanted the lock
+		s.Handovers, s.Since = 0, now
+	}
+	s.hold(w.Holder)
+	if out {
+		s.releasing(w.Holder, false, now)
+		return
+	}
+	w.Phase = Granted
+	s.do(Action{Do: Accept, Waiter: w})
+}

@@ -1,0 +1,175 @@
+// Package turn decides which of the waiters of one lock in one process may ask the store
+// for it, and what follows from the store's answers.
+//
+// It is pure: all that there is to know is in a [State], and [State.Step] takes one [Event]
+// and the time at which it happened, and returns the [Action] values that follow. It has no
+// clock, no goroutine and no store. Package mutex carries out the actions; package protocol
+// visits every state that this code can get into with a few processes, a store that loses
+// messages, and processes that die.
+//
+// The waiters of a process stand in one line, and only the first asks the store: a request
+// for each would cost the server the more, the more wait. While holders of this process
+// have all permits, nobody asks: a holder that releases hands its permits to the first in
+// line. The others in the process wait without a request, a timer or a goroutine of their
+// own.
+//
+// The form, a state with its invariant and actions as data, is that of the Semaphore in the
+// standard library of cats-effect.
+package turn
+
+import (
+	"slices"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+)
+
+// MaxHandovers is how many times in a row a process hands the lock to a waiter of its own
+// before it offers the lock to waiters of other processes.
+//
+// Where those poll, the lock must stay free for a while to be found. That is too expensive
+// to be done as often: it is done after MaxHandovers polling intervals at the soonest.
+const MaxHandovers = 8
+
+// State is what one process knows about one lock. The zero State with a Limit is that of a
+// lock that nobody wants.
+type State struct {
+	Limit   int       // permits of the lock: 1 for a mutex
+	Holders []Holder  // of this process, as far as it knows; the latest last
+	Waiters []*Waiter // in the order in which they came
+
+	Handovers     int       // in a row, since the lock was last offered to other processes
+	Since         time.Time // when that run of handovers began
+	OthersUnknown bool      // the store cannot say whether other processes wait
+	YieldUntil    time.Time // until then the lock is left to other processes
+	Asked         time.Time // when a waiter last asked the store
+	Unqueued      bool      // the store has a queue, and last refused a waiter a place in it
+
+	actions []Action // of the last step
+}
+
+// Holder is a holder of this process.
+type Holder struct {
+	ID      string
+	Permits int
+}
+
+// Waiter is an acquisition on its way from Join or Try to Accepted or Left.
+type Waiter struct {
+	Holder
+	PollEvery time.Duration // how often it polls a store that cannot wake it
+	Owner     any           // for whoever carries out the actions
+
+	Phase      Phase
+	AskAt      time.Time // when to ask next; zero if nothing but an event says so
+	Until      time.Time // when the next Due event was ordered for; zero if none was
+	Unanswered int       // requests sent of which the store may know, though it did not answer
+	Registered bool      // the store had the waiter in its queue, or as a holder
+}
+
+// Phase is where a waiter stands.
+type Phase uint8
+
+// The phases of a waiter. Only the first in line can be Asking, Receiving or Granted.
+const (
+	InLine    Phase = iota // waits for its turn to ask
+	Asking                 // has a request under way
+	Queued                 // waits in the store's queue, to be woken or to ask again at AskAt
+	Polling                // cannot be woken: asks again when its retry policy says so
+	Receiving              // a holder of this process is handing the lock to it
+	Granted                // has the lock, and is to accept it
+	Out                    // accepted the lock, or left
+)
+
+func (p Phase) String() string {
+	return [...]string{"in line", "asking", "queued", "polling", "receiving", "granted", "out"}[p]
+}
+
+// MayBeKnown reports whether the store may have the waiter in its queue or as a holder, or
+// may yet get a request of it. A waiter that leaves then releases its claim.
+func (w *Waiter) MayBeKnown() bool { return w.Registered || w.Unanswered > 0 }
+
+// waits reports whether nothing is under way for the waiter.
+func (w *Waiter) waits() bool { return w.Phase == InLine || w.Phase == Queued || w.Phase == Polling }
+
+// Invariant returns what is wrong with the state after a step at now, "" if nothing is.
+func (s *State) Invariant(now time.Time) string {
+	permits := 0
+	for _, h := range s.Holders {
+		permits += h.Permits
+	}
+	for i, w := range s.Waiters {
+		switch {
+		case w.Phase == Out:
+			return "a waiter that is out stands in line"
+		case i > 0 && !w.waits():
+			return "something is under way for a waiter that is not the first"
+		case slices.Contains(s.Waiters[:i], w):
+			return "a waiter stands in line twice"
+		case w.Unanswered < 0:
+			return "more requests were answered than sent"
+		}
+	}
+	switch {
+	case permits > s.Limit:
+		return "the process holds more permits than there are"
+	case len(s.Waiters) == 0 || !s.Waiters[0].waits() || !s.fits(s.Waiters[0]):
+		return "" // the line goes on when what is under way ends, or a holder releases
+	}
+	switch first := s.Waiters[0]; {
+	case first.AskAt.IsZero() && first.Phase != Polling:
+		return "nothing makes the first in line ask"
+	case !first.AskAt.IsZero() && first.Until.IsZero():
+		return "the first in line is due to ask, and does not"
+	}
+	return ""
+}
+
+// fits reports whether the waiter may ask for its permits, for all that this process holds.
+// What it holds itself does not count: to the store one id is one holder.
+func (s *State) fits(w *Waiter) bool {
+	permits := w.Permits
+	for _, h := range s.Holders {
+		if h.ID != w.ID {
+			permits += h.Permits
+		}
+	}
+	return permits <= s.Limit
+}
+
+// hold notes that the store has given permits to a holder of this process. If there are
+// not that many, the longest holders have lost theirs and do not know it yet.
+func (s *State) hold(h Holder) {
+	s.drop(h.ID)
+	s.Holders = append(s.Holders, h)
+	permits := 0
+	for i := len(s.Holders) - 1; i >= 0; i-- {
+		if permits += s.Holders[i].Permits; permits > s.Limit {
+			s.Holders = slices.Delete(s.Holders, 0, i+1)
+			return
+		}
+	}
+}
+
+func (s *State) drop(id string) {
+	s.Holders = slices.DeleteFunc(s.Holders, func(h Holder) bool { return h.ID == id })
+}
+
+// remove takes the waiter out of the line. That takes time in proportion to the waiters
+// behind it, some microseconds for ten thousand; a linked list would need an allocation for
+// each wait.
+func (s *State) remove(w *Waiter) {
+	w.Phase = Out
+	if i := slices.Index(s.Waiters, w); i >= 0 {
+		s.Waiters = slices.Delete(s.Waiters, i, i+1)
+	}
+}
+
+// queued puts the waiter, which is in the store's queue, to sleep until it should ask again.
+// One that was woken since it last asked asks at once: the wake-up may be of its new place.
+func (s *State) queued(w *Waiter, o backing.Queued, now time.Time) {
+	w.Phase, w.Registered, s.OthersUnknown, s.Unqueued = Queued, true, false, false
+	if w.AskAt.IsZero() {
+		w.AskAt = now.Add(max(o.AskAgain, time.Millisecond)) // a store must not be flooded
+	}
+}
