@@ -10,7 +10,9 @@ type what uint8
 
 const (
 	// These go on for as long as nothing goes wrong.
-	asks what = iota
+	isDue what = iota
+	polls
+	accepts
 	arrives
 	isAnswered
 	isReceived
@@ -31,6 +33,7 @@ const (
 	returns
 	answerIsLost
 	isRepeated
+	isNotSent
 	messageIsLost
 	isDoubled
 	isWokenForNothing
@@ -46,12 +49,13 @@ const (
 )
 
 var names = [allWhat]string{
-	"asks the store for the lock", "reaches the store with a request", "receives the answer", "is received",
+	"is due to ask", "polls", "accepts what it was handed", "reaches the store with a request", "receives the answer", "is received",
 	"finishes and lets go", "finishes and lets those in other processes go first",
 	"sees its deadline pass", "has its answer outlive the deadline", "outlives the deadline", "the lease expires", "a foreign client lets go",
 	"subscribes again",
 	"joins", "tries once", "refreshes", "leaves", "gives up letting go", "comes again",
-	"loses the answer and asks again", "asks again while the first request is on its way", "is lost",
+	"loses the answer and asks again", "asks again while the first request is on its way",
+	"asks again, because the first request was not sent", "is lost",
 	"is received, and will be once more", "receives a message that is not for it, or an old one",
 	"loses the place that was kept when it was passed over", "the store forgets a release",
 	"arrives after all", "is lost for good", "a foreign client takes the lock", "dies", "stops for ever",
@@ -63,7 +67,7 @@ func (e event) goesWrong() bool { return e.what >= joins }
 // isMishap is whether an event is one of those that a model has a bounded number of.
 func (e event) isMishap() bool {
 	switch e.what {
-	case leaves, givesUp, answerIsLost, isRepeated, strangerTakes, processDies, processStops, failsOver:
+	case leaves, givesUp, answerIsLost, isRepeated, isNotSent, strangerTakes, processDies, processStops, failsOver:
 		return true
 	default:
 		return false

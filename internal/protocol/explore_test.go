@@ -37,6 +37,7 @@ type exploration struct {
 // explore looks at all states, and reports the first that must not be.
 func (m *model) explore() (*exploration, *finding) {
 	x := &exploration{}
+	m.turns = newTurns(m)
 	start := m.start()
 	// Of 64 bits, two in some millions of states are alike once in ten million runs;
 	// the states themselves would fill the memory.

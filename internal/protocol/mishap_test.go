@@ -1,6 +1,10 @@
 package protocol_test
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/effectlock/effectlock/internal/turn"
+)
 
 func (s *step) message(e event) bool {
 	msg := s.messages[e.who]
@@ -149,13 +153,13 @@ func (s *step) failOver(but int) bool {
 	}
 	for c := range s.claimants {
 		me := &s.claimants[c]
-		me.dated = me.phase == waiting && (me.alarm || me.request.state == answered)
+		me.dated = me.phase == waiting && (s.waiterOf(c).Phase == turn.Queued || me.request.state == answered)
 	}
 	return !moved
 }
 
 // subscribeAgain replaces a subscription that the process knows to be at the
-// wrong server. Messages may have been lost, so its first in line asks.
+// wrong server. Messages may have been lost, so its waiters ask.
 func (s *step) subscribeAgain(p int) bool {
 	at := &s.processes[p]
 	if at.subscription != replaced {
@@ -165,8 +169,10 @@ func (s *step) subscribeAgain(p int) bool {
 	if s.scattered {
 		at.subscription = elsewhere
 	}
-	if f := at.first(); f >= 0 {
-		s.claimants[f].ask = true
+	for c := range s.claimants {
+		if s.process[c] == p && s.claimants[c].phase == waiting && !s.trustsMessages() {
+			s.turn(c, stepKey{kind: turn.Woken, to: s.claim(c)})
+		}
 	}
 	return true
 }
@@ -184,7 +190,7 @@ func (s *step) expire() bool {
 		if me.request.kind == pass {
 			about = me.request.to
 		}
-		if me.phase == holding && s.self(c) == h && !me.lease.over || me.answer.token != 0 && s.holder(about) == h && !me.answer.over {
+		if (me.phase == holding || me.accepts) && s.self(c) == h && !me.lease.over || me.answer.token != 0 && s.holder(about) == h && !me.answer.over {
 			return false
 		}
 	}

@@ -12,9 +12,12 @@ type model struct {
 	foreign   bool           // a client that knows nothing but SET NX and DEL wants the lock too
 	scattered bool           // each subscription is at a server that publishes nothing by itself
 	orderly   bool           // nothing goes wrong but a failover
+	queueless bool           // the store has no queue
 	mishaps   uint8          // how often something goes wrong; what is late, goes wrong without end
 	flaw      flaw
 	only      string // the one thing that is looked for, "" for everything
+
+	turns *turns // made by explore
 }
 
 const claimants, processes = 3, 3
@@ -43,10 +46,11 @@ const (
 	grantsReleased
 	passesToReleased
 	forgetsAttempts
-	keepsExpiredHandover
 	leavesAfterARefusal
 	passesUnremembered
 	neverAsksAgain
+	forgetsAHandover
+	keepsAHolder
 )
 
 // trustsMessages is whether a message is taken for a grant, and so has a token
@@ -96,10 +100,7 @@ type system struct {
 type claimant struct {
 	phase   phase
 	again   uint8 // 1 the second time
-	ask     bool  // the store, as soon as it may
-	alarm   bool  // set, by which it asks again
-	known   bool  // to the store, perhaps
-	passing bool  // a holder is handing the lock to it
+	accepts bool  // it was handed the lock under the lease, and has not begun to work
 	dated   bool  // by the old primary: its last answer; noted only where it matters
 	lease   lease // that it works under
 	request request
@@ -129,8 +130,7 @@ type lease struct {
 type token uint8
 
 type process struct {
-	line         [claimants]uint8 // of claimants, counted from 1; 0 is no one
-	holder       id               // as far as the process knows, if it is one of its own
+	turn         uint32 // the state of package turn, by its number
 	health       health
 	subscription subscription
 }
@@ -217,4 +217,5 @@ const (
 	granted
 	refused  // it has been released already
 	unqueued // free, or another's, and the claimant is not in the queue
+	failed   // no answer
 )

@@ -1,5 +1,7 @@
 package protocol_test
 
+import "github.com/effectlock/effectlock/internal/turn"
+
 // happen lets an event happen, if it can.
 func (s *step) happen(e event) bool {
 	if s.orderly && e.isDisorder() {
@@ -37,12 +39,12 @@ func (s *step) course(e event) bool {
 	me := &s.claimants[e.who]
 	pending := me.request.state
 	switch e.what {
-	case asks:
-		if !s.mayAsk(e.who) {
-			return false
-		}
-		me.ask, me.alarm, me.known = false, false, true
-		s.send(e.who, enqueue)
+	case isDue:
+		return me.phase == waiting && s.due(e.who)
+	case polls:
+		return me.phase == waiting && s.poll(e.who)
+	case accepts:
+		return me.accepts && s.accept(e.who)
 	case arrives:
 		if pending != sent {
 			return false
@@ -63,29 +65,39 @@ func (s *step) course(e event) bool {
 		if pending != answered {
 			return false
 		}
-		me.answer, me.request.state = answer{}, sent
+		s.sendAgain(e.who)
 	case isRepeated:
 		if pending != sent || me.phase == crashed {
 			return false
 		}
 		s.strand(me.request)
-		me.known = true
+		s.sendAgain(e.who)
+	case isNotSent:
+		if pending != sent || me.request.kind != enqueue && me.request.kind != try {
+			return false
+		}
+		s.turn(e.who, stepKey{kind: turn.Failed, to: s.claim(e.who), notSent: true})
+		s.turn(e.who, stepKey{kind: turn.Retried, to: s.claim(e.who)})
 	case refreshes:
 		if me.phase != holding || pending != unsent || !s.refreshes || e.who > 0 { // one who does is enough
 			return false
 		}
-		s.send(e.who, refresh)
+		s.send(e.who, refresh, s.claim(e.who))
 	case finishes:
 		if me.phase != holding {
 			return false
 		}
 		s.finish(e.who, false)
 	case finishesYielding:
-		if me.phase != holding || s.home(e.who).first() < 0 {
+		if me.phase != holding || len(s.turnOf(e.who).Waiters) == 0 {
 			return false
 		}
 		s.finish(e.who, true)
 	case deadlinePasses:
+		if me.accepts && !me.lease.over {
+			me.lease.over = true
+			return true
+		}
 		if me.phase != holding {
 			return false
 		}
@@ -117,20 +129,19 @@ func (s *step) choice(e event) bool {
 	tries := s.tries && e.who == claimants-1
 	switch {
 	case e.what == joins && me.phase == idle && e.who < claimants-s.absent && !tries:
-		me.phase, me.ask = waiting, true
-		s.home(e.who).join(e.who)
+		me.phase = waiting
+		s.turn(e.who, stepKey{kind: turn.Join, to: s.claim(e.who)})
 	case e.what == triesOnce && me.phase == idle && tries:
 		me.phase = trying
-		s.send(e.who, try)
+		s.turn(e.who, stepKey{kind: turn.Try, to: s.claim(e.who)})
 	case e.what == leaves && (me.phase == waiting || me.phase == trying):
-		me.known = me.known || me.phase == trying
 		s.leave(e.who)
 	case e.what == givesUp && me.phase == lettingGo && me.request.state == sent:
 		s.giveUp(e.who)
 	case e.what == returns && me.phase == gone && s.returns && e.who == 0 && me.again == 0:
 		*me = claimant{again: 1}
-	case e.what == isWokenForNothing && me.phase == waiting:
-		me.ask = true
+	case e.what == isWokenForNothing && me.phase == waiting && !s.trustsMessages():
+		s.turn(e.who, stepKey{kind: turn.Woken, to: s.claim(e.who)})
 	default:
 		return false
 	}

@@ -25,6 +25,7 @@ func TestNobodyEverWorksBesideAnotherNorWaitsForEver(t *testing.T) {
 		"and one comes twice":                      apart,
 		"and one comes twice to its process":       with(together, func(m *model) { m.foreign = true }),
 		"and one comes twice under one id":         with(apart, func(m *model) { m.reuses = true }),
+		"a store without a queue":                  {process: [claimants]int{0, 0, 1}, tries: true, queueless: true, mishaps: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -80,8 +81,9 @@ func TestEveryFlawIsFound(t *testing.T) {
 		"a late acquire of a released claim is granted":          {grantsReleased, apart, ghost},
 		"a late pass to a released claim is granted":             {passesToReleased, with(together, func(m *model) { m.foreign = true }), ghost},
 		"a release under a configured id is that of every claim": {forgetsAttempts, reusing, "one who waits was refused as if it had released"},
-		"a process keeps a handover that has expired":            {keepsExpiredHandover, together, starving},
 		"one who waits for a message does not ask again":         {neverAsksAgain, lucky, starving},
+		"a handover to one who has left is forgotten":            {forgetsAHandover, model{process: [claimants]int{0, 0, 1}, mishaps: 1}, ghost},
+		"a process keeps a holder that has released":             {keepsAHolder, model{process: [claimants]int{0, 0, 1}, absent: 1}, starving},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -118,6 +118,8 @@ func (s *step) applyEnqueue(r request) answer {
 	case s.store.holder == of, s.store.holder == nobody && s.store.first() == nobody, s.flaw == grantsUnseen:
 		s.store.unqueue(of)
 		return s.grant(of, of)
+	case s.queueless:
+		return answer{verdict: unqueued}
 	case s.flaw == losesThePlace:
 		s.store.unqueue(of)
 	}
@@ -154,6 +156,10 @@ func (s *step) applyPass(r request) answer {
 			return answer{verdict: queued} // likewise
 		}
 		return answer{}
+	case r.yield && s.queueless:
+		s.free(of)
+		s.rememberPass(r.of)
+		return answer{verdict: unqueued}
 	case r.yield && s.store.first() != nobody:
 		s.free(of)
 		s.rememberPass(r.of)

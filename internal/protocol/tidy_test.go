@@ -60,7 +60,11 @@ func (m *model) matters(s *system, to id) bool {
 	case m.reuses && m.returns && c == 0 && me.again == 0:
 		return true
 	default:
-		return m.holder(s.claim(c)) == to && me.phase == waiting && (!me.ask || m.trustsMessages())
+		if m.holder(s.claim(c)) != to || me.phase != waiting {
+			return false
+		}
+		w := m.turns.states[s.processes[m.process[c]].turn].waiters[s.claim(c)]
+		return m.trustsMessages() || w != nil && when(w.AskAt) != 1 // else it asks as soon as it may
 	}
 }
 

@@ -71,7 +71,7 @@ func (s *State) Step(now time.Time, e Event) []Action {
 	w := e.Waiter
 	switch e.Kind {
 	case Join:
-		w.AskAt = now
+		w.Phase, w.AskAt = InLine, now
 		s.Waiters = append(s.Waiters, w)
 	case Try:
 		w.Phase, w.Unanswered = Asking, 1
@@ -161,15 +161,12 @@ func (s *State) answered(w *Waiter, o backing.Outcome, now time.Time) {
 		w.Phase, s.Handovers, s.Since = Granted, 0, now
 		s.hold(w.Holder)
 		s.do(Action{Do: Accept, Waiter: w})
-		return
 	case backing.Queued:
 		s.queued(w, o, now)
 	case backing.MustPoll:
 		w.Phase, s.Unqueued = Polling, s.Unqueued || o.Why != nil
-	case backing.Refused: // somebody else has released its claim: the waiter is about to leave
-		return
+	default: // Refused: somebody else has released its claim, and the waiter is about to leave
 	}
-	s.drop(w.ID) // what it was given ended before it was used
 }
 
 // left takes the waiter out of the line. If a holder is handing the lock to it, the end of
