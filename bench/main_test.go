@@ -32,5 +32,5 @@ func TestFlagsNameWorkloadsInAnyCase(t *testing.T) {
 	assert.Len(t, all, len(allWorkloads()))
 
 	_, err = pick("-only", "W3,W9", allWorkloads(), name)
-	assert.EqualError(t, err, `-only: "W9" is none of W1, W1s, W1m, W2, W3, W4, W4t, W5, W6, scripts, footprint`)
+	assert.EqualError(t, err, `-only: "W9" is none of W1, W1s, W1m, W2, W3, W3s, W4, W4t, W5, W6, scripts, footprint`)
 }

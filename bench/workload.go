@@ -61,7 +61,7 @@ const lease = 30 * time.Second
 // variable because a workload's process looks itself up here.
 func allWorkloads() []workload {
 	return []workload{
-		alone(), aloneOneCore(), aloneUnpinned(), spread(), contended(), processes(), rested(), held(), waiting(),
+		alone(), aloneOneCore(), aloneUnpinned(), spread(), contended(), standingStart(), processes(), rested(), held(), waiting(),
 		scripts(), footprint(),
 	}
 }

@@ -100,7 +100,7 @@ func (t *turns) run(k stepKey) (r stepResult) {
 		}
 		n++
 	}
-	r.wrong = s.Invariant(now)
+	r.wrong = s.Invariant()
 	r.state = t.number(s)
 	return r
 }

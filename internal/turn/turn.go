@@ -92,8 +92,8 @@ func (w *Waiter) MayBeKnown() bool { return w.Registered || w.Unanswered > 0 }
 // waits reports whether nothing is under way for the waiter.
 func (w *Waiter) waits() bool { return w.Phase == InLine || w.Phase == Queued || w.Phase == Polling }
 
-// Invariant returns what is wrong with the state after a step at now, "" if nothing is.
-func (s *State) Invariant(now time.Time) string {
+// Invariant returns what is wrong with the state after a step, "" if nothing is.
+func (s *State) Invariant() string {
 	permits := 0
 	for _, h := range s.Holders {
 		permits += h.Permits
