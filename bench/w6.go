@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -26,12 +27,14 @@ func waiting() workload {
 		columns: []column{
 			{"requests/s", "requests/s", rate, false},
 			{"connections", "connections", whole, false},
+			{"goroutines", "goroutines", whole, false},
 			{"cpu", "client CPU", seconds, false},
 			{"memory", "memory", mebibytes, false},
 		},
 		targets: []target{
 			atMost(1000, "requests/s", "requests/s", 2, rate),
 			atMost(1000, "connections", "connections", 4, whole),
+			atMost(1000, "goroutines", "goroutines", 1010, whole),
 		},
 	}
 }
@@ -64,6 +67,7 @@ func measureWaiting(ctx context.Context, t *trial) (answer, error) {
 	a := answer{Figures: figures{
 		"requests":    float64(t.wire.requests.Load() - requests),
 		"connections": float64(t.wire.connections.Load()),
+		"goroutines":  float64(runtime.NumGoroutine()),
 		"cpu":         (cpuTime() - cpu).Seconds(),
 		"memory":      residentMemory(),
 	}}

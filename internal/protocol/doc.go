@@ -2,11 +2,13 @@
 // which a lock that several processes want is queued for, handed over, refreshed
 // and let go.
 //
-// One is a model of the protocol, small enough that every state it can get into
-// is looked at. Messages in it are lost, doubled, late and misdelivered without bound, and a
-// replica becomes the primary while the subscriptions stay where they are. The model is broken
-// on purpose in many ways, each of which must be found. The other does at random what processes do, on a real server, and
-// compares each answer with what a lock of a few lines would have answered.
+// One explores every state that a few processes can get into which run package turn, as the
+// mutex does, against a model of the store and of the network. Messages are lost, doubled,
+// late and misdelivered without bound, requests are lost, repeated and late, processes die,
+// and a replica becomes the primary while the subscriptions stay where they are. Never do two
+// work at once, and nobody waits for ever. The step or the store is broken on purpose in
+// many ways, each of which must be found. The other does at random what processes do, on a
+// real server, and compares each answer with what a lock of a few lines would have answered.
 //
 // It has no code of its own. The second test needs a redis-server; see redistest.
 package protocol

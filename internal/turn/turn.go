@@ -82,7 +82,7 @@ const (
 )
 
 func (p Phase) String() string {
-	return [...]string{"in line", "asking", "queued", "polling", "receiving", "granted", "out"}[p]
+	return [...]string{"InLine", "Asking", "Queued", "Polling", "Receiving", "Granted", "Out"}[p]
 }
 
 // MayBeKnown reports whether the store may have the waiter in its queue or as a holder, or

@@ -1,0 +1,102 @@
+package turn_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/backing"
+	. "github.com/effectlock/effectlock/internal/turn"
+)
+
+// The diagram in docs/design.md has the steps that waiters take at random, and no others.
+func TestTheStateDiagramShowsEveryStepOfAWaiter(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/design.md")
+	require.NoError(t, err)
+	_, diagram, _ := strings.Cut(string(page), "```mermaid\nstateDiagram-v2\n")
+	diagram, _, _ = strings.Cut(diagram, "```")
+	drawn := map[string]bool{}
+	for _, step := range regexp.MustCompile(`(\S+) --> (\S+?):`).FindAllStringSubmatch(diagram, -1) {
+		drawn[step[1]+" --> "+step[2]] = true
+	}
+	taken := map[string]bool{}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		visit(t, random, taken)
+	}
+	sorted := func(steps map[string]bool) []string { return slices.Sorted(maps.Keys(steps)) }
+	assert.Equal(t, sorted(taken), sorted(drawn), "the diagram in docs/design.md")
+}
+
+// visit lets a store answer as it likes, and waiters come and go, and notes their steps.
+func visit(t *testing.T, random *rand.Rand, taken map[string]bool) {
+	t.Helper()
+	s := &State{Limit: 1}
+	var all []*Waiter
+	for _, name := range []string{"a", "b", "c"} {
+		all = append(all, &Waiter{Holder: holder(name), PollEvery: time.Second, Phase: Out})
+	}
+	now, passing := epoch, (*Event)(nil)
+	outcomes := []backing.Outcome{
+		backing.Granted{}, backing.Queued{AskAgain: time.Second}, backing.MustPoll{}, backing.Refused{}, nil,
+	}
+	for range 200 {
+		now = now.Add(time.Duration(random.IntN(500)) * time.Millisecond)
+		w := all[random.IntN(len(all))]
+		e := Event{Waiter: w, Outcome: outcomes[random.IntN(len(outcomes))]}
+		switch {
+		case passing != nil && random.IntN(3) == 0:
+			e = Event{Kind: Passed, Waiter: passing.Waiter, Holder: passing.Holder, Outcome: e.Outcome}
+			passing = nil
+		case random.IntN(8) == 0 && w.Phase != Out:
+			e.Kind = Left
+		case w.Phase == Out && passing == nil && slices.Contains(s.Holders, w.Holder):
+			e.Kind, e.Holder = []Kind{Releasing, Freed}[random.IntN(2)], w.Holder
+		case w.Phase == Out && (passing == nil || passing.Waiter != w):
+			e.Kind = []Kind{Join, Try}[random.IntN(2)]
+		case w.Phase == Asking && (e.Outcome == nil || e.Outcome == backing.Outcome(backing.Refused{})):
+			e.Kind = Failed
+		case w.Phase == Asking:
+			e.Kind = Answered
+		case w.Phase == Granted:
+			e.Kind = []Kind{Accepted, Declined}[random.IntN(2)]
+		case w.Phase != Out:
+			e.Kind = []Kind{Woken, Due, PolicyDue}[random.IntN(3)]
+		default:
+			continue
+		}
+		e.Holder.Permits = 1
+		before := phasesOf(all)
+		for _, a := range s.Step(now, e) {
+			if a.Do == Pass {
+				passing = &Event{Waiter: a.Waiter, Holder: a.Holder}
+			}
+		}
+		require.Empty(t, s.Invariant())
+		for i, after := range phasesOf(all) {
+			if before[i] != after {
+				taken[before[i]+" --> "+after] = true
+			}
+		}
+	}
+}
+
+func phasesOf(all []*Waiter) (names []string) {
+	for _, w := range all {
+		name := w.Phase.String()
+		if w.Phase == Out {
+			name = "[*]"
+		}
+		names = append(names, name)
+	}
+	return names
+}
