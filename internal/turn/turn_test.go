@@ -151,6 +151,7 @@ func TestSteps(t *testing.T) {
 		"one that was queued is handed the lock":                {append(queued, "x tries", "x is granted", "x accepts"), "x releases", "x passes to a"},
 		"one that is handed the lock accepts it":                {passing, "a>b gets it", "b accepts"},
 		"one that declines it asks":                             {append(passing, "a>b gets it"), "b declines", "b asks"},
+		"one that declines it and leaves is undone":             {append(passing, "a>b gets it", "x tries", "x is granted", "b declines"), "b leaves", "b is undone"},
 		"only one is handed the lock at a time":                 {passing, "a releases", "a is released"},
 		"a queued waiter sleeps until it is to ask again":       {[]string{"a joins"}, "a is queued", "a sleeps 1m0s"},
 		"and asks then":                                         {append(queued, "1m"), "a is due", "a asks"},
