@@ -21,11 +21,11 @@ type KeepAlive struct {
 
 // Key returns the key of the lock, by which a resource can tell whether a token
 // is meant for it.
-func (k *KeepAlive) Key() string { return k.lease.claim.Key }
+func (k *KeepAlive) Key() string { return k.lease.Claim.Key }
 
 // HolderID returns the id under which the store knows this holder. It is a
 // secret of sorts: who knows it can release the lock.
-func (k *KeepAlive) HolderID() string { return k.lease.claim.Holder }
+func (k *KeepAlive) HolderID() string { return k.lease.Claim.Holder }
 
 // Token returns the fencing token of the grant, 0 if the store does not fence.
 func (k *KeepAlive) Token() uint64 { return k.lease.token }
@@ -38,24 +38,21 @@ func (m *Mutex) hold(ctx context.Context, s *effect.Scope, acquire effect.Effect
 	if err != nil {
 		return nil, err
 	}
-	l.handle = KeepAlive{l.fiber.Fiber(), l}
-	err = l.keepAlive(s) // which does not wait for the observer
-	l.announce()
+	l.handle = KeepAlive{&l.Fiber, l}
+	err = l.Start(s)
+	l.deliverAll() // which may take long
 	if err != nil {
 		return nil, err
 	}
 	return &l.handle, nil
 }
 
-// during runs work under a context that ends when the lock is lost.
-func during[A any](ctx context.Context, lock *KeepAlive, work effect.Effect[A]) (A, error) {
-	held := &lock.lease.work
-	held.parent, held.lock = ctx, lock
+// runUnder runs work under a context that ends when the lock is lost.
+func runUnder[A any](ctx context.Context, lock *KeepAlive, work effect.Effect[A]) (A, error) {
+	held := lock.lease.startWork(ctx)
 	defer held.end(nil)
-	lock.lease.cancelOnLoss()
-
 	a, err := work(held)
-	return a, verdict(ctx, held, err, lock.lease.lossBy(time.Now()))
+	return a, result(ctx, held, err, lock.lease.lossAt(time.Now()))
 }
 
 type keepAliveKey struct{}
@@ -68,9 +65,9 @@ func FromContext(ctx context.Context) (*KeepAlive, bool) {
 	return k, ok
 }
 
-// verdict is the error of work that ended with err under a lock that was lost,
+// result is the error of work that ended with err under a lock that was lost,
 // or not. held is the work's context, caller the one around the lock.
-func verdict(caller, held context.Context, err error, lost *LockLostError) error {
+func result(caller, held context.Context, err error, lost *LockLostError) error {
 	switch {
 	case lost == nil:
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
+	leases "github.com/effectlock/effectlock/internal/lease"
 )
 
 // Mutex is the lock of one key in one store. All mutexes of that key and store
@@ -20,7 +21,7 @@ type Mutex struct {
 	releaser backing.Releaser
 	key      string
 	line     *line
-	keeper   *keeper
+	renewer  *leases.Renewer
 	cleaner  *cleaner
 	settings
 }
@@ -36,18 +37,21 @@ func New(b backing.Backing, key string, c Config) (*Mutex, error) {
 		return nil, err
 	}
 	abilities := backing.AbilitiesOf(b)
+	renewer := leases.Key{Store: b, TTL: s.ttl, Interval: s.refreshInterval}
 	return &Mutex{
 		store: b, key: key, settings: s,
 		passer: abilities.Passer, queue: abilities.Queue, releaser: abilities.Releaser,
-		line:   lines.of(lock{b, key}, func() *line { return &line{} }),
-		keeper: keepers.of(kept{b, s.ttl, s.refreshInterval}, func() *keeper { return newKeeper(b, abilities.Batcher, s) }),
+		line: lines.of(lock{b, key}, func() *line { return &line{} }),
+		renewer: renewers.of(renewer, func() *leases.Renewer {
+			return leases.NewRenewer(renewer, abilities.Batcher, s.operationTimeout)
+		}),
 
 		cleaner: cleaners.of(b, newCleaner),
 	}, nil
 }
 
 // The mutexes of one lock share its line.
-var lines interned[lock, line]
+var lines shared[lock, line]
 
 type lock struct {
 	store backing.Backing
@@ -104,7 +108,7 @@ func WithLock[A any](m *Mutex, work effect.Effect[A]) effect.Effect[A] {
 			if err != nil {
 				return none, err
 			}
-			return during(ctx, lock, work)
+			return runUnder(ctx, lock, work)
 		}
 	})
 }
@@ -128,7 +132,7 @@ func WithLockIfAvailable[A any](m *Mutex, work effect.Effect[A]) effect.Effect[o
 			if err != nil {
 				return option.None[A](), err
 			}
-			a, err := during(ctx, lock, work)
+			a, err := runUnder(ctx, lock, work)
 			return option.Some(a), err
 		}
 	})

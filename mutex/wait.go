@@ -11,6 +11,7 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
+	leases "github.com/effectlock/effectlock/internal/lease"
 	"github.com/effectlock/effectlock/schedule"
 )
 
@@ -193,7 +194,7 @@ func (m *Mutex) attempt(ctx context.Context, r request, l *lease, how effect.Eff
 			}
 		case backing.Granted:
 			// A grant that comes when its lease has ended is not one: ask again.
-			if took := time.Since(start); err == nil && took >= validity(r.TTL) {
+			if took := time.Since(start); err == nil && took >= leases.Validity(r.TTL) {
 				err = &effect.TimeoutError{Duration: took}
 			}
 		}
