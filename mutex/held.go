@@ -35,11 +35,11 @@ func (c *heldContext) end(cause error) {
 }
 
 // context returns what to ask: the real context, or the caller's if that says the same.
-func (c *heldContext) context(real bool) context.Context {
+func (c *heldContext) context(own bool) context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.real == nil {
-		if !real && !c.over {
+		if !own && !c.over {
 			return c.parent
 		}
 		c.real, c.cancel = context.WithCancelCause(c.parent)

@@ -49,7 +49,7 @@ func (l *lease) event(kind EventKind, elapsed time.Duration, err error) Event {
 func (l *lease) startWork(ctx context.Context) *heldContext {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.work.parent, l.work.lock = ctx, &l.handle
+	l.work.parent, l.work.lock = ctx, &l.handle //nolint:fatcontext // a lease has one work
 	if l.lost != nil {
 		l.work.end(l.lost)
 	}

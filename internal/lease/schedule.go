@@ -63,11 +63,11 @@ func (s *schedule) remove(l *Lease) {
 // buckets implements heap.Interface.
 type buckets []*bucket
 
-func (h buckets) Len() int           { return len(h) }
-func (h buckets) Less(i, j int) bool { return h[i].due < h[j].due }
-func (h buckets) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+func (h *buckets) Len() int           { return len(*h) }
+func (h *buckets) Less(i, j int) bool { return (*h)[i].due < (*h)[j].due }
+func (h *buckets) Swap(i, j int) {
+	a, b := (*h)[i], (*h)[j]
+	(*h)[i], (*h)[j], a.index, b.index = b, a, j, i
 }
 
 func (h *buckets) Push(b any) {
