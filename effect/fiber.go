@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/IBM/fp-go/v2/option"
+
+	"github.com/effectlock/effectlock/internal/deferred"
 )
 
 // Fiber is the handle of an effect that runs beside its caller. All its
@@ -13,11 +15,12 @@ import (
 type Fiber[A any] struct {
 	running *scopeContext // of the effect, if it has a goroutine of its own
 	cancel  context.CancelFunc
-	host    Host      // of the effect, if it has none
-	ending  finalizer // in its scope, if it has one
+	owner   deferred.Owner // of a fiber without a goroutine: see StartDeferred
+	ending  finalizer      // in its scope, if it has one
 	done    latch
 	exit    Exit[A]     // written before done opens
 	seen    atomic.Bool // somebody was told how it ended
+	ended   atomic.Bool // by EndDeferred
 }
 
 // Fork starts an effect in a goroutine of its own. The fiber is interrupted,
@@ -72,8 +75,8 @@ func forkIn[A any](ctx context.Context, s *Scope, eff Effect[A]) (*Fiber[A], err
 
 // interrupt has the fiber end soon.
 func (f *Fiber[A]) interrupt() {
-	if f.host != nil {
-		f.host.Stop()
+	if f.owner.Stopper != nil {
+		f.owner.Stopper.Stop()
 		return
 	}
 	f.cancel()

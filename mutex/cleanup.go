@@ -49,7 +49,7 @@ type cleaner struct {
 	undos map[*undo]struct{} // those under way
 }
 
-var cleaners interned[backing.Backing, cleaner]
+var cleaners shared[backing.Backing, cleaner]
 
 func newCleaner() *cleaner { return &cleaner{undos: map[*undo]struct{}{}} }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/effectlock/effectlock/backing"
+	leases "github.com/effectlock/effectlock/internal/lease"
 	"github.com/effectlock/effectlock/schedule"
 )
 
@@ -94,7 +95,7 @@ func (c Config) resolve() (settings, error) {
 	s.ttl = (s.ttl + time.Millisecond - 1).Truncate(time.Millisecond)
 
 	s.refreshInterval = orDefault(c.RefreshInterval, s.ttl/3)
-	if longest := validity(s.ttl); s.refreshInterval <= 0 || s.refreshInterval >= longest {
+	if longest := leases.Validity(s.ttl); s.refreshInterval <= 0 || s.refreshInterval >= longest {
 		return s, &ConfigError{"RefreshInterval", c.RefreshInterval, fmt.Sprintf("a positive duration shorter than %v, for which a lease with a TTL of %v is relied on, or 0 for a third of the TTL", longest, s.ttl)}
 	}
 	s.operationTimeout = min((s.ttl-s.refreshInterval)/2, maxOperationTimeout)

@@ -52,7 +52,7 @@ func TestAHeldContextIsAContextWithACancelCause(t *testing.T) {
 					return ctx, func(err error) { cancel(err) }
 				})
 				got := start(func(p context.Context) (context.Context, func(error)) {
-					c := &heldContext{parent: p, lock: &KeepAlive{lease: &lease{ended: true}}}
+					c := &heldContext{parent: p, lock: &leaseOf(newTestMutex(t, Config{}), time.Now()).handle}
 					return c, c.end
 				})
 				if step == "the caller leaves first" && looked != "Done was asked" && looked != "it has a child" {
@@ -89,9 +89,8 @@ func TestAHeldContextThatIsLookedAtAfterTheDeadlineHasEnded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := leaseOf(newTestMutex(t, Config{}), time.Now())
-			l.works(t.Context())
-			require.NoError(t, l.work.Err())
-			l.deadline = time.Now()
+			require.NoError(t, l.works(t.Context()).Err())
+			l.expire()
 			look(&l.work)
 			var lost *LockLostError
 			require.ErrorAs(t, context.Cause(&l.work), &lost)
@@ -111,9 +110,9 @@ func TestAnObserverMayAskTheContextOfAnotherLock(t *testing.T) {
 			answers <- inner.work.Err()
 		}
 	}}), time.Now())
-	outer.works(t.Context())
-	inner.works(&outer.work)
-	outer.deadline, inner.deadline = time.Now(), time.Now()
+	inner.works(outer.works(t.Context()))
+	outer.expire()
+	inner.expire()
 	go inner.work.Done()
 	select {
 	case err := <-answers:
@@ -124,9 +123,8 @@ func TestAnObserverMayAskTheContextOfAnotherLock(t *testing.T) {
 }
 
 // works lets work run under the lease.
-func (l *lease) works(ctx context.Context) {
-	l.work.parent, l.work.lock = ctx, &KeepAlive{lease: l} //nolint:fatcontext // as during does
-	l.cancelOnLoss()
+func (l *lease) works(ctx context.Context) *heldContext {
+	return l.startWork(ctx)
 }
 
 func newTestMutex(t *testing.T, c Config) *Mutex {

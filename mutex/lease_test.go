@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -17,51 +16,17 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-func TestALeaseIsReliedOnForALittleLessThanItsTTL(t *testing.T) {
-	t.Parallel()
-	for ttl, want := range map[time.Duration]time.Duration{
-		time.Millisecond:       890 * time.Microsecond,
-		10 * time.Millisecond:  8900 * time.Microsecond,
-		100 * time.Millisecond: 98 * time.Millisecond,
-		time.Second:            989 * time.Millisecond,
-		30 * time.Second:       29699 * time.Millisecond,
-	} {
-		assert.Equal(t, want, validity(ttl), "of %v", ttl)
-	}
-}
-
-// leaseOf is a lease that the keeper has not been told of.
+// leaseOf is a lease that is not kept alive.
 func leaseOf(m *Mutex, start time.Time) *lease {
 	w := m.newWaiter(backing.Claim{Key: "k", Holder: "h", TTL: m.ttl})
 	w.arrived, w.grant = start, grant{backing.Grant{Token: 1}, start}
-	return w.lease.begin(w, start)
+	l := w.lease.begin(w, start)
+	l.handle.lease = l
+	return l
 }
 
-// The timer may be late, when the process is starved: the clock alone decides.
-func TestALeaseIsLostByTheClockThoughItsTimerNeverFires(t *testing.T) {
-	t.Parallel()
-	m, err := New(memory.New(), "k", Config{})
-	require.NoError(t, err)
-	start := time.Now()
-	unwatched := func() *lease { return leaseOf(m, start) }
-	end := start.Add(validity(m.ttl))
-
-	l := unwatched()
-	assert.Nil(t, l.lossBy(end.Add(-1)))
-	lost := l.lossBy(end)
-	require.NotNil(t, lost)
-	assert.Equal(t, Expired, lost.Reason)
-	assert.Same(t, lost, l.lossBy(start), "lost once, lost for good")
-
-	l = unwatched()
-	l.deadline = time.Now()
-	assert.NotNil(t, l.extend(time.Now(), time.Now()))
-	assert.NotNil(t, l.lossBy(start), "a refresh that was answered after the deadline is too late")
-
-	l = unwatched()
-	assert.Nil(t, l.settle(end.Add(-1)))
-	assert.Nil(t, l.lossBy(end), "what is being released no longer expires")
-}
+// expire lets the deadline pass while no timer fires, as on a machine that stood still.
+func (l *lease) expire() { l.Init(l.m.renewer, l.Claim, time.Now().Add(-l.m.ttl), l) }
 
 func TestWorkThatEndsAfterTheDeadlineHasLostThoughNoTimerHasFired(t *testing.T) {
 	t.Parallel()
@@ -69,9 +34,7 @@ func TestWorkThatEndsAfterTheDeadlineHasLostThoughNoTimerHasFired(t *testing.T) 
 	require.NoError(t, err)
 	_, err = WithLock(m, func(ctx context.Context) (effect.Void, error) {
 		k, _ := FromContext(ctx)
-		k.lease.mu.Lock()
-		defer k.lease.mu.Unlock()
-		k.lease.deadline = time.Now() // the keeper's timer is not due for long
+		k.lease.expire()
 		return effect.Void{}, nil
 	})(t.Context())
 	var lost *LockLostError
@@ -85,12 +48,10 @@ func TestAWorkIsCancelledThoughTheLockWasLostBeforeItBegan(t *testing.T) {
 	require.NoError(t, err)
 	l := leaseOf(m, time.Now())
 	require.Error(t, l.lose(Taken, nil))
-	l.work.parent, l.work.lock = t.Context(), &KeepAlive{lease: l}
-	l.cancelOnLoss()
-	assert.Equal(t, l.lost, context.Cause(&l.work))
+	assert.Equal(t, l.lost, context.Cause(l.works(t.Context())))
 }
 
-// The keeper has the lease before the goroutine that acquired it reports so.
+// The renewer has the lease before the goroutine that acquired it reports so.
 func TestHazard64_AcquiredIsReportedFirstThoughTheLossIsNoticedBefore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -98,12 +59,12 @@ func TestHazard64_AcquiredIsReportedFirstThoughTheLossIsNoticedBefore(t *testing
 		l := leaseOf(newTestMutex(t, Config{Observer: func(e Event) { kinds = append(kinds, e.Kind) }}), time.Now())
 		require.Error(t, l.lose(Taken, nil))
 		synctest.Wait()
-		l.announce()
+		l.deliverAll()
 		assert.Equal(t, []EventKind{Acquired, Lost}, kinds)
 	})
 }
 
-func TestVerdict(t *testing.T) {
+func TestTheResultOfWorkUnderALockThatIsLostOrNot(t *testing.T) {
 	t.Parallel()
 	lost, errWork := &LockLostError{Key: "k", Reason: Expired}, errors.New("work")
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -128,7 +89,7 @@ func TestVerdict(t *testing.T) {
 			t.Parallel()
 			held, cancel := context.WithCancelCause(c.ctx)
 			cancel(lost)
-			err := verdict(c.ctx, held, c.work, c.lost)
+			err := result(c.ctx, held, c.work, c.lost)
 			assert.Equal(t, c.isWork, errors.Is(err, errWork))
 			assert.Equal(t, c.isCanceled, errors.Is(err, context.Canceled))
 			var l *LockLostError
@@ -161,22 +122,4 @@ func TestALineIsForgottenWithTheLastMutexOfItsLock(t *testing.T) {
 	runtime.KeepAlive(a)
 	runtime.KeepAlive(b)
 	assert.Eventually(t, func() bool { runtime.GC(); return !isOpen() }, 10*time.Second, time.Millisecond)
-}
-
-// The scope closes before the goroutine that acquired has told the keeper.
-func TestALeaseWhoseFiberWasStoppedBeforeItWasKeptIsNotWaitedFor(t *testing.T) {
-	t.Parallel()
-	m, err := New(memory.New(), "k", Config{})
-	require.NoError(t, err)
-	l := leaseOf(m, time.Now())
-	_, err = effect.Scoped(func(s *effect.Scope) effect.Effect[effect.Void] {
-		return func(context.Context) (effect.Void, error) {
-			require.NoError(t, l.fiber.Start(s, l))
-			time.AfterFunc(time.Millisecond, func() { m.keeper.keep(l, time.Now().Add(time.Hour)) })
-			return effect.Void{}, nil
-		}
-	})(t.Context())
-	require.NoError(t, err)
-	exit, ended := option.Unwrap(l.fiber.Fiber().Poll())
-	assert.True(t, ended && exit.IsInterruption())
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
+	leases "github.com/effectlock/effectlock/internal/lease"
 	"github.com/effectlock/effectlock/internal/turn"
 )
 
@@ -22,7 +23,7 @@ type Mutex struct {
 	key      string
 
 	waitQueue *waitQueue
-	keeper    *keeper
+	renewer   *leases.Renewer
 	cleaner   *cleaner
 	settings
 }
@@ -38,19 +39,21 @@ func New(b backing.Backing, key string, c Config) (*Mutex, error) {
 		return nil, err
 	}
 	abilities := backing.AbilitiesOf(b)
+	renewer := leases.Key{Store: b, TTL: s.ttl, Interval: s.refreshInterval}
 	return &Mutex{
 		store: b, key: key, settings: s,
 		passer: abilities.Passer, queue: abilities.Queue, releaser: abilities.Releaser,
 		waitQueue: waitQueues.of(lock{b, key}, func() *waitQueue { return &waitQueue{state: turn.State{Limit: 1}} }),
-
-		keeper: keepers.of(kept{b, s.ttl, s.refreshInterval}, func() *keeper { return newKeeper(b, abilities.Batcher, s) }),
+		renewer: renewers.of(renewer, func() *leases.Renewer {
+			return leases.NewRenewer(renewer, abilities.Batcher, s.operationTimeout)
+		}),
 
 		cleaner: cleaners.of(b, newCleaner),
 	}, nil
 }
 
 // The mutexes of one lock share its wait queue.
-var waitQueues interned[lock, waitQueue]
+var waitQueues shared[lock, waitQueue]
 
 type lock struct {
 	store backing.Backing
@@ -107,7 +110,7 @@ func WithLock[A any](m *Mutex, work effect.Effect[A]) effect.Effect[A] {
 			if err != nil {
 				return none, err
 			}
-			return during(ctx, lock, work)
+			return runUnder(ctx, lock, work)
 		}
 	})
 }
@@ -131,7 +134,7 @@ func WithLockIfAvailable[A any](m *Mutex, work effect.Effect[A]) effect.Effect[o
 			if err != nil {
 				return option.None[A](), err
 			}
-			a, err := during(ctx, lock, work)
+			a, err := runUnder(ctx, lock, work)
 			return option.Some(a), err
 		}
 	})

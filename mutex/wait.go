@@ -11,6 +11,7 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
+	leases "github.com/effectlock/effectlock/internal/lease"
 	"github.com/effectlock/effectlock/internal/turn"
 	"github.com/effectlock/effectlock/schedule"
 )
@@ -186,7 +187,7 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 		start := time.Now()
 		outcome, err := request(ctx)
 		granted, isGranted := outcome.(backing.Granted)
-		if took := time.Since(start); err == nil && isGranted && took >= validity(w.claim.TTL) {
+		if took := time.Since(start); err == nil && isGranted && took >= leases.Validity(w.claim.TTL) {
 			err = &effect.TimeoutError{Duration: took} // its lease has ended
 		}
 		if err != nil {
@@ -221,7 +222,7 @@ func (w *waiter) accept(ctx context.Context) (*lease, error) {
 		return nil, effect.Interrupted(ctx, nil)
 	}
 	now := time.Now()
-	if now.Sub(w.grant.start) >= validity(w.claim.TTL) {
+	if now.Sub(w.grant.start) >= leases.Validity(w.claim.TTL) {
 		w.step(turn.Declined)
 		return nil, nil
 	}
@@ -244,5 +245,5 @@ func (w *waiter) undo(ctx context.Context, err error) error {
 // one configured id, and so are one holder.
 func (m *Mutex) isHeldBy(ctx context.Context) bool {
 	k, ok := ctx.Value(holdOf{m.waitQueue}).(*KeepAlive)
-	return ok && k.lease.lossBy(time.Now()) == nil && (m.holderID == "" || m.holderID != k.HolderID())
+	return ok && k.lease.lossAt(time.Now()) == nil && (m.holderID == "" || m.holderID != k.HolderID())
 }

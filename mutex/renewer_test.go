@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
 )
 
 // holdMany holds n locks in one scope, and runs then in it. It yields what the
@@ -55,29 +55,6 @@ func TestLeasesThatAreDueTogetherAreRefreshedTogether(t *testing.T) {
 	})
 }
 
-func TestLeasesThatAreDueApartAreRefreshedApart(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {
-			return func(ctx context.Context) (none effect.Void, err error) {
-				for i, c := range []mutex.Config{{}, {TTL: 3 * time.Second}, {}, {RefreshInterval: 25 * time.Second}} {
-					m, err := mutex.New(s, fmt.Sprint("lock ", i), c)
-					require.NoError(t, err)
-					_, err = m.Acquire(scope)(ctx)
-					require.NoError(t, err)
-					time.Sleep(4 * time.Second)
-				}
-				time.Sleep(time.Minute)
-				return none, nil
-			}
-		})(t.Context())
-		require.NoError(t, err)
-		// 76, 72, 68 and 64 s, of which the work took the last minute.
-		assert.InDelta(t, 7+71+6+2, s.called("refresh"), 1)
-	})
-}
-
 func TestALeaseThatIsGoneIsLostAloneAmongThoseRefreshedWithIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -96,45 +73,13 @@ func TestALeaseThatIsGoneIsLostAloneAmongThoseRefreshedWithIt(t *testing.T) {
 	})
 }
 
-func TestARefreshOfManyThatFailsIsRepeatedForAll(t *testing.T) {
+func TestLeasesRefreshedTogetherAreLostOnTimeThoughTheStoreHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newQueued()
-		began := time.Now()
-		setHook(s, &s.refreshAll, func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
-			if since := time.Since(began); since > 5*time.Second && since < 25*time.Second {
-				all := make([]backing.Refreshed, len(claims))
-				for i := range all {
-					all[i].Err = errStore
-				}
-				return all
-			}
-			return s.real().RefreshAll(ctx, claims)
-		})
-		var mu sync.Mutex
-		failures := 0
-		c := mutex.Config{Observer: func(e mutex.Event) {
-			mu.Lock()
-			defer mu.Unlock()
-			if e.Kind == mutex.BackingFailed {
-				failures++
-				assert.ErrorIs(t, e.Err, errStore)
-				assert.NotEmpty(t, e.Key)
-			}
-		}}
-		err := holdMany(t, s, 100, c, func(context.Context, []*mutex.KeepAlive) { time.Sleep(5 * time.Minute) })
-		require.NoError(t, err)
-		assert.Greater(t, failures, 100*100, "each 100 ms for 15 s")
-	})
-}
-
-func TestLeasesRefreshedTogetherAreLostOnTimeThoughTheStoreIsDeaf(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		deaf := make(chan struct{})
+		hung := make(chan struct{})
 		setHook(s, &s.refreshAll, func(_ context.Context, claims []backing.Claim) []backing.Refreshed {
-			<-deaf
+			<-hung
 			all := make([]backing.Refreshed, len(claims))
 			for i := range all {
 				all[i].Held = true // too late
@@ -151,7 +96,7 @@ func TestLeasesRefreshedTogetherAreLostOnTimeThoughTheStoreIsDeaf(t *testing.T) 
 			for range 100 {
 				assert.Less(t, (<-lost).Sub(began), ttl)
 			}
-			close(deaf)
+			close(hung)
 		})
 		requireExpired(t, err)
 	})
@@ -201,25 +146,22 @@ func TestALockIsLetGoOnlyWhenItsRefreshHasEnded(t *testing.T) {
 	}
 }
 
-func TestALockThatIsNoLongerRefreshedExpires(t *testing.T) {
+func TestARefreshThatFailsIsRepeatedAsThePolicySaysFromItsBeginning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		began := time.Now()
-		expired := make(chan time.Duration, 1)
-		err := holdMany(t, s, 2, mutex.Config{Observer: func(e mutex.Event) {
-			if e.Kind == mutex.Lost {
-				expired <- time.Since(began)
+		s := newStore()
+		last := time.Now()
+		var waits []time.Duration
+		s.refresh = func(ctx context.Context, c backing.Claim) (bool, error) {
+			waits, last = append(waits, time.Since(last)), time.Now()
+			if n := len(waits); n == 4 || n > 5 {
+				return s.real().Refresh(ctx, c)
 			}
-		}}, func(ctx context.Context, locks []*mutex.KeepAlive) {
-			time.Sleep(time.Second)
-			_, err := locks[1].Interrupt()(ctx)
-			require.NoError(t, err)
-			time.Sleep(time.Minute)
-		})
-		requireExpired(t, err)
-		after := <-expired
-		assert.Less(t, after, ttl)
-		assert.Greater(t, after, ttl*98/100)
+			return false, errStore
+		}
+		m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Exponential(time.Second)})
+		_, err := mutex.WithLock(m, sleep(30*time.Second))(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []time.Duration{10 * time.Second, time.Second, 2 * time.Second, 4 * time.Second, 10 * time.Second, time.Second}, waits)
 	})
 }

@@ -1,0 +1,131 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+)
+
+// maxBatch bounds how many leases one request refreshes: for as long as it
+// takes, a server does nothing else.
+const maxBatch = 250
+
+// batch is a request under way for some leases.
+type batch struct {
+	// start is a little before the request is sent, and the same for all that are sent at
+	// once: what is sent together is due together the next time.
+	start  time.Duration
+	leases []*Lease
+	wanted int // how many of them still want its answer; under the renewer's mutex
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// take returns a batch of leases whose refresh is due, nil if there are none. It ends the
+// leases whose deadline has passed.
+func (r *Renewer) take(now time.Duration) *batch {
+	b, most := &batch{start: now}, 1
+	if r.batcher != nil {
+		most = maxBatch
+	}
+	for next := r.schedule.first(); next != nil && next.due <= now && len(b.leases) < most; next = r.schedule.first() {
+		l := next.leases[len(next.leases)-1]
+		was := l.term.State
+		r.step(l, l.term.Send(now))
+		switch l.term.State {
+		case Lost:
+		case was: // it was stopped after it had been scheduled
+			r.schedule.move(l, l.term.Next())
+		default:
+			l.batch = b
+			b.leases = append(b.leases, l)
+		}
+	}
+	if len(b.leases) == 0 {
+		return nil
+	}
+	b.wanted = len(b.leases)
+	b.ctx, b.cancel = context.WithTimeout(context.Background(), r.timeout)
+	return b
+}
+
+// drop notes that one lease less waits for the answer.
+func (b *batch) drop() {
+	if b.wanted--; b.wanted == 0 {
+		b.cancel()
+	}
+}
+
+// send sends one batch and applies the answers. What the owner of a lease does about its
+// answer does not delay the other leases.
+func (r *Renewer) send(b *batch) {
+	defer b.cancel()
+	answers := r.answers(b)
+	timedOut := b.ctx.Err() != nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.at(time.Now())
+	deadline, due := r.granted(b.start)
+	for i, l := range b.leases {
+		first, err := l.term.Failure == nil, answers[i].Err
+		switch {
+		case err != nil:
+			if timedOut || errors.Is(err, context.DeadlineExceeded) { // which was not the caller's
+				err = &effect.TimeoutError{Duration: now - b.start, Err: err}
+			}
+			if r.step(l, l.term.Failed(err, now)); l.term.State == Renewing {
+				go r.retry(l, err, now, first)
+			}
+		case answers[i].Held:
+			r.step(l, l.term.Renewed(deadline, due, now))
+		default:
+			if r.step(l, l.term.Expire(now)); l.term.inFlight() {
+				go l.owner.Denied()
+			}
+		}
+	}
+	r.arm()
+}
+
+// answers returns one answer for each lease. A panic in the store counts as a failed
+// request: nothing up this goroutine's stack could recover it.
+func (r *Renewer) answers(b *batch) []backing.Refreshed {
+	exit := effect.RunExit(b.ctx, func(ctx context.Context) ([]backing.Refreshed, error) {
+		if len(b.leases) == 1 {
+			held, err := r.Store.Refresh(ctx, b.leases[0].Claim)
+			return []backing.Refreshed{{Held: held, Err: err}}, nil
+		}
+		claims := make([]backing.Claim, len(b.leases))
+		for i, l := range b.leases {
+			claims[i] = l.Claim
+		}
+		answers := r.batcher.RefreshAll(ctx, claims)
+		if len(answers) != len(claims) {
+			return nil, fmt.Errorf("RefreshAll gave %d answers for %d claims", len(answers), len(claims))
+		}
+		return answers, nil
+	})
+	if err := exit.Err(); err != nil {
+		return slices.Repeat([]backing.Refreshed{{Err: err}}, len(b.leases))
+	}
+	answers, _ := exit.Value()
+	return answers
+}
+
+// retry schedules another try of a refresh that failed at the instant failed. If the policy
+// takes longer than the lease has, the lease is lost meanwhile.
+func (r *Renewer) retry(l *Lease, err error, failed time.Duration, first bool) {
+	delay, ok := l.owner.Failed(err, r.epoch.Add(failed), first)
+	if !ok {
+		delay = r.Interval
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.step(l, l.term.Retry(delay, failed, r.at(time.Now())))
+	r.arm()
+}

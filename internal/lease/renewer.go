@@ -1,0 +1,104 @@
+package lease
+
+import (
+	"sync"
+	"time"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/internal/deferred"
+)
+
+// Renewer keeps leases alive: all by one timer, and those that are due at about the same
+// time with one request, if the store can do that. A goroutine runs only while a request
+// is under way.
+//
+// Each lease is in the schedule at the moment at which the clock next changes its term. While
+// its request is under way that is its deadline, so it is lost on time, whatever the
+// store does, and alone.
+type Renewer struct {
+	Key
+	batcher backing.Batcher // nil if the store refreshes one by one
+	timeout time.Duration   // of one request
+	epoch   time.Time       // an instant is the time since then
+
+	mu       sync.Mutex
+	schedule schedule
+	timer    *time.Timer   // nil while the schedule is empty
+	alarm    time.Duration // when the timer fires
+}
+
+// Key is what leases have in common that share a renewer.
+type Key struct {
+	Store         backing.Backing
+	TTL, Interval time.Duration // the interval is that between two refreshes
+}
+
+// NewRenewer makes a renewer. Each of its requests is given up after timeout.
+func NewRenewer(k Key, batcher backing.Batcher, timeout time.Duration) *Renewer {
+	return &Renewer{Key: k, batcher: batcher, timeout: timeout, epoch: time.Now(), schedule: schedule{at: map[time.Duration]*bucket{}}}
+}
+
+func (r *Renewer) at(t time.Time) time.Duration { return t.Sub(r.epoch) }
+
+// granted returns the deadline of a lease that a request won which was sent at start, and
+// when its refresh is due: a little early, so that leases become due together.
+func (r *Renewer) granted(start time.Duration) (deadline, due time.Duration) {
+	return start + Validity(r.TTL), (start + r.Interval).Truncate(max(r.Interval/50, 1))
+}
+
+// step makes t the term of a lease, and does what the change of its state asks for. It
+// must be called under the mutex, and arm after it.
+func (r *Renewer) step(l *Lease, t Term) {
+	was := l.term.State
+	if l.term = t; t.State == was {
+		return
+	}
+	if was == Renewing {
+		l.batch.drop()
+	}
+	switch t.State {
+	case Held, Retrying, Renewing:
+		r.schedule.move(l, t.Next())
+	case Unrefreshed: // it stays where it is: most are released at once
+		effect.EndDeferred(&l.Fiber, deferred.End{})
+	case Released, Lost:
+		r.schedule.remove(l)
+	case Stopping:
+	}
+	if t.State == Lost {
+		go func() { effect.EndDeferred(&l.Fiber, deferred.End{Err: l.owner.Lost(t.Loss)}) }()
+	}
+}
+
+// arm sets the timer for the first lease in the schedule. An empty schedule has no timer, and
+// so keeps nothing of a bubble of testing/synctest that has ended.
+func (r *Renewer) arm() {
+	first := r.schedule.first()
+	if r.timer != nil && (first == nil || first.due < r.alarm) {
+		r.disarm()
+	}
+	if r.timer == nil && first != nil {
+		r.alarm = first.due
+		r.timer = time.AfterFunc(r.alarm-r.at(time.Now()), r.wake)
+	}
+}
+
+func (r *Renewer) disarm() {
+	r.timer.Stop()
+	r.timer = nil
+}
+
+// wake sees to all leases whose moment has come.
+func (r *Renewer) wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.at(time.Now())
+	for b := r.take(now); b != nil; b = r.take(now) {
+		go r.send(b)
+	}
+	if r.timer != nil {
+		r.disarm()
+	}
+	r.arm()
+}

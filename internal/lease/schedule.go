@@ -1,0 +1,83 @@
+package lease
+
+import (
+	"container/heap"
+	"slices"
+	"time"
+)
+
+// schedule has leases in the order of their moments.
+//
+// It is a heap of buckets. Leases that were refreshed together are due together, so there
+// are few buckets, and a refresh costs the same however many leases are held. A heap of
+// leases would double that with 100,000; a timer for each would cost its memory.
+type schedule struct {
+	heap buckets
+	at   map[time.Duration]*bucket
+}
+
+// bucket has the leases of one moment, in no order. It is not empty.
+type bucket struct {
+	due    time.Duration
+	leases []*Lease
+	index  int // in the heap
+}
+
+// first is the bucket that is due first, nil if there is none.
+func (s *schedule) first() *bucket {
+	if len(s.heap) == 0 {
+		return nil
+	}
+	return s.heap[0]
+}
+
+// move puts a lease in, or elsewhere.
+func (s *schedule) move(l *Lease, due time.Duration) {
+	s.remove(l)
+	b := s.at[due]
+	if b == nil {
+		b = &bucket{due: due}
+		s.at[due] = b
+		heap.Push(&s.heap, b)
+	}
+	l.bucket, l.place = b, len(b.leases)
+	b.leases = append(b.leases, l)
+}
+
+// remove takes a lease out, if it is in.
+func (s *schedule) remove(l *Lease) {
+	b := l.bucket
+	if b == nil {
+		return
+	}
+	end := len(b.leases) - 1
+	last := b.leases[end]
+	b.leases[l.place], last.place = last, l.place
+	b.leases[end], l.bucket = nil, nil
+	if b.leases = b.leases[:end]; end == 0 {
+		heap.Remove(&s.heap, b.index)
+		delete(s.at, b.due)
+	}
+}
+
+// buckets implements heap.Interface.
+type buckets []*bucket
+
+func (h *buckets) Len() int           { return len(*h) }
+func (h *buckets) Less(i, j int) bool { return (*h)[i].due < (*h)[j].due }
+func (h *buckets) Swap(i, j int) {
+	a, b := (*h)[i], (*h)[j]
+	(*h)[i], (*h)[j], a.index, b.index = b, a, j, i
+}
+
+func (h *buckets) Push(b any) {
+	b.(*bucket).index = len(*h)
+	*h = append(*h, b.(*bucket))
+}
+
+func (h *buckets) Pop() any {
+	end := len(*h) - 1
+	b := (*h)[end]
+	*h = slices.Delete(*h, end, end+1) // which forgets b
+	return b
+}

@@ -1,0 +1,40 @@
+package mutex
+
+import (
+	"context"
+
+	"github.com/effectlock/effectlock/effect"
+)
+
+// KeepAlive is a held lock: the fiber that refreshes its lease. The fiber
+// fails with a *[LockLostError] when the lock is lost, and is interrupted when
+// the scope of the lock closes. Interrupting it earlier ends the refreshing, not
+// the lock, which is then lost when its lease runs out. It is safe for concurrent
+// use.
+type KeepAlive struct {
+	*effect.Fiber[effect.Never]
+	lease *lease
+}
+
+// Key returns the key of the lock, by which a resource can tell whether a token
+// is meant for it.
+func (k *KeepAlive) Key() string { return k.lease.Claim.Key }
+
+// HolderID returns the id under which the store knows this holder. It is a
+// secret of sorts: who knows it can release the lock.
+func (k *KeepAlive) HolderID() string { return k.lease.Claim.Holder }
+
+// Token returns the fencing token of the grant, 0 if the store does not fence.
+func (k *KeepAlive) Token() uint64 { return k.lease.token }
+
+type keepAliveKey struct{} // of the innermost lock
+
+type holdOf struct{ lock *waitQueue } // of the innermost hold of one lock
+
+// FromContext returns the lock under which work runs: inside [WithLock] and
+// its kin, the innermost one; false elsewhere, also in a scope that holds locks
+// by [Mutex.Acquire]. It does not say whether the lock is still held: ctx does.
+func FromContext(ctx context.Context) (*KeepAlive, bool) {
+	k, ok := ctx.Value(keepAliveKey{}).(*KeepAlive)
+	return k, ok
+}
