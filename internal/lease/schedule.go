@@ -12,8 +12,9 @@ import (
 // are few buckets, and a refresh costs the same however many leases are held. A heap of
 // leases would double that with 100,000; a timer for each would cost its memory.
 type schedule struct {
-	heap buckets
-	at   map[time.Duration]*bucket
+	heap  buckets
+	at    map[time.Duration]*bucket
+	spare *bucket // the last one that was emptied
 }
 
 // bucket has the leases of one moment, in no order. It is not empty.
@@ -36,8 +37,10 @@ func (s *schedule) move(l *Lease, due time.Duration) {
 	s.remove(l)
 	b := s.at[due]
 	if b == nil {
-		b = &bucket{due: due}
-		s.at[due] = b
+		if b, s.spare = s.spare, nil; b == nil {
+			b = &bucket{}
+		}
+		b.due, s.at[due] = due, b
 		heap.Push(&s.heap, b)
 	}
 	l.bucket, l.place = b, len(b.leases)
@@ -57,6 +60,7 @@ func (s *schedule) remove(l *Lease) {
 	if b.leases = b.leases[:end]; end == 0 {
 		heap.Remove(&s.heap, b.index)
 		delete(s.at, b.due)
+		s.spare = b
 	}
 }
 
