@@ -116,7 +116,7 @@ func TestALazyDeadlineBehavesLikeContextWithTimeout(t *testing.T) {
 					defer end()
 					above, begin := ctx, withTimeout
 					if alone {
-						above, begin = context.WithoutCancel(ctx), withTimeoutAlone
+						above, begin = context.WithoutCancel(ctx), withDetachedTimeout
 					}
 					std, cancel := context.WithTimeout(above, timeout)
 					defer cancel()

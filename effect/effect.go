@@ -29,8 +29,8 @@
 //
 // When the work fails and a finalizer fails as well, the error joins both, as
 // errors.Join does, the work's first. errors.Is and errors.As find each; [Failures]
-// lists them. [CatchTag] and [RetryWhile], which decide by the kind of a failure, ask
-// about each: if they do not accept one of them, the whole error stays as it is.
+// lists them. [CatchTag] and [RetryWhile] must accept each of them; otherwise the whole
+// error stays as it is.
 //
 // # Contexts
 //
@@ -69,7 +69,7 @@ func Succeed[A any](a A) Effect[A] { return readerresult.Of(a) }
 func Fail[A any](err error) Effect[A] { return readerresult.Left[A](err) }
 
 // Sleep yields after d, or fails as soon as its context ends. A d of zero or
-// less only looks at the context.
+// less only checks the context.
 func Sleep(d time.Duration) Effect[Void] {
 	return func(ctx context.Context) (Void, error) {
 		return Void{}, sleep(ctx, d)
@@ -98,7 +98,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func Map[A, B any](f func(A) B) Operator[A, B] { return readerresult.Map(f) }
 
 // FlatMap runs the effect that f makes of the value. It does not start that
-// effect if the context has ended meanwhile.
+// effect if the context has ended by then.
 //
 // It is not fp-go's Chain, which reports the cause of a cancelled context in
 // place of its error: errors.Is(err, context.Canceled) would then be false.
@@ -109,12 +109,16 @@ func FlatMap[A, B any](f Kleisli[A, B]) Operator[A, B] {
 			if err != nil {
 				return b, err
 			}
-			if ctx.Err() != nil {
-				return b, Interrupted(ctx, nil)
-			}
-			return f(a)(ctx)
+			return start(ctx, f, a)
 		}
 	}
+}
+
+func start[A, B any](ctx context.Context, f Kleisli[A, B], a A) (b B, err error) {
+	if ctx.Err() != nil {
+		return b, Interrupted(ctx, nil)
+	}
+	return f(a)(ctx)
 }
 
 // Tap runs the effect that f makes of the value, and yields the value. If that
@@ -124,13 +128,9 @@ func Tap[A, B any](f Kleisli[A, B]) Operator[A, A] {
 	return func(first Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {
 			a, err := first(ctx)
-			if err != nil {
-				return a, err
+			if err == nil {
+				_, err = start(ctx, f, a)
 			}
-			if ctx.Err() != nil {
-				return a, Interrupted(ctx, nil)
-			}
-			_, err = f(a)(ctx)
 			return a, err
 		}
 	}
@@ -144,8 +144,8 @@ func ZipRight[A, B any](second Effect[B]) Operator[A, B] {
 	return FlatMap(func(A) Effect[B] { return second })
 }
 
-// Absurd gives an effect that only ends by failing the type that its
-// surroundings ask for, as in RaceFirst(work, Absurd[int](lock.Join())).
+// Absurd gives any type to an effect that only ends by failing, as in
+// RaceFirst(work, Absurd[int](lock.Join())).
 func Absurd[A any](never Effect[Never]) Effect[A] {
 	return func(ctx context.Context) (a A, err error) {
 		_, err = never(ctx)
