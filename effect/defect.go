@@ -30,7 +30,7 @@ var ErrGoexit = errors.New("effect: runtime.Goexit was called")
 // Tag returns "Defect".
 func (*Defect) Tag() string { return "Defect" }
 
-// Error includes the stack, so that an unrecovered panic prints it.
+// Error includes the stack: an unrecovered panic prints it.
 func (d *Defect) Error() string {
 	msg := fmt.Sprintf("panic: %v", d.Value)
 	if d.Finalizers != nil {

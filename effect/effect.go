@@ -1,13 +1,12 @@
 // Package effect is a small runtime for effects that are plain Go functions.
 //
-// An effect is a func(context.Context) (A, error): it does nothing until it is
-// called, and may be called any number of times and from several goroutines.
-// So every function or method of that shape is an effect already, and every
-// combinator of fp-go's idiomatic/context/readerresult applies to it. On top of
-// these the package adds what a lock needs: failures matched by type
-// ([CatchTag]), retries driven by a schedule ([Retry]), resources that are
-// released whatever happens ([Scoped], [AcquireRelease]), and goroutines that
-// cannot leak ([Fork], [Fiber]).
+// An effect is a func(context.Context) (A, error): it does nothing until it is called,
+// and may be called any number of times and from several goroutines. So every function or
+// method of that shape is an effect already, and every combinator of fp-go's
+// idiomatic/context/readerresult applies to it. On top of these the package adds what a
+// lock needs: failures matched by type ([CatchTag]), retries driven by a schedule
+// ([Retry]), resources that are released whatever happens ([Scoped], [AcquireRelease]),
+// and goroutines that cannot leak ([Fork], [Fiber]).
 //
 // # How an effect ends
 //
@@ -71,25 +70,18 @@ func Fail[A any](err error) Effect[A] { return readerresult.Left[A](err) }
 // Sleep yields after d, or fails as soon as its context ends. A d of zero or
 // less only checks the context.
 func Sleep(d time.Duration) Effect[Void] {
-	return func(ctx context.Context) (Void, error) {
-		return Void{}, sleep(ctx, d)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return Interrupted(ctx, nil)
-	}
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return Interrupted(ctx, nil)
+	return func(ctx context.Context) (none Void, err error) {
+		if ctx.Err() == nil {
+			if d <= 0 {
+				return none, nil
+			}
+			select {
+			case <-time.After(d):
+				return none, nil
+			case <-ctx.Done():
+			}
+		}
+		return none, Interrupted(ctx, nil)
 	}
 }
 

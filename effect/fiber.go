@@ -28,9 +28,6 @@ type Fiber[A any] struct {
 // with [ErrScopeClosed]; a finalizer that forks makes a Scoped of its own. Only the
 // methods of a fiber report its failure. A panic fails the scope as well, unless a method
 // has reported it before.
-//
-// Effect's fork ties the child to the parent fiber alone; here a Scoped, too,
-// does not return while what was forked in it runs.
 func Fork[A any](eff Effect[A]) Effect[*Fiber[A]] {
 	return func(ctx context.Context) (*Fiber[A], error) {
 		if ctx.Err() != nil {
@@ -42,9 +39,8 @@ func Fork[A any](eff Effect[A]) Effect[*Fiber[A]] {
 }
 
 // ForkIn starts an effect in a goroutine of its own, which is interrupted and
-// waited for when the scope closes. The end of the context in which it is
-// forked neither ends it nor keeps it from starting: a keep-alive must outlive
-// the timeout on the acquire that started it.
+// waited for when the scope closes. The end of the context of the call neither ends it nor
+// keeps it from starting: a keep-alive outlives the timeout on the acquire that forked it.
 func ForkIn[A any](s *Scope) func(Effect[A]) Effect[*Fiber[A]] {
 	return func(eff Effect[A]) Effect[*Fiber[A]] {
 		return func(ctx context.Context) (*Fiber[A], error) {

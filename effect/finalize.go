@@ -3,7 +3,6 @@ package effect
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/effectlock/effectlock/internal/failures"
@@ -33,11 +32,7 @@ type FinalizerTimeoutError struct {
 func (*FinalizerTimeoutError) Tag() string { return "FinalizerTimeoutError" }
 
 func (e *FinalizerTimeoutError) Error() string {
-	msg := fmt.Sprintf("a finalizer was cancelled after %v", e.Duration)
-	if e.Err != nil {
-		msg += ": " + e.Err.Error()
-	}
-	return msg
+	return timeoutText("a finalizer was cancelled", e.Duration, e.Err)
 }
 
 // Is finds target in Err, but for context.DeadlineExceeded.
@@ -56,10 +51,9 @@ func Ensuring[A any](finalizer Effect[Void]) Operator[A, A] {
 // OnExit runs the finalizer that f makes of the exit when the effect has ended
 // with a value, an error, a panic, the end of its context or runtime.Goexit.
 //
-// The finalizer runs in the same goroutine, under a context that keeps the
-// values of the effect's but not its end, and is bounded by [FinalizerTimeout].
-// If it fails, its error is joined to the effect's, the effect's first; the
-// value is returned beside it. If it panics, the panic is joined as a *[Defect].
+// The finalizer runs in the same goroutine, under a context with the values of the
+// effect's own, which lasts for [FinalizerTimeout]. Its error is joined after the effect's,
+// a panic as a *[Defect]; the value is returned beside it.
 func OnExit[A any](f func(Exit[A]) Effect[Void]) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {

@@ -27,9 +27,7 @@ func Interrupted(ctx context.Context, previous error) error {
 	return &interruptedError{err: err, cause: cause, previous: previous}
 }
 
-type interruptedError struct {
-	err, cause, previous error
-}
+type interruptedError struct{ err, cause, previous error }
 
 func (e *interruptedError) Error() string {
 	msg := e.err.Error()

@@ -24,6 +24,9 @@ var leafNames = slices.Collect(maps.Keys(leaves))
 
 func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
 
+// inherited is the key of a value that the context of each program has.
+type inherited struct{}
+
 // notes is what a running program leaves behind.
 type notes struct {
 	running atomic.Int32 // nodes
@@ -53,6 +56,10 @@ func (n *notes) register(f late, of *open) func(exit string) effect.Effect[effec
 	}
 	runs := 0
 	return func(exit string) effect.Effect[effect.Void] {
+		if f.does == "panic at once" { // before there is an effect
+			n.start(nil, f, of, exit, &runs)
+			panic(fmt.Sprint("finalizer ", f.id))
+		}
 		return func(ctx context.Context) (none effect.Void, err error) {
 			n.running.Add(1)
 			defer n.running.Add(-1)
@@ -88,8 +95,11 @@ func (n *notes) start(ctx context.Context, f late, of *open, exit string, runs *
 			of.ids = of.ids[:last]
 		}
 	}
-	if ctx.Err() != nil {
-		n.fault("finalizer %d has a context that has ended", f.id)
+	if ctx == nil {
+		return
+	}
+	if ctx.Err() != nil || ctx.Value(inherited{}) != "kept" {
+		n.fault("finalizer %d has a context that has ended, or lacks its values", f.id)
 	}
 	end, bounded := ctx.Deadline()
 	if left := time.Until(end); !bounded || left <= 0 || left > effect.FinalizerTimeout {

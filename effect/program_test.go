@@ -49,9 +49,9 @@ func (n *node) GoString() string { return n.String() }
 // arity is how many programs an operator takes; sequential ones run in the
 // order that is written, and so have a model.
 var (
-	leaves     = map[string]int{"succeed": 0, "fail": 0, "failOdd": 0, "panic": 0, "goexit": 0, "wait": 0, "sleep": 0, "stubborn": 0}
+	leaves     = map[string]int{"succeed": 0, "fail": 0, "failOdd": 0, "panic": 0, "nilPanic": 0, "goexit": 0, "wait": 0, "sleep": 0, "stubborn": 0}
 	sequential = map[string]int{
-		"then": 2, "scoped": 1, "acquire": 1, "onExit": 1, "catchAll": 2, "catchOdd": 2, "orElse": 2, "ignore": 1,
+		"then": 2, "scoped": 1, "acquire": 1, "use": 1, "onExit": 1, "ensuring": 1, "catchAll": 2, "catchOdd": 2, "orElse": 2, "ignore": 1,
 		"mapError": 1, "tapError": 2, "retry": 1, "timeout": 1, "join": 1, "raceOne": 1, "raceFirstOne": 1, "allOne": 1, "run": 1,
 	}
 	concurrent = map[string]int{"race": 3, "raceFirst": 2, "all": 3, "all two at a time": 3, "fork": 2, "interrupt": 1, "timeout soon": 1, "join soon": 1}
@@ -78,16 +78,11 @@ func programs(ops ...map[string]int) *rapid.Generator[*node] {
 				from = leafNames
 			}
 			n.op = rapid.SampledFrom(sorted(from)).Draw(t, "op")
-			if n.op == "scoped" || n.op == "acquire" || n.op == "onExit" {
-				most := 4
-				if n.op == "onExit" {
-					most = 1
-				}
-				for range rapid.IntRange(1, most).Draw(t, "finalizers") {
-					id++
-					does := rapid.SampledFrom([]string{"nothing", "nothing", "fail", "panic", "goexit", "outlast"}).Draw(t, "finalizer")
-					n.finalizers = append(n.finalizers, late{id, does})
-				}
+			most := map[string]int{"scoped": 4, "acquire": 4, "use": 1, "onExit": 1, "ensuring": 1}[n.op]
+			for range rapid.IntRange(min(1, most), most).Draw(t, "finalizers") {
+				id++
+				does := rapid.SampledFrom([]string{"nothing", "nothing", "fail", "panic", "panic at once", "goexit", "outlast"}).Draw(t, "finalizer")
+				n.finalizers = append(n.finalizers, late{id, does})
 			}
 			for range arity[n.op] {
 				n.kids = append(n.kids, draw(depth-1))
@@ -150,6 +145,8 @@ func (r runner) effect(n *node) effect.Effect[int] {
 			return 0, fmt.Errorf("wrapped: %w", &odd{mark{fmt.Sprint("odd ", n.id)}})
 		case "panic":
 			panic(fmt.Sprint("panic ", n.id))
+		case "nilPanic":
+			panic(nil)
 		case "goexit":
 			return goexit[int](ctx)
 		case "wait":
@@ -166,6 +163,13 @@ func (r runner) effect(n *node) effect.Effect[int] {
 		case "onExit":
 			end := r.notes.register(n.finalizers[0], nil)
 			return effect.OnExit(func(e effect.Exit[int]) effect.Effect[effect.Void] { return end(describe(e)) })(kid(0))(ctx)
+		case "ensuring":
+			end := r.notes.register(n.finalizers[0], nil)
+			return effect.Ensuring[int](func(ctx context.Context) (effect.Void, error) { return end("some exit")(ctx) })(kid(0))(ctx)
+		case "use":
+			end := r.notes.register(n.finalizers[0], nil)
+			release := func(_ int, e effect.Exit[any]) effect.Effect[effect.Void] { return end(describe(e)) }
+			return effect.AcquireUseRelease(effect.Succeed(n.id), func(int) effect.Effect[int] { return kid(0) }, release)(ctx)
 		case "catchAll":
 			return effect.CatchAll(func(error) effect.Effect[int] { return kid(1) })(kid(0))(ctx)
 		case "catchOdd":

@@ -48,7 +48,7 @@ func RetryWhile[A any](s schedule.Schedule, retryable func(error) bool) Operator
 				if !ok {
 					return a, err
 				}
-				if sleep(ctx, delay) != nil {
+				if _, ended := Sleep(delay)(ctx); ended != nil {
 					return a, Interrupted(ctx, err)
 				}
 				previous = err
@@ -78,10 +78,9 @@ func (e *retriedError) Error() string {
 
 func (e *retriedError) Unwrap() error { return e.err }
 
-// Repeat runs an effect once, and again after each success as long as the
-// schedule goes on. It yields the last value, and fails with the first failure. When
-// its context ends between two runs, the value of the last one is returned beside
-// the error.
+// Repeat runs an effect once, and again after each success as long as the schedule goes
+// on. It yields the last value, and fails with the first failure. When its context ends
+// between two runs, the value of the last one is returned beside the error.
 func Repeat[A any](s schedule.Schedule) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {
@@ -95,7 +94,7 @@ func Repeat[A any](s schedule.Schedule) Operator[A, A] {
 				if !ok {
 					return a, nil
 				}
-				if err := sleep(ctx, delay); err != nil {
+				if _, err := Sleep(delay)(ctx); err != nil {
 					return a, err
 				}
 			}

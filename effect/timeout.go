@@ -22,10 +22,12 @@ type TimeoutError struct {
 // Tag returns "TimeoutError".
 func (*TimeoutError) Tag() string { return "TimeoutError" }
 
-func (e *TimeoutError) Error() string {
-	msg := fmt.Sprintf("timed out after %v", e.Duration)
-	if e.Err != nil {
-		msg += ": " + e.Err.Error()
+func (e *TimeoutError) Error() string { return timeoutText("timed out", e.Duration, e.Err) }
+
+func timeoutText(what string, after time.Duration, err error) string {
+	msg := fmt.Sprintf("%s after %v", what, after)
+	if err != nil {
+		msg += ": " + err.Error()
 	}
 	return msg
 }
@@ -38,9 +40,8 @@ func (e *TimeoutError) Is(target error) bool {
 // As finds target in Err.
 func (e *TimeoutError) As(target any) bool { return errors.As(e.Err, target) }
 
-// Timeout cancels an effect that has not ended after d, and waits for it. The
-// effect runs in the calling goroutine. A d of zero or less has passed when the
-// effect starts.
+// Timeout cancels an effect that has not ended after d, and waits for it. The effect runs
+// in the calling goroutine. A d of zero or less has passed when the effect starts.
 //
 // If the effect ends with a value, however late, Timeout yields it. If it ends with an
 // error after d, Timeout fails with a *[TimeoutError] that holds the error, and returns
