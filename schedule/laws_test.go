@@ -107,48 +107,38 @@ var anySteps = rapid.Custom(func(t *rapid.T) []step {
 // law must give the same answers to the same steps.
 func TestLaws(t *testing.T) {
 	t.Parallel()
+	type sch = schedule.Schedule
+	var zero sch
 	forever, stop := schedule.Forever(), schedule.Stop()
-	laws := map[string]func(a, b, c schedule.Schedule) (left, right schedule.Schedule){
-		"Intersect commutes": func(a, b, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Intersect(b), b.Intersect(a) },
-		"Intersect associates": func(a, b, c schedule.Schedule) (_, _ schedule.Schedule) {
-			return a.Intersect(b).Intersect(c), a.Intersect(b.Intersect(c))
-		},
-		"Intersect is idempotent": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Intersect(a), a },
-		"Intersect with Forever":  func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Intersect(forever), a },
-		"Intersect with Stop":     func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Intersect(stop), stop },
-		"Intersect with zero value": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) {
-			return a.Intersect(schedule.Schedule{}), stop
-		},
-		"Union commutes": func(a, b, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Union(b), b.Union(a) },
-		"Union associates": func(a, b, c schedule.Schedule) (_, _ schedule.Schedule) {
-			return a.Union(b).Union(c), a.Union(b.Union(c))
-		},
-		"Union is idempotent": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Union(a), a },
-		"Union with Stop":     func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Union(stop), a },
-		"Union with Forever":  func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.Union(forever), forever },
-		"absorption": func(a, b, _ schedule.Schedule) (_, _ schedule.Schedule) {
-			return a.Intersect(b).Union(a), a.Union(a.Intersect(b))
-		},
-		"AndThen associates": func(a, b, c schedule.Schedule) (_, _ schedule.Schedule) {
-			return a.AndThen(b).AndThen(c), a.AndThen(b.AndThen(c))
-		},
-		"Stop, then a":         func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return stop.AndThen(a), a },
-		"a, then Stop":         func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.AndThen(stop), a },
-		"Forever, then a":      func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return forever.AndThen(a), forever },
-		"UpTo the longest":     func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.UpTo(forEver), a },
-		"ResetAfter long":      func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.ResetAfter(forEver), a },
-		"CapDelay the longest": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.CapDelay(forEver), a },
-		"jitter of 1":          func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) { return a.JitteredBetween(1, 1), a },
-		"UpTo is an Intersect": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) {
-			return a.UpTo(20), a.Intersect(forever.UpTo(20))
-		},
-		"Delayed composes": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) {
-			inc := func(d time.Duration) time.Duration { return d/2 + 1 }
+	inc := func(d time.Duration) time.Duration { return d/2 + 1 }
+	all := func(error) bool { return true }
+	laws := map[string]func(a, b, c sch) (left, right sch){
+		"Intersect commutes":        func(a, b, _ sch) (_, _ sch) { return a.Intersect(b), b.Intersect(a) },
+		"Intersect associates":      func(a, b, c sch) (_, _ sch) { return a.Intersect(b).Intersect(c), a.Intersect(b.Intersect(c)) },
+		"Intersect is idempotent":   func(a, _, _ sch) (_, _ sch) { return a.Intersect(a), a },
+		"Intersect with Forever":    func(a, _, _ sch) (_, _ sch) { return a.Intersect(forever), a },
+		"Intersect with Stop":       func(a, _, _ sch) (_, _ sch) { return a.Intersect(stop), stop },
+		"Intersect with zero value": func(a, _, _ sch) (_, _ sch) { return a.Intersect(zero), stop },
+		"Union commutes":            func(a, b, _ sch) (_, _ sch) { return a.Union(b), b.Union(a) },
+		"Union associates":          func(a, b, c sch) (_, _ sch) { return a.Union(b).Union(c), a.Union(b.Union(c)) },
+		"Union is idempotent":       func(a, _, _ sch) (_, _ sch) { return a.Union(a), a },
+		"Union with Stop":           func(a, _, _ sch) (_, _ sch) { return a.Union(stop), a },
+		"Union with Forever":        func(a, _, _ sch) (_, _ sch) { return a.Union(forever), forever },
+		"absorption":                func(a, b, _ sch) (_, _ sch) { return a.Intersect(b).Union(a), a.Union(a.Intersect(b)) },
+		"AndThen associates":        func(a, b, c sch) (_, _ sch) { return a.AndThen(b).AndThen(c), a.AndThen(b.AndThen(c)) },
+		"Stop, then a":              func(a, _, _ sch) (_, _ sch) { return stop.AndThen(a), a },
+		"a, then Stop":              func(a, _, _ sch) (_, _ sch) { return a.AndThen(stop), a },
+		"Forever, then a":           func(a, _, _ sch) (_, _ sch) { return forever.AndThen(a), forever },
+		"UpTo the longest":          func(a, _, _ sch) (_, _ sch) { return a.UpTo(forEver), a },
+		"UpTo is an Intersect":      func(a, _, _ sch) (_, _ sch) { return a.UpTo(20), a.Intersect(forever.UpTo(20)) },
+		"ResetAfter long":           func(a, _, _ sch) (_, _ sch) { return a.ResetAfter(forEver), a },
+		"CapDelay the longest":      func(a, _, _ sch) (_, _ sch) { return a.CapDelay(forEver), a },
+		"jitter of 1":               func(a, _, _ sch) (_, _ sch) { return a.JitteredBetween(1, 1), a },
+		"Tap":                       func(a, _, _ sch) (_, _ sch) { return a.Tap(func(schedule.Step) {}), a },
+		"Delayed composes": func(a, _, _ sch) (_, _ sch) {
 			return a.Delayed(inc).Delayed(inc), a.Delayed(func(d time.Duration) time.Duration { return inc(inc(d)) })
 		},
-		"WhileError accepting all": func(a, _, _ schedule.Schedule) (_, _ schedule.Schedule) {
-			return a.WhileError(func(error) bool { return true }), a
-		},
+		"WhileError accepting all": func(a, _, _ sch) (_, _ sch) { return a.WhileError(all), a },
 	}
 	for name, law := range laws {
 		t.Run(name, func(t *testing.T) {
