@@ -27,21 +27,6 @@ func delaysOf(policy retry.RetryPolicy, n int) durations {
 	return delays
 }
 
-func TestFromRetryPolicyGivesTheDelaysOfThePolicy(t *testing.T) {
-	t.Parallel()
-	for name, policy := range map[string]retry.RetryPolicy{
-		"limit":    retry.LimitRetries(3),
-		"constant": retry.ConstantDelay(s),
-		"capped exponential of five": retry.Monoid.Concat(
-			retry.LimitRetries(5), retry.CapDelay(5*s, retry.ExponentialBackoff(s))),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			assert.Equal(t, delaysOf(policy, 9), answers(schedule.FromRetryPolicy(policy), at(0, 1, 2, 3, 4, 5, 6, 7, 8)))
-		})
-	}
-}
-
 func TestFromRetryPolicyFeedsTheStatusThatFpGoWould(t *testing.T) {
 	t.Parallel()
 	record := func(seen *[]retry.RetryStatus) retry.RetryPolicy {
@@ -78,24 +63,6 @@ func TestFromRetryPolicyClampsAndSaturates(t *testing.T) {
 		{IterNumber: 2, CumulativeDelay: forEver, PreviousDelay: option.Some(forEver)},
 		{IterNumber: 3, CumulativeDelay: forEver, PreviousDelay: option.Some(forEver)},
 	}, statuses)
-}
-
-func TestToRetryPolicyGivesTheDelaysOfTheSchedule(t *testing.T) {
-	t.Parallel()
-	for name, sched := range map[string]schedule.Schedule{
-		"zero value":  {},
-		"Recurs":      schedule.Recurs(3),
-		"Exponential": schedule.Exponential(s),
-		"Fixed":       schedule.Fixed(s),
-		"UpTo":        schedule.Linear(s).UpTo(10 * s),
-		"AndThen":     schedule.Recurs(2).AndThen(schedule.Fibonacci(s)).CapDelay(5 * s),
-		"ResetAfter":  schedule.Exponential(s).ResetAfter(4 * s),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			assert.Equal(t, append(durations{}, sched.Delays(9)...), delaysOf(sched.ToRetryPolicy(), 9))
-		})
-	}
 }
 
 func TestToRetryPolicyIsAFunctionOfTheStatus(t *testing.T) {
