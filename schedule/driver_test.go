@@ -88,7 +88,7 @@ func TestRunsThatTakeTime(t *testing.T) {
 	} {
 		assert.Equal(t, test.want, delaysOfRuns(test.schedule, test.runs), name)
 	}
-	assert.Equal(t, durations{0, forEver, forEver - 1}, answers(schedule.Once().AndThen(schedule.Fixed(forEver)), at(0, 5, 6)))
+	assert.Equal(t, durations{0, maxDuration, maxDuration - 1}, answers(schedule.Once().AndThen(schedule.Fixed(maxDuration)), at(0, 5, 6)))
 }
 
 func TestARunCostsAtMostOneAllocation(t *testing.T) {

@@ -130,10 +130,10 @@ func TestLaws(t *testing.T) {
 		"Stop, then a":              func(a, _, _ sch) (_, _ sch) { return stop.AndThen(a), a },
 		"a, then Stop":              func(a, _, _ sch) (_, _ sch) { return a.AndThen(stop), a },
 		"Forever, then a":           func(a, _, _ sch) (_, _ sch) { return forever.AndThen(a), forever },
-		"UpTo the longest":          func(a, _, _ sch) (_, _ sch) { return a.UpTo(forEver), a },
+		"UpTo the longest":          func(a, _, _ sch) (_, _ sch) { return a.UpTo(maxDuration), a },
 		"UpTo is an Intersect":      func(a, _, _ sch) (_, _ sch) { return a.UpTo(20), a.Intersect(forever.UpTo(20)) },
-		"ResetAfter long":           func(a, _, _ sch) (_, _ sch) { return a.ResetAfter(forEver), a },
-		"CapDelay the longest":      func(a, _, _ sch) (_, _ sch) { return a.CapDelay(forEver), a },
+		"ResetAfter long":           func(a, _, _ sch) (_, _ sch) { return a.ResetAfter(maxDuration), a },
+		"CapDelay the longest":      func(a, _, _ sch) (_, _ sch) { return a.CapDelay(maxDuration), a },
 		"jitter of 1":               func(a, _, _ sch) (_, _ sch) { return a.JitteredBetween(1, 1), a },
 		"Tap":                       func(a, _, _ sch) (_, _ sch) { return a.Tap(func(schedule.Step) {}), a },
 		"Delayed composes": func(a, _, _ sch) (_, _ sch) {
@@ -233,7 +233,7 @@ func TestDelaysAreTheAnswersOfARunThatTakesNoTime(t *testing.T) {
 		steps := []step{{}}
 		for _, delay := range a.Delays(8) {
 			now := steps[len(steps)-1].now
-			steps = append(steps, step{now: now + min(delay, forEver-now)})
+			steps = append(steps, step{now: now + min(delay, maxDuration-now)})
 		}
 		require.Equal(t, append(durations{}, a.Delays(len(steps))...), answers(a.Schedule, steps))
 	})
@@ -245,7 +245,7 @@ func TestAScheduleSurvivesTheRoundTripThroughFpGo(t *testing.T) {
 		a := anySchedule.Draw(t, "a")
 		delays := a.Delays(12)
 		require.Equal(t, delays, schedule.FromRetryPolicy(a.ToRetryPolicy()).Delays(12))
-		if len(delays) == 0 || slices.Max(delays) < forEver/12 { // fp-go itself overflows
+		if len(delays) == 0 || slices.Max(delays) < maxDuration/12 { // fp-go itself overflows
 			require.Equal(t, append(durations{}, delays...), delaysOf(a.ToRetryPolicy(), 12))
 		}
 	})

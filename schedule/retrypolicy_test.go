@@ -50,18 +50,18 @@ func TestFromRetryPolicyFeedsTheStatusThatFpGoWould(t *testing.T) {
 func TestFromRetryPolicyClampsAndSaturates(t *testing.T) {
 	t.Parallel()
 	var statuses []retry.RetryStatus
-	answer := durations{-s, forEver, forEver, 0}
+	answer := durations{-s, maxDuration, maxDuration, 0}
 	sched := schedule.FromRetryPolicy(func(status retry.RetryStatus) option.Option[time.Duration] {
 		statuses = append(statuses, status)
 		return option.Some(answer[status.IterNumber])
 	})
 
-	assert.Equal(t, durations{0, forEver, forEver, 0}, sched.Delays(4))
+	assert.Equal(t, durations{0, maxDuration, maxDuration, 0}, sched.Delays(4))
 	assert.Equal(t, []retry.RetryStatus{
 		{},
 		{IterNumber: 1, PreviousDelay: option.Some(time.Duration(0))},
-		{IterNumber: 2, CumulativeDelay: forEver, PreviousDelay: option.Some(forEver)},
-		{IterNumber: 3, CumulativeDelay: forEver, PreviousDelay: option.Some(forEver)},
+		{IterNumber: 2, CumulativeDelay: maxDuration, PreviousDelay: option.Some(maxDuration)},
+		{IterNumber: 3, CumulativeDelay: maxDuration, PreviousDelay: option.Some(maxDuration)},
 	}, statuses)
 }
 

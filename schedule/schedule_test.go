@@ -18,9 +18,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	ms      = time.Millisecond
-	s       = time.Second
-	forEver = time.Duration(math.MaxInt64)
+	ms          = time.Millisecond
+	s           = time.Second
+	maxDuration = time.Duration(math.MaxInt64)
 )
 
 type durations = []time.Duration
@@ -82,7 +82,7 @@ func TestDelays(t *testing.T) {
 		"Fixed":                           {schedule.Fixed(s), 3, durations{s, s, s}},
 		"Fixed 0":                         {schedule.Fixed(0), 3, durations{0, 0, 0}},
 		"Fixed negative":                  {schedule.Fixed(-s), 3, durations{0, 0, 0}},
-		"Fixed longest":                   {schedule.Fixed(forEver), 3, durations{forEver, forEver, forEver}},
+		"Fixed longest":                   {schedule.Fixed(maxDuration), 3, durations{maxDuration, maxDuration, maxDuration}},
 		"Windowed":                        {schedule.Windowed(s), 3, durations{s, s, s}},
 		"Windowed 0":                      {schedule.Windowed(0), 3, durations{0, 0, 0}},
 		"Windowed negative":               {schedule.Windowed(-s), 3, durations{0, 0, 0}},
@@ -94,16 +94,16 @@ func TestDelays(t *testing.T) {
 		"factor 1.3":                      {factor(3, 1.3), 4, durations{3, 4, 5, 7}}, // 3.9, 5.07, 6.591
 		"factor 0":                        {factor(s, 0), 4, durations{s, 0, 0, 0}},
 		"factor NaN":                      {factor(s, math.NaN()), 4, durations{s, 0, 0, 0}},
-		"factor infinity":                 {factor(s, inf), 4, durations{s, forEver, forEver, forEver}},
+		"factor infinity":                 {factor(s, inf), 4, durations{s, maxDuration, maxDuration, maxDuration}},
 		"factor negative":                 {factor(s, -2), 4, durations{s, 0, 4 * s, 0}},
-		"factor negative infinity":        {factor(s, -inf), 4, durations{s, 0, forEver, 0}},
+		"factor negative infinity":        {factor(s, -inf), 4, durations{s, 0, maxDuration, 0}},
 		"factor infinity, of nothing":     {factor(0, inf), 4, durations{0, 0, 0, 0}},
-		"factor past any duration":        {factor(1, math.MaxUint64), 4, durations{1, forEver, forEver, forEver}},
-		"factor whole, past 2^63":         {factor(1, 1<<63), 4, durations{1, forEver, forEver, forEver}},
-		"factor whole, up to 2^62":        {factor(1, 1<<62), 4, durations{1, 1 << 62, forEver, forEver}},
-		"factor exact past 53 bits":       {factor(1<<60+1, 2), 4, durations{1<<60 + 1, 1<<61 + 2, 1<<62 + 4, forEver}},
+		"factor past any duration":        {factor(1, math.MaxUint64), 4, durations{1, maxDuration, maxDuration, maxDuration}},
+		"factor whole, past 2^63":         {factor(1, 1<<63), 4, durations{1, maxDuration, maxDuration, maxDuration}},
+		"factor whole, up to 2^62":        {factor(1, 1<<62), 4, durations{1, 1 << 62, maxDuration, maxDuration}},
+		"factor exact past 53 bits":       {factor(1<<60+1, 2), 4, durations{1<<60 + 1, 1<<61 + 2, 1<<62 + 4, maxDuration}},
 		"factor tiny":                     {factor(s, 1e-300), 4, durations{s, 0, 0, 0}},
-		"factor not quite past":           {factor(forEver, 0.5), 4, durations{forEver, 1 << 62, 1 << 61, 1 << 60}},
+		"factor not quite past":           {factor(maxDuration, 0.5), 4, durations{maxDuration, 1 << 62, 1 << 61, 1 << 60}},
 		"Linear":                          {linear, 3, durations{s, 2 * s, 3 * s}},
 		"Linear negative":                 {schedule.Linear(-s), 3, durations{0, 0, 0}},
 		"Fibonacci":                       {schedule.Fibonacci(ms), 7, durations{ms, ms, 2 * ms, 3 * ms, 5 * ms, 8 * ms, 13 * ms}},
@@ -126,7 +126,7 @@ func TestDelays(t *testing.T) {
 		"UpTo 0":                          {spaced.UpTo(0), 3, nil},
 		"UpTo negative":                   {spaced.UpTo(-s), 3, nil},
 		"UpTo, in virtual time":           {schedule.Exponential(s).UpTo(7 * s), 9, durations{s, 2 * s, 4 * s}},
-		"UpTo, where time stops":          {schedule.Spaced(forEver - 1).UpTo(forEver), 9, durations{forEver - 1, forEver - 1}},
+		"UpTo, where time stops":          {schedule.Spaced(maxDuration - 1).UpTo(maxDuration), 9, durations{maxDuration - 1, maxDuration - 1}},
 		"a clock inside ResetAfter":       {schedule.Spaced(10 * s).UpTo(s).ResetAfter(10 * s), 3, durations{10 * s, 10 * s, 10 * s}},
 		"a clock outside ResetAfter":      {schedule.Spaced(10 * s).ResetAfter(10 * s).UpTo(s), 3, durations{10 * s}},
 	} {
@@ -156,24 +156,24 @@ func TestGrowingDelaysSaturate(t *testing.T) {
 	t.Parallel()
 	for name, sched := range map[string]schedule.Schedule{
 		"Exponential":             schedule.Exponential(100 * ms),
-		"Exponential, largest":    schedule.Exponential(forEver),
+		"Exponential, largest":    schedule.Exponential(maxDuration),
 		"factor 1.01":             schedule.ExponentialFactor(s, 1.01),
-		"Linear":                  schedule.Linear(forEver / 5000),
+		"Linear":                  schedule.Linear(maxDuration / 5000),
 		"Fibonacci":               schedule.Fibonacci(ms),
-		"Fibonacci, largest":      schedule.Fibonacci(forEver),
+		"Fibonacci, largest":      schedule.Fibonacci(maxDuration),
 		"Delayed back and forth":  schedule.Exponential(s).Delayed(func(d time.Duration) time.Duration { return d - 1 }).Delayed(func(d time.Duration) time.Duration { return d + 1 }),
 		"jittered past any bound": schedule.Spaced(1).JitteredBetween(math.MaxFloat64, math.MaxFloat64),
 	} {
 		delays := sched.Delays(10_001)
 		require.Len(t, delays, 10_001)
-		assert.Equal(t, forEver, delays[10_000], name)
+		assert.Equal(t, maxDuration, delays[10_000], name)
 		assert.IsNonDecreasing(t, delays, name)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		base := time.Duration(rapid.Int64Min(1).Draw(t, "base"))
 		for i, want := 0, base; i < 70; i++ {
 			require.Equal(t, want, schedule.Exponential(base).Delays(i + 1)[i], "recurrence %d", i)
-			want += min(want, forEver-want)
+			want += min(want, maxDuration-want)
 		}
 	})
 }
