@@ -3,8 +3,6 @@ package effect_test
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,10 +17,6 @@ const (
 	ignores   = 270 * time.Millisecond
 	cancelled = time.Second
 )
-
-var leafNames = slices.Collect(maps.Keys(leaves))
-
-func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
 
 // inherited is the key of a value that the context of each program has.
 type inherited struct{}
