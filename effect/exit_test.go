@@ -67,7 +67,7 @@ func TestAnInterruptionIsTheContextsErrorAndItsCauseAndKeepsThePreviousFailure(t
 				require.ErrorIs(t, err, want, name)
 				require.ErrorContains(t, err, want.Error(), name)
 			}
-			if _, ok := previous.(*notFound); ok { //nolint:errorlint // as it was made
+			if _, ok := previous.(*notFound); ok {
 				require.ErrorAs(t, err, new(*notFound), name)
 			}
 			assert.Equal(t, err, effect.Interrupted(ctx, err), "%s: no second wrapper around the first", name)

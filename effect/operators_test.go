@@ -17,7 +17,7 @@ type operator struct {
 	of    func(r runner, n *node, kids []eff) eff
 }
 
-func leaf(f func(n *node, ctx context.Context) (int, error)) operator { //nolint:revive // the context is that of the effect
+func leaf(f func(n *node, ctx context.Context) (int, error)) operator {
 	return operator{0, func(_ runner, n *node, _ []eff) eff {
 		return func(ctx context.Context) (int, error) { return f(n, ctx) }
 	}}

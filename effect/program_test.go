@@ -17,12 +17,12 @@ type node struct {
 	op string
 	operator
 	id         int
-	finalizers []late
+	finalizers []cleanup
 	kids       []*node
 }
 
-// late is a generated finalizer.
-type late struct {
+// cleanup is a generated finalizer.
+type cleanup struct {
 	id   int
 	does string // what it does besides being noted
 }
@@ -68,7 +68,7 @@ func programs(ops ...map[string]operator) *rapid.Generator[*node] {
 			for range rapid.IntRange(min(1, most), most).Draw(t, "finalizers") {
 				id++
 				does := rapid.SampledFrom([]string{"nothing", "nothing", "fail", "panic", "panic at once", "goexit", "outlast"}).Draw(t, "finalizer")
-				n.finalizers = append(n.finalizers, late{id, does})
+				n.finalizers = append(n.finalizers, cleanup{id, does})
 			}
 			for range n.arity {
 				n.kids = append(n.kids, draw(depth-1))

@@ -41,12 +41,11 @@ func (e *TimeoutError) Is(target error) bool {
 func (e *TimeoutError) As(target any) bool { return errors.As(e.Err, target) }
 
 // Timeout cancels an effect that has not ended after d, and waits for it. The effect runs
-// in the calling goroutine. A d of zero or less has passed when the effect starts.
+// in the calling goroutine. A d of zero or less has passed when it starts.
 //
 // If the effect ends with a value, however late, Timeout yields it. If it ends with an
-// error after d, Timeout fails with a *[TimeoutError] that holds the error, and returns
-// the value beside it, if there is one. So the caller of an effect that acquires
-// something has not acquired it if that times out.
+// error after d, Timeout fails with a *[TimeoutError] that holds the error. So nothing is
+// acquired by an acquisition that times out.
 //
 // Three errors that come after d are no timeout. A [Defect] is returned as it is. So is
 // the failure of a finalizer, if the work before it had yielded its value and nothing
