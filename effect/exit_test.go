@@ -44,6 +44,7 @@ func TestAnExitDistinguishesFourWays(t *testing.T) {
 		assert.Equal(t, test.want == "failure", exit.IsFailure(), name)
 		assert.Equal(t, test.want == "defect", exit.IsDefect(), name)
 		assert.Equal(t, test.want == "interruption", exit.IsInterruption(), name)
+		assert.True(t, !exit.IsInterruption() || errors.Is(exit.Err(), test.ctx.Err()), name)
 		_, ok := exit.Value()
 		assert.Equal(t, test.want == "success", ok, name)
 		assert.Equal(t, test.want == "success", exit.Err() == nil, name)

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// The laws take the place of examples: a hundred programs would miss some.
-	if err := flag.Set("rapid.checks", "500"); err != nil {
+	if err := flag.Set("rapid.checks", "300"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)
