@@ -62,7 +62,7 @@ func TestAnInterruptionIsTheContextsErrorAndItsCauseAndKeepsThePreviousFailure(t
 	for name, ctx := range map[string]context.Context{
 		"cancelled": canceled(nil), "cancelled for a cause": canceled(errCause), "expired": expired, "expired for a cause": expiredForCause,
 	} {
-		for _, previous := range []error{nil, errBoom, &notFound{"x"}, context.Canceled, context.DeadlineExceeded, errors.Join(errBoom, errCause)} {
+		for _, previous := range []error{nil, errBoom, &notFound{"x"}, context.Canceled, context.DeadlineExceeded, fmt.Errorf("dial: %w", context.Canceled), errors.Join(errBoom, errCause)} {
 			err := effect.Interrupted(ctx, previous)
 			for _, want := range append(effect.Failures(previous), ctx.Err(), context.Cause(ctx)) {
 				require.ErrorIs(t, err, want, name)
