@@ -7,18 +7,18 @@ import (
 	"runtime/debug"
 )
 
-// Defect is a panic that was carried to another place than it happened: into
-// an [Exit], or through [Fiber.Join] and [Race] to another goroutine, where it
-// is raised again as a panic with the *Defect as its value.
+// Defect is a panic that was carried away from where it happened: into an [Exit],
+// or through [Fiber.Join] and [Race] to another goroutine, where it is raised again
+// as a panic with the *Defect as its value.
 //
-// Inside one goroutine a panic keeps its own value: [Scoped] and its kin run
-// their finalizers and let it go on.
+// Inside one goroutine a panic keeps its own value: [Scoped] and [OnExit] run their
+// finalizers and let it go on.
 type Defect struct {
 	// Value is what panic was called with, or [ErrGoexit].
 	Value any
 	// Stack is the stack of the goroutine that panicked.
 	Stack []byte
-	// Finalizers is what finalizers failed with while the panic passed, or nil.
+	// Finalizers joins the failures of the finalizers that ran while the panic passed.
 	Finalizers error
 }
 
@@ -30,7 +30,7 @@ var ErrGoexit = errors.New("effect: runtime.Goexit was called")
 // Tag returns "Defect".
 func (*Defect) Tag() string { return "Defect" }
 
-// Error includes the stack, so that an unrecovered panic prints it.
+// Error includes the stack: an unrecovered panic prints it.
 func (d *Defect) Error() string {
 	msg := fmt.Sprintf("panic: %v", d.Value)
 	if d.Finalizers != nil {
@@ -52,12 +52,16 @@ func (d *Defect) Unwrap() []error {
 	return errs
 }
 
-// newDefect must be called while the panic is being recovered, when the stack
-// still holds the frames that panicked. A defect that was raised again keeps
-// its first stack.
+// newDefect makes a defect of what recover returned in a deferred function of a call that
+// did not return: nil for runtime.Goexit. It must be called in that function, when the
+// stack still holds the frames that panicked. A defect that was raised again keeps its
+// first stack.
 func newDefect(recovered any) *Defect {
-	if d, ok := recovered.(*Defect); ok {
-		return d
+	switch r := recovered.(type) {
+	case *Defect:
+		return r
+	case nil:
+		recovered = ErrGoexit
 	}
 	return &Defect{Value: recovered, Stack: debug.Stack()}
 }

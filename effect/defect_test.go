@@ -43,7 +43,7 @@ func TestTheStackOfADefectNamesTheFunctionThatPanicked(t *testing.T) {
 		"Join of a Join":    joined(joined(work)),
 		"Join of a Race":    joined(effect.Race(work, untilCancelled[int])),
 		"RaceFirst":         effect.RaceFirst(work, untilCancelled[int]),
-		"All":               effect.Map(func([]int) int { return 0 })(effect.All(2, work, untilCancelled[int])),
+		"All":               head(effect.All(2, work, untilCancelled[int])),
 		"a scope in a Race": effect.Race(effect.Ensuring[int](failing)(work)),
 	} {
 		d := defectOf(t, eff)
@@ -52,31 +52,25 @@ func TestTheStackOfADefectNamesTheFunctionThatPanicked(t *testing.T) {
 		assert.Contains(t, d.Error(), "whereItPanics", name)
 		assert.Contains(t, d.Error(), "panic: boom", name)
 	}
-}
 
-func TestADefectOfGoexitNamesTheFunctionThatCalledIt(t *testing.T) {
-	t.Parallel()
-	fiber, err := effect.Fork(endings["a failed require"])(t.Context())
-	require.NoError(t, err)
-	exit, err := fiber.Await()(t.Context())
-	require.NoError(t, err)
-	d, ok := errors.AsType[*effect.Defect](exit.Err())
+	d, ok := errors.AsType[*effect.Defect](awaited(t, t.Context(), endings["a failed require"]).Err())
 	require.True(t, ok)
 	assert.Equal(t, effect.ErrGoexit, d.Value)
-	assert.Contains(t, string(d.Stack), "require.Equal")
+	assert.Contains(t, string(d.Stack), "require.Equal", "which called runtime.Goexit")
 }
 
 func TestADefectUnwrapsToAnErrorThatWasPanickedWithAndToWhatFinalizersFailedWith(t *testing.T) {
 	t.Parallel()
-	failing := effect.Ensuring[int](effect.Fail[effect.Void](errClose))
-	d := defectOf(t, failing(panicking[int](errBoom)))
+	d := defectOf(t, effect.Ensuring[int](effect.Fail[effect.Void](errClose))(panicking[int](errBoom)))
 	assert.ErrorIs(t, d, errBoom)
 	assert.ErrorIs(t, d, errClose)
 	assert.Equal(t, errClose, d.Finalizers)
 	assert.Contains(t, d.Error(), "close failed")
 	assert.Equal(t, "Defect", d.Tag())
 
-	d = defectOf(t, panicking[int]("no error"))
+	value := []int{1} // which cannot be compared
+	d = defectOf(t, joined(panicking[int](value)))
+	assert.Equal(t, value, d.Value)
 	assert.Empty(t, d.Unwrap())
 	assert.NoError(t, d.Finalizers)
 }
@@ -95,13 +89,6 @@ func TestADefectIsNotChangedByThoseItPasses(t *testing.T) {
 
 	first, ok := errors.AsType[*effect.Defect](exit.Err())
 	require.True(t, ok)
-	assert.NoError(t, first.Finalizers, "others may hold the first one")
+	assert.NoError(t, first.Finalizers, "the first one may be in use elsewhere")
 	assert.Equal(t, first.Stack, outer.Stack)
-}
-
-func TestAPanicWithAValueThatCannotBeComparedIsADefectLikeAnyOther(t *testing.T) {
-	t.Parallel()
-	value := []int{1}
-	d := defectOf(t, joined(panicking[int](value)))
-	assert.Equal(t, value, d.Value)
 }

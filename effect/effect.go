@@ -1,13 +1,12 @@
 // Package effect is a small runtime for effects that are plain Go functions.
 //
-// An effect is a func(context.Context) (A, error): it does nothing until it is
-// called, and may be called any number of times and from several goroutines.
-// So every function or method of that shape is an effect already, and every
-// combinator of fp-go's idiomatic/context/readerresult applies to it. On top of
-// these the package adds what a lock needs: failures matched by type
-// ([CatchTag]), retries driven by a schedule ([Retry]), resources that are
-// released whatever happens ([Scoped], [AcquireRelease]), and goroutines that
-// cannot leak ([Fork], [Fiber]).
+// An effect is a func(context.Context) (A, error): it does nothing until it is called,
+// and may be called any number of times and from several goroutines. So every function or
+// method of that shape is an effect already, and every combinator of fp-go's
+// idiomatic/context/readerresult applies to it. On top of these the package adds what a
+// lock needs: failures matched by type ([CatchTag]), retries driven by a schedule
+// ([Retry]), resources that are released whatever happens ([Scoped], [AcquireRelease]),
+// and goroutines that cannot leak ([Fork], [Fiber]).
 //
 // # How an effect ends
 //
@@ -29,8 +28,8 @@
 //
 // When the work fails and a finalizer fails as well, the error joins both, as
 // errors.Join does, the work's first. errors.Is and errors.As find each; [Failures]
-// lists them. [CatchTag] and [RetryWhile], which decide by the kind of a failure, ask
-// about each: if they do not accept one of them, the whole error stays as it is.
+// lists them. [CatchTag] and [RetryWhile] must accept each of them; otherwise the whole
+// error stays as it is.
 //
 // # Contexts
 //
@@ -69,27 +68,20 @@ func Succeed[A any](a A) Effect[A] { return readerresult.Of(a) }
 func Fail[A any](err error) Effect[A] { return readerresult.Left[A](err) }
 
 // Sleep yields after d, or fails as soon as its context ends. A d of zero or
-// less only looks at the context.
+// less only checks the context.
 func Sleep(d time.Duration) Effect[Void] {
-	return func(ctx context.Context) (Void, error) {
-		return Void{}, sleep(ctx, d)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return Interrupted(ctx, nil)
-	}
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return Interrupted(ctx, nil)
+	return func(ctx context.Context) (none Void, err error) {
+		if ctx.Err() == nil {
+			if d <= 0 {
+				return none, nil
+			}
+			select {
+			case <-time.After(d):
+				return none, nil
+			case <-ctx.Done():
+			}
+		}
+		return none, Interrupted(ctx, nil)
 	}
 }
 
@@ -98,7 +90,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func Map[A, B any](f func(A) B) Operator[A, B] { return readerresult.Map(f) }
 
 // FlatMap runs the effect that f makes of the value. It does not start that
-// effect if the context has ended meanwhile.
+// effect if the context has ended by then.
 //
 // It is not fp-go's Chain, which reports the cause of a cancelled context in
 // place of its error: errors.Is(err, context.Canceled) would then be false.
@@ -109,12 +101,16 @@ func FlatMap[A, B any](f Kleisli[A, B]) Operator[A, B] {
 			if err != nil {
 				return b, err
 			}
-			if ctx.Err() != nil {
-				return b, Interrupted(ctx, nil)
-			}
-			return f(a)(ctx)
+			return start(ctx, f, a)
 		}
 	}
+}
+
+func start[A, B any](ctx context.Context, f Kleisli[A, B], a A) (b B, err error) {
+	if ctx.Err() != nil {
+		return b, Interrupted(ctx, nil)
+	}
+	return f(a)(ctx)
 }
 
 // Tap runs the effect that f makes of the value, and yields the value. If that
@@ -124,13 +120,9 @@ func Tap[A, B any](f Kleisli[A, B]) Operator[A, A] {
 	return func(first Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {
 			a, err := first(ctx)
-			if err != nil {
-				return a, err
+			if err == nil {
+				_, err = start(ctx, f, a)
 			}
-			if ctx.Err() != nil {
-				return a, Interrupted(ctx, nil)
-			}
-			_, err = f(a)(ctx)
 			return a, err
 		}
 	}
@@ -144,8 +136,8 @@ func ZipRight[A, B any](second Effect[B]) Operator[A, B] {
 	return FlatMap(func(A) Effect[B] { return second })
 }
 
-// Absurd gives an effect that only ends by failing the type that its
-// surroundings ask for, as in RaceFirst(work, Absurd[int](lock.Join())).
+// Absurd gives any type to an effect that only ends by failing, as in
+// RaceFirst(work, Absurd[int](lock.Join())).
 func Absurd[A any](never Effect[Never]) Effect[A] {
 	return func(ctx context.Context) (a A, err error) {
 		_, err = never(ctx)

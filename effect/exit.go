@@ -1,13 +1,11 @@
 package effect
 
-import (
-	"context"
-)
+import "context"
 
-// Exit says how an effect ended. The zero Exit is the success of the zero A.
+// Exit is how an effect ended. The zero Exit is the success of the zero A.
 type Exit[A any] struct {
 	kind   exitKind
-	raised bool // of a defect: by the effect itself, not returned in its error for a finalizer
+	raised bool // the effect itself panicked; otherwise a defect is that of a finalizer, in its error
 	value  A
 	err    error
 }
@@ -76,14 +74,15 @@ func exitOf[A any](ctx context.Context, a A, err error) Exit[A] {
 	return Exit[A]{kind: kind, value: a, err: err}
 }
 
+// exitDefect is the exit of an effect that panicked itself.
 func exitDefect[A any](d *Defect) Exit[A] { return Exit[A]{kind: defect, raised: true, err: d} }
 
 func (e Exit[A]) erased() Exit[any] {
 	return Exit[any]{kind: e.kind, raised: e.raised, value: e.value, err: e.err}
 }
 
-// result ends the calling effect in the way that e says. The defect of a
-// finalizer is returned, as it was: to raise it would lose the error of the work.
+// result ends the calling effect as e ended. The defect of a finalizer is returned
+// again: to raise it would lose the error of the work.
 func (e Exit[A]) result() (A, error) {
 	if e.raised {
 		d, _ := asDefect(e.err)

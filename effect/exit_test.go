@@ -13,11 +13,9 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-func TestAnExitTellsTheFourWaysApart(t *testing.T) {
+func TestAnExitDistinguishesFourWays(t *testing.T) {
 	t.Parallel()
-	failing := func(err error) effect.Operator[int, int] {
-		return effect.Ensuring[int](effect.Fail[effect.Void](err))
-	}
+	failing := effect.Ensuring[int](effect.Fail[effect.Void](errClose))
 	panicky := effect.Ensuring[int](panicking[effect.Void]("finalizer"))
 	past, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
@@ -26,76 +24,55 @@ func TestAnExitTellsTheFourWaysApart(t *testing.T) {
 		eff  effect.Effect[int]
 		want string
 	}{
-		"a value":                                  {t.Context(), effect.Succeed(1), "success"},
-		"a value, though the context has ended":    {canceled(nil), effect.Succeed(1), "success"},
-		"an error":                                 {t.Context(), effect.Fail[int](errBoom), "failure"},
-		"an error, though the context has ended":   {canceled(nil), effect.Fail[int](errBoom), "failure"},
-		"somebody else's cancellation":             {t.Context(), effect.Fail[int](context.Canceled), "failure"},
-		"another end than that of the context":     {canceled(nil), effect.Fail[int](context.DeadlineExceeded), "failure"},
-		"a panic":                                  {t.Context(), panicking[int]("boom"), "defect"},
-		"a panic, though the context has ended":    {canceled(nil), panicking[int]("boom"), "defect"},
-		"a panic of a finalizer":                   {t.Context(), panicky(effect.Succeed(1)), "defect"},
-		"an error and a finalizer's panic":         {t.Context(), panicky(effect.Fail[int](errBoom)), "defect"},
-		"an interruption and a finalizer's panic":  {canceled(nil), panicky(untilCancelled[int]), "defect"},
-		"a finalizer's error":                      {t.Context(), failing(errClose)(effect.Succeed(1)), "failure"},
-		"cancellation":                             {canceled(nil), untilCancelled[int], "interruption"},
-		"cancellation for a cause":                 {canceled(errCause), untilCancelled[int], "interruption"},
-		"only the cause of the cancellation":       {canceled(errCause), effect.Fail[int](errCause), "interruption"},
-		"a deadline":                               {past, untilCancelled[int], "interruption"},
-		"a wrapped interruption":                   {past, effect.Fail[int](fmt.Errorf("dial: %w", context.DeadlineExceeded)), "interruption"},
-		"an interruption and a finalizer's error":  {canceled(nil), failing(errClose)(untilCancelled[int]), "interruption"},
-		"a finalizer's error, and the context too": {canceled(nil), failing(errClose)(effect.Succeed(1)), "failure"},
+		"a value, though the context has ended":     {canceled(nil), effect.Succeed(1), "success"},
+		"an error, though the context has ended":    {canceled(nil), effect.Fail[int](errBoom), "failure"},
+		"the cancellation of another context":       {t.Context(), effect.Fail[int](context.Canceled), "failure"},
+		"another end than that of the context":      {canceled(nil), effect.Fail[int](context.DeadlineExceeded), "failure"},
+		"a panic, though the context has ended":     {canceled(nil), panicking[int](errBoom), "defect"},
+		"an interruption and a finalizer's panic":   {canceled(nil), panicky(untilCancelled[int]), "defect"},
+		"cancellation, without a cause":             {canceled(nil), untilCancelled[int], "interruption"},
+		"only the cause of the cancellation":        {canceled(errCause), effect.Fail[int](errCause), "interruption"},
+		"a deadline":                                {past, untilCancelled[int], "interruption"},
+		"a wrapped interruption":                    {past, effect.Fail[int](fmt.Errorf("dial: %w", context.DeadlineExceeded)), "interruption"},
+		"a finalizer's error, and the context too":  {canceled(nil), failing(effect.Succeed(1)), "failure"},
+		"an interruption, and a finalizer's error":  {canceled(nil), failing(untilCancelled[int]), "interruption"},
+		"that of a finalizer, though not its panic": {t.Context(), failing(effect.Fail[int](errBoom)), "failure"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			exit := effect.RunExit(test.ctx, test.eff)
-			assert.Equal(t, test.want, kind(exit))
-			assert.Equal(t, test.want == "success", exit.IsSuccess())
-			assert.Equal(t, test.want == "failure", exit.IsFailure())
-			assert.Equal(t, test.want == "defect", exit.IsDefect())
-			assert.Equal(t, test.want == "interruption", exit.IsInterruption())
-			_, ok := exit.Value()
-			assert.Equal(t, test.want == "success", ok)
-			assert.Equal(t, test.want == "success", exit.Err() == nil)
-		})
+		exit := effect.RunExit(test.ctx, test.eff)
+		assert.Equal(t, test.want, kind(exit), name)
+		assert.Equal(t, test.want == "success", exit.IsSuccess(), name)
+		assert.Equal(t, test.want == "failure", exit.IsFailure(), name)
+		assert.Equal(t, test.want == "defect", exit.IsDefect(), name)
+		assert.Equal(t, test.want == "interruption", exit.IsInterruption(), name)
+		assert.True(t, !exit.IsInterruption() || errors.Is(exit.Err(), test.ctx.Err()), name)
+		_, ok := exit.Value()
+		assert.Equal(t, test.want == "success", ok, name)
+		assert.Equal(t, test.want == "success", exit.Err() == nil, name)
 	}
+	var zero effect.Exit[string]
+	assert.Equal(t, "success[]", describe(zero))
 }
 
-func TestTheZeroExitIsTheSuccessOfTheZeroValue(t *testing.T) {
+func TestAnInterruptionIsTheContextsErrorAndItsCauseAndKeepsThePreviousFailure(t *testing.T) {
 	t.Parallel()
-	var exit effect.Exit[string]
-	s, ok := exit.Value()
-	assert.True(t, ok)
-	assert.Empty(t, s)
-	assert.NoError(t, exit.Err())
-}
-
-func TestMatchPassesOnWhatTheEffectEndedWith(t *testing.T) {
-	t.Parallel()
-	match := effect.Match(
-		func(n int) any { return n },
-		func(err error) any { return err },
-		func(d *effect.Defect) any { return d.Value },
-		func(err error) any { return fmt.Sprint("interrupted: ", err) },
-	)
-	assert.Equal(t, 5, match(effect.RunExit(t.Context(), effect.Succeed(5))))
-	assert.Equal(t, errBoom, match(effect.RunExit(t.Context(), effect.Fail[int](errBoom))))
-	assert.Equal(t, "boom", match(effect.RunExit(t.Context(), panicking[int]("boom"))))
-	assert.Equal(t, "interrupted: context canceled", match(effect.RunExit(canceled(nil), untilCancelled[int])))
-}
-
-func TestMatchFindsADefectBesideTheErrorOfTheWork(t *testing.T) {
-	t.Parallel()
-	work := effect.Ensuring[int](panicking[effect.Void]("finalizer"))(effect.Fail[int](errBoom))
-	exit := effect.RunExit(t.Context(), work)
-	require.ErrorIs(t, exit.Err(), errBoom)
-	value := effect.Match(
-		func(int) any { return nil },
-		func(error) any { return nil },
-		func(d *effect.Defect) any { return d.Value },
-		func(error) any { return nil },
-	)(exit)
-	assert.Equal(t, "finalizer", value)
-	_, ok := errors.AsType[*effect.Defect](exit.Err())
-	assert.True(t, ok)
+	expired, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	expiredForCause, cancel := context.WithDeadlineCause(t.Context(), time.Unix(0, 0), errCause)
+	defer cancel()
+	for name, ctx := range map[string]context.Context{
+		"cancelled": canceled(nil), "cancelled for a cause": canceled(errCause), "expired": expired, "expired for a cause": expiredForCause,
+	} {
+		for _, previous := range []error{nil, errBoom, &notFound{"x"}, context.Canceled, context.DeadlineExceeded, fmt.Errorf("dial: %w", context.Canceled), errors.Join(errBoom, errCause)} {
+			err := effect.Interrupted(ctx, previous)
+			for _, want := range append(effect.Failures(previous), ctx.Err(), context.Cause(ctx)) {
+				require.ErrorIs(t, err, want, name)
+				require.ErrorContains(t, err, want.Error(), name)
+			}
+			if _, ok := previous.(*notFound); ok {
+				require.ErrorAs(t, err, new(*notFound), name)
+			}
+			assert.Equal(t, err, effect.Interrupted(ctx, err), "%s: no second wrapper around the first", name)
+		}
+	}
+	assert.Equal(t, context.Canceled, effect.Interrupted(canceled(nil), nil), "which says nothing more")
 }

@@ -2,7 +2,6 @@ package effect
 
 import (
 	"context"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/IBM/fp-go/v2/option"
@@ -13,14 +12,14 @@ import (
 // Fiber is the handle of an effect that runs beside its caller. All its
 // methods may be called from several goroutines, any number of times.
 type Fiber[A any] struct {
-	running *scopeContext // of the effect, if it has a goroutine of its own
-	cancel  context.CancelFunc
-	owner   deferred.Owner // of a fiber without a goroutine: see StartDeferred
-	ending  finalizer      // in its scope, if it has one
-	done    latch
-	exit    Exit[A]     // written before done opens
-	seen    atomic.Bool // somebody was told how it ended
-	ended   atomic.Bool // by EndDeferred
+	running  *scopeContext // of the effect, if it has a goroutine of its own
+	cancel   context.CancelFunc
+	owner    deferred.Owner // of a fiber without a goroutine: see StartDeferred
+	ending   finalizer      // in its scope, if it has one
+	done     latch
+	exit     Exit[A]     // written before done opens
+	observed atomic.Bool // a method has returned exit
+	ended    atomic.Bool // by EndDeferred
 }
 
 // Fork starts an effect in a goroutine of its own. The fiber is interrupted,
@@ -28,33 +27,23 @@ type Fiber[A any] struct {
 // was called ends; it is also interrupted when the context of the call ends.
 // Outside all of these only the context bounds it, and nobody waits for it.
 //
-// Fork fails if the context of the call has ended, and with [ErrScopeClosed]
-// in a finalizer of the scope, which would wait for the fiber in vain; a
-// finalizer that forks makes a Scoped of its own. A failure of a fiber is told
-// by its methods and by nothing else; but a panic that nobody was told of fails
-// the scope.
-//
-// Effect's fork ties the child to the parent fiber alone; here a Scoped, too,
-// does not return while what was forked in it runs.
+// Fork fails if the context of the call has ended. In a finalizer of the scope it fails
+// with [ErrScopeClosed]; a finalizer that forks makes a Scoped of its own. Only the
+// methods of a fiber report its failure. A panic fails the scope as well, unless a method
+// has reported it before.
 func Fork[A any](eff Effect[A]) Effect[*Fiber[A]] {
 	return func(ctx context.Context) (*Fiber[A], error) {
 		if ctx.Err() != nil {
 			return nil, Interrupted(ctx, nil)
 		}
-		s, ok := ctx.Value(scopeKey{}).(*Scope)
-		if !ok {
-			f := newFiber[A](ctx)
-			go f.run(eff)
-			return f, nil
-		}
+		s, _ := ctx.Value(scopeKey{}).(*Scope)
 		return forkIn(ctx, s, eff)
 	}
 }
 
 // ForkIn starts an effect in a goroutine of its own, which is interrupted and
-// waited for when the scope closes. The end of the context in which it is
-// forked neither ends it nor keeps it from starting: a keep-alive must outlive
-// the timeout on the acquire that started it.
+// waited for when the scope closes. The end of the context of the call neither ends it nor
+// keeps it from starting: a keep-alive outlives the timeout on the acquire that forked it.
 func ForkIn[A any](s *Scope) func(Effect[A]) Effect[*Fiber[A]] {
 	return func(eff Effect[A]) Effect[*Fiber[A]] {
 		return func(ctx context.Context) (*Fiber[A], error) {
@@ -63,13 +52,16 @@ func ForkIn[A any](s *Scope) func(Effect[A]) Effect[*Fiber[A]] {
 	}
 }
 
+// forkIn starts a fiber in s, or in no scope if s is nil.
 func forkIn[A any](ctx context.Context, s *Scope, eff Effect[A]) (*Fiber[A], error) {
 	f := newFiber[A](ctx)
-	if err := s.adopt(&f.ending, f); err != nil {
-		f.cancel()
-		return nil, err
+	if s != nil {
+		if err := s.adopt(&f.ending, f); err != nil {
+			f.cancel()
+			return nil, err
+		}
 	}
-	go f.runOwned(eff)
+	go f.run(eff)
 	return f, nil
 }
 
@@ -86,7 +78,7 @@ func (f *Fiber[A]) interrupt() {
 func (f *Fiber[A]) end(context.Context, Exit[any]) error {
 	f.interrupt()
 	<-f.done.opened()
-	if f.exit.IsDefect() && !f.seen.Load() {
+	if f.exit.IsDefect() && !f.observed.Load() {
 		return f.exit.err
 	}
 	return nil
@@ -97,46 +89,33 @@ func newFiber[A any](ctx context.Context) *Fiber[A] {
 	return &Fiber[A]{cancel: cancel, running: newScope(ctx)}
 }
 
-// runOwned runs the fiber, which its scope then can forget, but for a defect.
-func (f *Fiber[A]) runOwned(eff Effect[A]) {
-	defer func() {
-		if !f.exit.IsDefect() {
-			f.ending.scope.remove(&f.ending)
-		}
-	}()
-	f.run(eff)
-}
-
-// run is the goroutine of the fiber.
+// run is the goroutine of the fiber. A fiber that ended with a defect stays in its scope,
+// which reports that.
 func (f *Fiber[A]) run(eff Effect[A]) {
-	defer f.done.open()
-	defer f.cancel()
-	returned := false
 	defer func() {
-		if !returned {
-			f.exit = exitDefect[A](&Defect{Value: ErrGoexit, Stack: debug.Stack()})
+		f.cancel()
+		f.done.open()
+		if s := f.ending.scope; s != nil && !f.exit.IsDefect() {
+			s.remove(&f.ending)
 		}
 	}()
-	f.exit = runExitIn(f.running, eff)
-	returned = true
+	runExitIn(f.running, eff, &f.exit)
 }
 
 // Await waits until the fiber has ended, and yields its exit. It never panics, and
 // fails only if its own context ends while the fiber still runs.
 func (f *Fiber[A]) Await() Effect[Exit[A]] {
 	return func(ctx context.Context) (none Exit[A], err error) {
-		if f.done.isOpen() {
-			return f.told(), nil
-		}
-		select {
-		case <-f.done.opened():
-			return f.told(), nil
-		case <-ctx.Done():
-			if f.done.isOpen() { // at the same moment
-				return f.told(), nil
+		if !f.done.isOpen() {
+			select {
+			case <-f.done.opened():
+			case <-ctx.Done():
+				if !f.done.isOpen() { // both may end at the same moment
+					return none, Interrupted(ctx, nil)
+				}
 			}
-			return none, Interrupted(ctx, nil)
 		}
+		return f.observe(), nil
 	}
 }
 
@@ -154,9 +133,9 @@ func (f *Fiber[A]) Join() Effect[A] {
 }
 
 // Interrupt cancels the context of the fiber, waits until it has ended, and
-// yields how. An effect that ends with a value all the same has succeeded. If
+// yields its exit. An effect that ends with a value nevertheless has succeeded. If
 // the context of the call ends first, Interrupt fails, and the fiber is
-// cancelled but may still run.
+// cancelled but may still be running.
 func (f *Fiber[A]) Interrupt() Effect[Exit[A]] {
 	return func(ctx context.Context) (Exit[A], error) {
 		f.interrupt()
@@ -164,15 +143,15 @@ func (f *Fiber[A]) Interrupt() Effect[Exit[A]] {
 	}
 }
 
-// Poll returns how the fiber ended, None if it still runs.
+// Poll returns how the fiber ended, or None if it is still running.
 func (f *Fiber[A]) Poll() option.Option[Exit[A]] {
 	if !f.done.isOpen() {
 		return option.None[Exit[A]]()
 	}
-	return option.Some(f.told())
+	return option.Some(f.observe())
 }
 
-func (f *Fiber[A]) told() Exit[A] {
-	f.seen.Store(true)
+func (f *Fiber[A]) observe() Exit[A] {
+	f.observed.Store(true)
 	return f.exit
 }

@@ -3,17 +3,15 @@ package effect
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/effectlock/effectlock/internal/failures"
 )
 
-// FinalizerTimeout bounds the context of one finalizer: it ends after this
-// time, but not when the context of the work ends. The runtime waits for a
-// finalizer that ignores it. One that fails because its context ended fails with a
-// *[FinalizerTimeoutError]; one that succeeds late has succeeded.
+// FinalizerTimeout is how long the context of one finalizer lasts; it does not end
+// with the context of the work. The runtime waits for a finalizer that ignores it. One
+// that fails because its context ended fails with a *[FinalizerTimeoutError]; one that
+// succeeds late has succeeded.
 const FinalizerTimeout = 5 * time.Second
 
 // FinalizerTimeoutError is the failure of a finalizer that took longer than
@@ -34,11 +32,7 @@ type FinalizerTimeoutError struct {
 func (*FinalizerTimeoutError) Tag() string { return "FinalizerTimeoutError" }
 
 func (e *FinalizerTimeoutError) Error() string {
-	msg := fmt.Sprintf("a finalizer was cancelled after %v", e.Duration)
-	if e.Err != nil {
-		msg += ": " + e.Err.Error()
-	}
-	return msg
+	return timeoutText("a finalizer was cancelled", e.Duration, e.Err)
 }
 
 // Is finds target in Err, but for context.DeadlineExceeded.
@@ -57,84 +51,76 @@ func Ensuring[A any](finalizer Effect[Void]) Operator[A, A] {
 // OnExit runs the finalizer that f makes of the exit when the effect has ended
 // with a value, an error, a panic, the end of its context or runtime.Goexit.
 //
-// The finalizer runs in the same goroutine, under a context that keeps the
-// values of the effect's but not its end, and is bounded by [FinalizerTimeout].
-// If it fails, its error is joined to the effect's, the effect's first; the
-// value is returned beside it. If it panics, the panic is joined as a *[Defect].
+// The finalizer runs in the same goroutine, under a context with the values of the
+// effect's own, which lasts for [FinalizerTimeout]. Its error is joined after the effect's,
+// a panic as a *[Defect]; the value is returned beside it.
 func OnExit[A any](f func(Exit[A]) Effect[Void]) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {
 			return finalize(ctx, eff, func(exit Exit[A]) error {
-				return guard(func() error { return runFinalizer(ctx, f(exit)) })
+				return runFinalizer(ctx, func() Effect[Void] { return f(exit) })
 			})
 		}
 	}
 }
 
-// finalize calls eff, and then last exactly once, however eff ends. last must not panic.
+// finalize runs eff, and then last exactly once, however eff ends. last must not panic.
 func finalize[A any](ctx context.Context, eff Effect[A], last func(Exit[A]) error) (a A, err error) {
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
-		// The recovered panic is raised again from here, where the stack
-		// still holds the frames that panicked.
 		r := recover()
-		if r == nil {
-			// On the way out of runtime.Goexit nobody is left to take last's error.
-			_ = last(exitDefect[A](&Defect{Value: ErrGoexit, Stack: debug.Stack()}))
-			return
-		}
 		d := newDefect(r)
-		if failed := last(exitDefect[A](d)); failed != nil {
+		failed := last(exitDefect[A](d))
+		switch {
+		case r == nil: // runtime.Goexit goes on, and no caller is left to take last's error
+		case failed != nil:
 			panic(&Defect{Value: d.Value, Stack: d.Stack, Finalizers: join(d.Finalizers, failed)})
+		default:
+			panic(r)
 		}
-		panic(r)
 	}()
 	a, err = eff(ctx)
 	if isInterruption(ctx, err) {
 		err = Interrupted(ctx, err)
 	}
 	exit := exitOf(ctx, a, err)
-	returned = true // not before: the methods of a foreign error may panic, too
+	returned = true // not before: the methods of a foreign error may panic
 	failed := last(exit)
 	if err == nil && failed != nil {
-		noteLate(ctx, failed)
+		recordFinalizerErr(ctx, failed)
 	}
 	return a, join(err, failed)
 }
 
-func runFinalizer(ctx context.Context, finalizer Effect[Void]) error {
-	bounded := withTimeoutAlone(ctx, FinalizerTimeout)
+// runFinalizer runs the effect that f returns, and returns its failure, or its panic as
+// a *[Defect].
+func runFinalizer(ctx context.Context, f func() Effect[Void]) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = newDefect(r)
+		}
+	}()
+	bounded := withDetachedTimeout(ctx, FinalizerTimeout)
 	defer bounded.cancel()
-	_, err := finalizer(bounded)
+	_, err = f()(bounded)
 	if err == nil || bounded.Err() == nil {
 		return err
 	}
 	var all error
 	for _, failure := range Failures(err) {
 		if isInterruption(bounded, failure) {
-			failure = &FinalizerTimeoutError{Duration: FinalizerTimeout, Err: beyondInterruption(failure)}
+			failure = &FinalizerTimeoutError{Duration: FinalizerTimeout, Err: withoutDeadline(failure)}
 		}
 		all = join(all, failure)
 	}
 	return all
 }
 
-// guard turns a panic of f into an error.
-func guard(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = newDefect(r)
-		}
-	}()
-	return f()
-}
-
-// join is errors.Join without a wrapper around a single error, and without an
-// error that the first holds already: a keep-alive that was joined and the
-// release that comes later report the same loss.
+// join is errors.Join without a wrapper around a single error, and without an error
+// that the first one holds: a keep-alive and the release after it report the same loss.
 func join(first, second error) error {
 	switch {
 	case first == nil:

@@ -34,14 +34,15 @@ func TestHazard60_FailuresTakesAJoinApart(t *testing.T) {
 		"joins in a join":               {errors.Join(errors.Join(x, errBoom), errors.Join(y)), []error{x, errBoom, y}},
 		"a join with prefixes":          {fmt.Errorf("a: %w", fmt.Errorf("b: %w", errors.Join(x, y))), []error{x, y}},
 		"a failure of several names":    {joined, []error{joined}},
-		"work and finalizer of a scope": {failedTwice(), []error{x, errClose}},
+		"work and finalizer of a scope": {failedTwice(x, errClose), []error{x, errClose}},
+		"one failure, reported twice":   {failedTwice(x, x), []error{x}},
 	} {
 		assert.Equal(t, test.want, effect.Failures(test.err), name)
 	}
 }
 
-func failedTwice() error {
-	_, err := effect.Ensuring[int](effect.Fail[effect.Void](errClose))(effect.Fail[int](&notFound{"x"}))(context.Background())
+func failedTwice(work, finalizer error) error {
+	_, err := effect.Ensuring[int](effect.Fail[effect.Void](finalizer))(effect.Fail[int](work))(context.Background())
 	return err
 }
 

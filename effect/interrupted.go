@@ -9,43 +9,41 @@ import (
 )
 
 // Interrupted is the error of an effect that stops because ctx, which must
-// have ended, has ended. last, which may be nil, is what went wrong before.
+// have ended, has ended. previous, which may be nil, is what went wrong before.
 //
 // The error satisfies errors.Is with ctx.Err() and context.Cause(ctx), and
-// errors.As finds what last holds.
-func Interrupted(ctx context.Context, last error) error {
+// errors.As finds what previous holds.
+func Interrupted(ctx context.Context, previous error) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if same(last, err) || same(last, cause) { // the cause is all that fp-go's operators return
-		last = nil
+	if same(previous, err) || same(previous, cause) { // the cause is all that fp-go's operators return
+		previous = nil
 	}
 	switch {
-	case last != nil && errors.Is(last, err) && failures.Is(last, cause):
-		return last
-	case last == nil && same(err, cause):
+	case previous != nil && errors.Is(previous, err) && failures.Is(previous, cause):
+		return previous
+	case previous == nil && same(err, cause):
 		return err
 	}
-	return &interruptedError{err: err, cause: cause, last: last}
+	return &interruptedError{err: err, cause: cause, previous: previous}
 }
 
-type interruptedError struct {
-	err, cause, last error
-}
+type interruptedError struct{ err, cause, previous error }
 
 func (e *interruptedError) Error() string {
 	msg := e.err.Error()
 	if !same(e.cause, e.err) {
 		msg += ": " + e.cause.Error()
 	}
-	if e.last != nil {
-		msg += " (before that: " + e.last.Error() + ")"
+	if e.previous != nil {
+		msg += " (before that: " + e.previous.Error() + ")"
 	}
 	return msg
 }
 
 func (e *interruptedError) Unwrap() []error {
 	errs := []error{e.err, e.cause}
-	if e.last != nil {
-		errs = append(errs, e.last)
+	if e.previous != nil {
+		errs = append(errs, e.previous)
 	}
 	return errs
 }

@@ -2,45 +2,47 @@ package effect
 
 import "sync"
 
-// latch opens once. The zero latch is shut, and makes a channel only for those
-// who wait: of most fibers nobody but the scope asks for the end, and then they
-// have ended already.
+// latch opens once. The zero latch is shut. Its channel is made when a goroutine first
+// waits: most fibers are only waited for by their scope, after they have ended.
 type latch struct {
 	mu   sync.Mutex
-	is   bool
 	wait chan struct{}
 }
 
+// open must be called once.
 func (l *latch) open() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.is = true
-	if l.wait != nil {
-		close(l.wait)
+	if l.wait == nil {
+		l.wait = alwaysOpen
+		return
 	}
+	close(l.wait)
 }
 
 func (l *latch) isOpen() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.is
+	select {
+	case <-l.wait: // never, if it is nil
+		return true
+	default:
+		return false
+	}
 }
-
-var always = func() chan struct{} {
-	open := make(chan struct{})
-	close(open)
-	return open
-}()
 
 // opened returns a channel that is closed when the latch opens.
 func (l *latch) opened() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.is {
-		return always
-	}
 	if l.wait == nil {
 		l.wait = make(chan struct{})
 	}
 	return l.wait
 }
+
+var alwaysOpen = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()

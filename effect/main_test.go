@@ -3,6 +3,7 @@ package effect_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"runtime"
 	"testing"
 
@@ -12,7 +13,13 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The laws take the place of examples: a hundred programs would miss some.
+	if err := flag.Set("rapid.checks", "300"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var (
 	errBoom  = errors.New("boom")

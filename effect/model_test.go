@@ -2,6 +2,7 @@ package effect_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -12,9 +13,11 @@ import (
 // end is how a sequential program must end, in terms of [labels].
 type end struct {
 	way         string // value, error, panic or goexit
+	value       int    // 0, or the node that yielded it
 	labels      []string
 	interrupted bool // the error satisfies errors.Is with the context's
 	defect      bool // a finalizer panicked, and that is in the error
+	carried     bool // the panic's value is a *Defect
 }
 
 func (e end) String() string {
@@ -38,10 +41,9 @@ type model struct {
 
 func (m *model) cancelled() bool { return m.clock >= cancelled }
 
-var (
-	value       = end{way: "value"}
-	interrupted = end{way: "error", interrupted: true}
-)
+var interrupted = end{way: "error", interrupted: true}
+
+func value(n *node) end { return end{way: "value", value: n.id} }
 
 func failed(name string, id int) end {
 	return end{way: "error", labels: []string{fmt.Sprint(name, id)}}
@@ -50,13 +52,15 @@ func failed(name string, id int) end {
 func (m *model) run(n *node) end {
 	switch n.op {
 	case "succeed":
-		return value
+		return value(n)
 	case "fail":
 		return failed("fail ", n.id)
 	case "failOdd":
 		return failed("odd ", n.id)
 	case "panic":
 		return end{way: "panic", labels: []string{fmt.Sprint("panic ", n.id)}}
+	case "nilPanic":
+		return end{way: "panic", labels: []string{new(runtime.PanicNilError).Error()}}
 	case "goexit":
 		return end{way: "goexit", labels: []string{"goexit"}}
 	case "wait":
@@ -68,20 +72,33 @@ func (m *model) run(n *node) end {
 			return interrupted
 		}
 		m.clock += sleeps
-		return value
+		return value(n)
 	case "stubborn":
 		m.clock += ignores
-		return value
+		return value(n)
 	case "join", "allOne": // they start nothing once the context has ended
 		if m.cancelled() {
 			return interrupted
 		}
-		return m.run(n.kids[0])
-	case "scoped", "acquire", "onExit":
-		return m.finalize(m.run(n.kids[0]), n.finalizers)
+		fallthrough
+	case "raceOne", "raceFirstOne":
+		e := m.run(n.kids[0])
+		e.carried = e.way == "panic"
+		if e.way == "error" && (n.op == "allOne" || n.op == "raceOne") {
+			e.value = 0
+		}
+		return e
+	case "use": // it uses nothing once the context has ended
+		if m.cancelled() {
+			return m.finalize(n, interrupted)
+		}
+		fallthrough
+	case "scoped", "acquire", "onExit", "ensuring":
+		return m.finalize(n, m.run(n.kids[0]))
 	case "then":
 		first := m.run(n.kids[0])
 		if first.way != "value" {
+			first.value = 0
 			return first
 		}
 		if m.cancelled() {
@@ -96,16 +113,19 @@ func (m *model) run(n *node) end {
 	return m.run(n.kids[0]) // it changes nothing
 }
 
-func (m *model) finalize(e end, finalizers []late) end {
-	told := e.String()
+func (m *model) finalize(n *node, e end) end {
+	exit := e.String()
+	if n.op == "ensuring" {
+		exit = "some exit"
+	}
 	var failures []string
 	goexit, defect := false, false
-	for _, f := range slices.Backward(finalizers) {
-		m.log = append(m.log, fmt.Sprintf("%d after %s", f.id, told))
+	for _, f := range slices.Backward(n.finalizers) {
+		m.log = append(m.log, fmt.Sprintf("%d after %s", f.id, exit))
 		switch f.does {
 		case "outlast":
 			m.clock += effect.FinalizerTimeout
-		case "panic":
+		case "panic", "panic at once":
 			defect = true
 		case "goexit":
 			goexit = true
@@ -124,11 +144,17 @@ func (m *model) finalize(e end, finalizers []late) end {
 	}
 	e.labels = append(slices.Clone(e.labels), failures...)
 	e.defect = e.defect || defect && e.way == "error"
+	e.carried = e.way == "panic"
 	return e
 }
 
 func (m *model) recover(n *node, e end) end {
+	if n.op == "ignore" {
+		e.value = 0
+	}
 	switch {
+	case n.op == "ignore" && e.way == "value":
+		return value(n)
 	case e.way != "error" || e.defect:
 		return e
 	case m.cancelled():
@@ -137,7 +163,7 @@ func (m *model) recover(n *node, e end) end {
 	}
 	switch n.op {
 	case "ignore":
-		return value
+		return value(n)
 	case "mapError":
 		return e
 	case "tapError":
@@ -147,6 +173,7 @@ func (m *model) recover(n *node, e end) end {
 			return e
 		case "error":
 			tapped.labels = append(slices.Clone(e.labels), tapped.labels...)
+			tapped.value = e.value
 		}
 		return tapped
 	case "catchOdd":

@@ -3,8 +3,6 @@ package effect_test
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +18,8 @@ const (
 	cancelled = time.Second
 )
 
-var leafNames = slices.Collect(maps.Keys(leaves))
-
-func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
+// inherited is the key of a value that the context of each program has.
+type inherited struct{}
 
 // notes is what a running program leaves behind.
 type notes struct {
@@ -44,7 +41,7 @@ func (n *notes) fault(format string, args ...any) {
 }
 
 // register notes that f must run, as the last one of its scope. It returns what runs it.
-func (n *notes) register(f late, of *open) func(exit string) effect.Effect[effect.Void] {
+func (n *notes) register(f cleanup, of *open) func(exit string) effect.Effect[effect.Void] {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.open++
@@ -53,10 +50,15 @@ func (n *notes) register(f late, of *open) func(exit string) effect.Effect[effec
 	}
 	runs := 0
 	return func(exit string) effect.Effect[effect.Void] {
+		if f.does == "panic at once" { // before there is an effect
+			n.start(f, of, exit, &runs)
+			panic(fmt.Sprint("finalizer ", f.id))
+		}
 		return func(ctx context.Context) (none effect.Void, err error) {
 			n.running.Add(1)
 			defer n.running.Add(-1)
-			n.start(ctx, f, of, exit, &runs)
+			n.start(f, of, exit, &runs)
+			n.check(ctx, f)
 			switch f.does {
 			case "fail":
 				return none, &mark{fmt.Sprint("finalizer ", f.id)}
@@ -73,7 +75,7 @@ func (n *notes) register(f late, of *open) func(exit string) effect.Effect[effec
 	}
 }
 
-func (n *notes) start(ctx context.Context, f late, of *open, exit string, runs *int) {
+func (n *notes) start(f cleanup, of *open, exit string, runs *int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.log = append(n.log, fmt.Sprintf("%d after %s", f.id, exit))
@@ -88,8 +90,13 @@ func (n *notes) start(ctx context.Context, f late, of *open, exit string, runs *
 			of.ids = of.ids[:last]
 		}
 	}
-	if ctx.Err() != nil {
-		n.fault("finalizer %d has a context that has ended", f.id)
+}
+
+func (n *notes) check(ctx context.Context, f cleanup) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if ctx.Err() != nil || ctx.Value(inherited{}) != "kept" {
+		n.fault("finalizer %d has a context that has ended, or lacks its values", f.id)
 	}
 	end, bounded := ctx.Deadline()
 	if left := time.Until(end); !bounded || left <= 0 || left > effect.FinalizerTimeout {

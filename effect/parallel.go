@@ -3,6 +3,7 @@ package effect
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 )
 
@@ -12,13 +13,12 @@ func All[A any](concurrency int, effects ...Effect[A]) Effect[[]A] {
 	return ForEach(concurrency, func(eff Effect[A]) Effect[A] { return eff })(effects)
 }
 
-// ForEach runs the effect that f makes of each item, at most concurrency of
-// them at a time (all at once if concurrency is zero or less), and yields their
-// values in the order of the items. The first failure cancels those that run,
-// keeps the rest from starting, and is returned once all have ended; other failures,
-// apart from that cancellation, are joined after it. The values that exist are returned
-// beside the error, each at the index of its item; the others are zero. For panics see
-// [RaceFirst].
+// ForEach runs the effect that f makes of each item, at most concurrency of them at a
+// time (all at once if concurrency is zero or less), and yields their values in the order
+// of the items. The first failure cancels those that run, keeps the rest from starting,
+// and is returned once all have ended; other failures, apart from that cancellation, are
+// joined after it. The values that exist are returned beside the error, each at the index
+// of its item; the others are zero. For panics see [RaceFirst].
 func ForEach[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, []B] {
 	return func(items []A) Effect[[]B] {
 		return func(ctx context.Context) ([]B, error) {
@@ -26,9 +26,9 @@ func ForEach[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, []B] {
 				return []B{}, nil
 			}
 			values := make([]B, len(items))
-			var taken atomic.Int64
+			var next atomic.Int64
 			worker := func(ctx context.Context) (none Void, err error) {
-				for i := taken.Add(1) - 1; i < int64(len(items)); i = taken.Add(1) - 1 {
+				for i := next.Add(1) - 1; i < int64(len(items)); i = next.Add(1) - 1 {
 					if ctx.Err() != nil {
 						return none, Interrupted(ctx, nil)
 					}
@@ -38,18 +38,15 @@ func ForEach[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, []B] {
 				}
 				return none, nil
 			}
-			n := concurrency
-			if n <= 0 || n > len(items) {
-				n = len(items)
+			n := len(items)
+			if concurrency > 0 {
+				n = min(n, concurrency)
 			}
-			workers := make([]Effect[Void], n)
-			for i := range workers {
-				workers[i] = worker
-			}
-			exit, exits := gather(ctx, workers, func(e Exit[Void]) bool { return !e.IsSuccess() })
-			err := exit.Err()
+			workers := slices.Repeat([]Effect[Void]{worker}, n)
+			first, exits := gather(ctx, workers, func(e Exit[Void]) bool { return !e.IsSuccess() })
+			err := first.err
 			for _, e := range exits {
-				if e.err == nil || same(e.err, exit.err) {
+				if same(e.err, first.err) {
 					continue
 				}
 				for _, failure := range Failures(e.err) {

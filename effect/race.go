@@ -1,15 +1,15 @@
 package effect
 
 import (
+	"cmp"
 	"context"
 )
 
 // RaceFirst runs the effects concurrently and ends as the first of them ends,
 // with a value or a failure. It cancels the others and waits for them; their
 // values and failures are dropped. So an effect that acquires something must put
-// it in a Scope. What a loser acquired is held until that scope closes; to release it
-// at once, put a Scoped inside each effect of the race. A race of no effects ends with
-// its context.
+// it in a Scope: one of its own, if what a loser acquired is to be released at once. A
+// race of no effects ends with its context.
 //
 // A panic of any of them is raised again once all have ended, as a *[Defect]
 // that has the stack of its goroutine; of several panics, only one. If none
@@ -38,10 +38,9 @@ func Race[A any](effects ...Effect[A]) Effect[A] {
 	}
 }
 
-// gather runs the effects in goroutines of their own until decides says true
-// of an exit, which it returns; if it never does, the last one. It then cancels
-// the others, waits for all, and raises the defect that any of them ended with,
-// unless it is part of the error that decided.
+// gather runs the effects in goroutines of their own until decides accepts an exit. It
+// cancels the others, waits for all, and returns that exit, or else the last one. It
+// raises the defect of any of them, unless that is in the error of the exit it returns.
 func gather[A any](ctx context.Context, effects []Effect[A], decides func(Exit[A]) bool) (Exit[A], []Exit[A]) {
 	if len(effects) == 0 {
 		<-ctx.Done()
@@ -61,24 +60,21 @@ func gather[A any](ctx context.Context, effects []Effect[A], decides func(Exit[A
 		}()
 	}
 
-	var deciding *Fiber[A]
-	decided := false
+	var last, decisive *Fiber[A]
 	for range effects {
-		f := <-ended
-		if decided {
-			continue
-		}
-		deciding, decided = f, decides(f.exit) || f.exit.IsDefect()
-		if decided {
+		last = <-ended
+		if decisive == nil && (last.exit.IsDefect() || decides(last.exit)) {
+			decisive = last
 			cancel()
 		}
 	}
+	decisive = cmp.Or(decisive, last)
 
 	exits := make([]Exit[A], len(fibers))
 	var raised *Defect
 	for i, f := range fibers {
 		exits[i] = f.exit
-		if f.exit.raised || f.exit.IsDefect() && f != deciding {
+		if f.exit.raised || f.exit.IsDefect() && f != decisive {
 			if raised == nil || raised.Value == ErrGoexit { // a panic must not get lost behind it
 				raised, _ = asDefect(f.exit.err)
 			}
@@ -87,5 +83,5 @@ func gather[A any](ctx context.Context, effects []Effect[A], decides func(Exit[A
 	if raised != nil {
 		raised.raise()
 	}
-	return deciding.exit, exits
+	return decisive.exit, exits
 }

@@ -14,8 +14,8 @@ import (
 // It stops at once when its context ends; the error then satisfies errors.Is
 // with the context's error. If that was between two runs, errors.As finds the last
 // failure too. If it was during a run, the error is what that run failed with. The
-// failure before it is then shown in the message, but neither errors.Is nor errors.As
-// finds it: it is history, and the run after it may have made up for it.
+// message shows the failure before it too, but neither errors.Is nor errors.As finds
+// that: the last run may have made up for it.
 //
 // If the last run returned a value beside its error, so does Retry.
 func Retry[A any](s schedule.Schedule) Operator[A, A] {
@@ -28,15 +28,15 @@ func Retry[A any](s schedule.Schedule) Operator[A, A] {
 func RetryWhile[A any](s schedule.Schedule, retryable func(error) bool) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {
-			var driver *schedule.Driver // most effects succeed at once
-			var last error
+			var driver *schedule.Driver // made for the first failure: most effects succeed at once
+			var previous error
 			for {
 				a, err := eff(ctx)
 				if err == nil {
 					return a, nil
 				}
 				if ctx.Err() != nil {
-					return a, afterFailure(last, Interrupted(ctx, err))
+					return a, withPrevious(Interrupted(ctx, err), previous)
 				}
 				if _, ok := asDefect(err); ok || !failures.All(err, retryable) {
 					return a, err
@@ -48,39 +48,39 @@ func RetryWhile[A any](s schedule.Schedule, retryable func(error) bool) Operator
 				if !ok {
 					return a, err
 				}
-				if sleep(ctx, delay) != nil {
+				if _, ended := Sleep(delay)(ctx); ended != nil {
 					return a, Interrupted(ctx, err)
 				}
-				last = err
+				previous = err
 			}
 		}
 	}
 }
 
-// afterFailure is the error of a run that came after one which failed with before.
-func afterFailure(before, err error) error {
-	if before == nil || failures.Is(err, before) {
+// withPrevious is the error of a run that followed one which had failed with previous.
+func withPrevious(err, previous error) error {
+	if previous == nil || failures.Is(err, previous) {
 		return err
 	}
-	return &laterError{err: err, before: before}
+	return &retriedError{err, previous}
 }
 
-// laterError mentions a failure that is history. err is nil if there is no more to say.
-type laterError struct{ err, before error }
+// retriedError shows the failure of the run before, which is history. err is nil if it
+// was no more than the end of a context.
+type retriedError struct{ err, previous error }
 
-func (e *laterError) Error() string {
+func (e *retriedError) Error() string {
 	if e.err == nil {
-		return e.before.Error()
+		return e.previous.Error()
 	}
-	return e.err.Error() + " (before that: " + e.before.Error() + ")"
+	return e.err.Error() + " (before that: " + e.previous.Error() + ")"
 }
 
-func (e *laterError) Unwrap() error { return e.err }
+func (e *retriedError) Unwrap() error { return e.err }
 
-// Repeat runs an effect once, and again after each success as long as the
-// schedule goes on. It yields the last value, and fails with the first failure. When
-// its context ends between two runs, the value of the last one is returned beside
-// the error.
+// Repeat runs an effect once, and again after each success as long as the schedule goes
+// on. It yields the last value, and fails with the first failure. When its context ends
+// between two runs, the value of the last one is returned beside the error.
 func Repeat[A any](s schedule.Schedule) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {
@@ -94,7 +94,7 @@ func Repeat[A any](s schedule.Schedule) Operator[A, A] {
 				if !ok {
 					return a, nil
 				}
-				if err := sleep(ctx, delay); err != nil {
+				if _, err := Sleep(delay)(ctx); err != nil {
 					return a, err
 				}
 			}

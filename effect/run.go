@@ -9,17 +9,22 @@ func Run[A any](ctx context.Context, eff Effect[A]) (A, error) {
 }
 
 // RunExit is [Run], with the outcome as an [Exit]: it returns a panic of eff as
-// a defect. runtime.Goexit cannot be held up, and ends the calling goroutine.
-func RunExit[A any](ctx context.Context, eff Effect[A]) Exit[A] {
-	return runExitIn(newScope(ctx), eff)
+// a defect. runtime.Goexit cannot be stopped, and ends the calling goroutine.
+func RunExit[A any](ctx context.Context, eff Effect[A]) (exit Exit[A]) {
+	runExitIn(newScope(ctx), eff, &exit)
+	return exit
 }
 
-func runExitIn[A any](ctx *scopeContext, eff Effect[A]) (exit Exit[A]) {
+// runExitIn runs eff, closes the scope, and sets exit. It does so for runtime.Goexit too,
+// and then does not return.
+func runExitIn[A any](c *scopeContext, eff Effect[A], exit *Exit[A]) {
+	returned := false
 	defer func() {
-		if r := recover(); r != nil {
-			exit = exitDefect[A](newDefect(r))
+		if !returned {
+			*exit = exitDefect[A](newDefect(recover()))
 		}
 	}()
-	a, err := runIn(ctx, eff)
-	return exitOf(ctx, a, err)
+	a, err := runIn(c, eff)
+	*exit = exitOf(c, a, err)
+	returned = true
 }

@@ -15,30 +15,27 @@ import (
 type Scope struct {
 	mu     sync.Mutex
 	closed bool
-	last   *finalizer // of a list, so that a fiber that ends can take its own out
+	last   *finalizer
 
-	// How the scope closed, for finalizers that come too late.
+	// ctx and exit are set when the scope closes, for finalizers that are added later.
 	ctx  context.Context
 	exit Exit[any]
 }
 
+// finalizer is the entry of a resource or a fiber in the list of its scope. It is part of
+// the resource or the fiber: with container/list, each would cost one more allocation.
 type finalizer struct {
 	scope      *Scope
-	ending     finalizing
+	ending     ender
 	prev, next *finalizer
 }
 
-// finalizing is what a finalizer does; a fiber is its own.
-type finalizing interface {
+// ender is what a scope ends when it closes: a resource or a fiber. end must not panic.
+type ender interface {
 	end(ctx context.Context, exit Exit[any]) error
 }
 
-type finalizerFunc func(context.Context, Exit[any]) error
-
-func (f finalizerFunc) end(ctx context.Context, exit Exit[any]) error { return f(ctx, exit) }
-
-// ErrScopeClosed is what acquiring in a scope, or forking in it, fails with
-// once the scope has closed.
+// ErrScopeClosed is the failure of acquiring or forking in a scope that has closed.
 var ErrScopeClosed = errors.New("effect: the scope has closed")
 
 // Scoped runs the effect that body makes of a new scope, and closes the scope
@@ -59,7 +56,7 @@ func Scoped[A any](body func(*Scope) Effect[A]) Effect[A] {
 	}
 }
 
-// scopeContext is a context in which Fork finds the scope for its fiber.
+// scopeContext is a context that leads Fork to the scope for its fiber.
 type scopeContext struct {
 	context.Context
 	scope Scope
@@ -84,26 +81,24 @@ func runIn[A any](c *scopeContext, eff Effect[A]) (A, error) {
 // AddFinalizer registers what must run when the scope closes, also if the
 // context of the call has ended. In a scope that is closing or has closed, the
 // finalizer runs at once, in the calling goroutine, and AddFinalizer fails with
-// its error or its panic.
+// its error, or with its panic as a *[Defect].
 func (s *Scope) AddFinalizer(f func(Exit[any]) Effect[Void]) Effect[Void] {
-	return func(context.Context) (Void, error) {
-		run := finalizerFunc(func(ctx context.Context, exit Exit[any]) error {
-			return runFinalizer(ctx, f(exit))
-		})
-		if err := s.add(run); err != nil {
-			return Void{}, s.runNow(run)
+	return func(context.Context) (none Void, err error) {
+		r := &resource[Void]{release: func(_ Void, exit Exit[any]) Effect[Void] { return f(exit) }}
+		if s.adopt(&r.finalizer, r) != nil {
+			err = r.end(s.ctx, s.exit)
 		}
-		return Void{}, nil
+		return none, err
 	}
 }
 
 // AcquireRelease acquires a resource and registers its release in the scope.
 //
-// Nothing can slip between the two: if acquire yields a value, it will be
+// Nothing can come between the two: if acquire yields a value, it will be
 // released, even if the context ended at that moment. Unlike Effect's
 // acquireRelease the acquisition can be interrupted while it waits; an acquire
 // that fails must leave nothing behind. A value that it returns beside its error is
-// passed on, but not released, because it may be the zero value.
+// passed on but not released: it may be the zero value.
 func AcquireRelease[A any](acquire Effect[A], release func(A, Exit[any]) Effect[Void]) func(*Scope) Effect[A] {
 	return func(s *Scope) Effect[A] {
 		return func(ctx context.Context) (none A, err error) {
@@ -116,7 +111,7 @@ func AcquireRelease[A any](acquire Effect[A], release func(A, Exit[any]) Effect[
 			}
 			r := &resource[A]{value: a, release: release}
 			if err := s.adopt(&r.finalizer, r); err != nil { // closed while we acquired
-				return none, join(err, s.runNow(r))
+				return none, join(err, r.end(s.ctx, s.exit))
 			}
 			return a, nil
 		}
@@ -131,7 +126,7 @@ type resource[A any] struct {
 }
 
 func (r *resource[A]) end(ctx context.Context, exit Exit[any]) error {
-	return runFinalizer(ctx, r.release(r.value, exit))
+	return runFinalizer(ctx, func() Effect[Void] { return r.release(r.value, exit) })
 }
 
 // AcquireUseRelease runs use with a resource that is released afterwards,
@@ -142,14 +137,9 @@ func AcquireUseRelease[A, B any](acquire Effect[A], use Kleisli[A, B], release f
 	})
 }
 
-// add registers a finalizer.
-func (s *Scope) add(run finalizerFunc) error {
-	return s.adopt(&finalizer{}, run)
-}
-
-// adopt registers f, which is new, to do ending. It takes no context: a
+// adopt registers ending by its entry f, which must be zero. It takes no context: a
 // registration cannot be cancelled.
-func (s *Scope) adopt(f *finalizer, ending finalizing) error {
+func (s *Scope) adopt(f *finalizer, ending ender) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -163,13 +153,13 @@ func (s *Scope) adopt(f *finalizer, ending finalizing) error {
 	return nil
 }
 
+// remove unregisters f, unless the scope has taken it to end it.
 func (s *Scope) remove(f *finalizer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f.next == nil && s.last != f {
-		return // taken out to be run
+	if f.next != nil || s.last == f {
+		s.unlink(f)
 	}
-	s.unlink(f)
 }
 
 func (s *Scope) unlink(f *finalizer) {
@@ -210,17 +200,13 @@ func (s *Scope) close(ctx context.Context, exit Exit[any]) error {
 func (s *Scope) runAll() (err error) {
 	finished := false
 	defer func() {
-		if !finished { // a finalizer called runtime.Goexit: run the others on the way out
+		if !finished { // a finalizer called runtime.Goexit: the others still run
 			_ = s.runAll()
 		}
 	}()
 	for f := s.takeLast(); f != nil; f = s.takeLast() {
-		err = join(err, s.runNow(f.ending))
+		err = join(err, f.ending.end(s.ctx, s.exit))
 	}
 	finished = true
 	return err
-}
-
-func (s *Scope) runNow(f finalizing) error {
-	return guard(func() error { return f.end(s.ctx, s.exit) })
 }

@@ -9,9 +9,8 @@ import (
 
 // TimeoutError is the failure of an effect that [Timeout] has cancelled.
 //
-// It is not a context.DeadlineExceeded, not even if Err is one in the words of
-// some client: that stands for the caller's own deadline. errors.Is and errors.As
-// find everything else that Err holds.
+// It is not a context.DeadlineExceeded, not even if Err wraps one: that stands for the
+// caller's own deadline. errors.Is and errors.As find everything else that Err holds.
 type TimeoutError struct {
 	// Duration is the time that the effect was given.
 	Duration time.Duration
@@ -23,10 +22,12 @@ type TimeoutError struct {
 // Tag returns "TimeoutError".
 func (*TimeoutError) Tag() string { return "TimeoutError" }
 
-func (e *TimeoutError) Error() string {
-	msg := fmt.Sprintf("timed out after %v", e.Duration)
-	if e.Err != nil {
-		msg += ": " + e.Err.Error()
+func (e *TimeoutError) Error() string { return timeoutText("timed out", e.Duration, e.Err) }
+
+func timeoutText(what string, after time.Duration, err error) string {
+	msg := fmt.Sprintf("%s after %v", what, after)
+	if err != nil {
+		msg += ": " + err.Error()
 	}
 	return msg
 }
@@ -39,14 +40,12 @@ func (e *TimeoutError) Is(target error) bool {
 // As finds target in Err.
 func (e *TimeoutError) As(target any) bool { return errors.As(e.Err, target) }
 
-// Timeout cancels an effect that has not ended after d, and waits for it. The
-// effect runs in the calling goroutine. A d of zero or less has passed when the
-// effect starts.
+// Timeout cancels an effect that has not ended after d, and waits for it. The effect runs
+// in the calling goroutine. A d of zero or less has passed when it starts.
 //
 // If the effect ends with a value, however late, Timeout yields it. If it ends with an
-// error after d, Timeout fails with a *[TimeoutError] that holds the error, and returns
-// the value beside it, if there is one. So the caller of an effect that acquires
-// something has not acquired it if that times out.
+// error after d, Timeout fails with a *[TimeoutError] that holds the error. So nothing is
+// acquired by an acquisition that times out.
 //
 // Three errors that come after d are no timeout. A [Defect] is returned as it is. So is
 // the failure of a finalizer, if the work before it had yielded its value and nothing
@@ -64,35 +63,35 @@ func Timeout[A any](d time.Duration) Operator[A, A] {
 			if _, ok := asDefect(err); ok {
 				return a, err
 			}
-			ended := isInterruption(timed, err)
+			interrupted := isInterruption(timed, err)
 			switch {
-			case ctx.Err() != nil && ended:
+			case ctx.Err() != nil && interrupted:
 				// The effect may have seen d pass before the caller's context ended.
-				return a, Interrupted(ctx, beyondInterruption(err))
-			case ctx.Err() != nil, !ended && timed.isLate(err):
+				return a, Interrupted(ctx, withoutDeadline(err))
+			case ctx.Err() != nil, !interrupted && timed.isFinalizerErr(err):
 				return a, err
 			}
-			return a, &TimeoutError{Duration: d, Err: beyondInterruption(err)}
+			return a, &TimeoutError{Duration: d, Err: withoutDeadline(err)}
 		}
 	}
 }
 
-// beyondInterruption is what err says apart from the end of a context by its
-// deadline, nil if that is all.
-func beyondInterruption(err error) error {
-	switch e := err.(type) { //nolint:errorlint // what is wrapped says more than that
+// withoutDeadline is what err says apart from the end of a context by its deadline, nil
+// if that is all.
+func withoutDeadline(err error) error {
+	switch e := err.(type) { //nolint:errorlint // an error that wraps one of these says more
 	case *interruptedError:
 		if e.cause == context.DeadlineExceeded {
-			return e.last
+			return e.previous
 		}
-	case *laterError:
-		return &laterError{err: beyondInterruption(e.err), before: e.before}
+	case *retriedError:
+		return &retriedError{err: withoutDeadline(e.err), previous: e.previous}
 	case interface{ Unwrap() []error }:
 		var rest error
 		all := Failures(err)
 		for _, failure := range all {
 			if len(all) > 1 {
-				failure = beyondInterruption(failure)
+				failure = withoutDeadline(failure)
 			}
 			rest = join(rest, failure)
 		}

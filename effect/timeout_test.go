@@ -2,6 +2,7 @@ package effect_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -14,146 +15,14 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// timed runs eff under Timeout(d) in a bubble, and asserts how long that takes.
-func timed(t *testing.T, ctx context.Context, d time.Duration, eff effect.Effect[int], takes time.Duration) outcome[int] { //nolint:revive // t first, as in testify
-	t.Helper()
-	start := time.Now()
-	o := observe(ctx, effect.Timeout[int](d)(eff))
-	assert.Equal(t, takes, time.Since(start))
-	return o
-}
-
 // stubborn ignores its context for d.
 func stubborn(d time.Duration, then effect.Effect[int]) effect.Effect[int] {
 	return func(ctx context.Context) (int, error) { time.Sleep(d); return then(ctx) }
 }
 
-func TestTimeoutLeavesAnEffectThatEndsInTimeAlone(t *testing.T) {
-	t.Parallel()
-	for ending, work := range endings {
-		if ending == "cancellation" {
-			continue
-		}
-		synctest.Test(t, func(t *testing.T) {
-			plain := observe(t.Context(), stubborn(time.Second, work))
-			assert.Equal(t, plain, timed(t, t.Context(), time.Minute, stubborn(time.Second, work), time.Second), ending)
-		})
-	}
-}
-
-func TestTimeoutCancelsAnEffectAndFailsWithATimeoutError(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		o := timed(t, t.Context(), time.Second, untilCancelled[int], time.Second)
-		assert.Equal(t, &effect.TimeoutError{Duration: time.Second}, o.err)
-		require.NotErrorIs(t, o.err, context.DeadlineExceeded, "that is the caller's own deadline")
-		assert.EqualError(t, o.err, "timed out after 1s")
-
-		exit := effect.RunExit(t.Context(), effect.Timeout[int](time.Second)(untilCancelled[int]))
-		assert.True(t, exit.IsFailure())
-	})
-}
-
-func TestTimeoutWaitsForTheEffectItHasCancelled(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		cleanup := effect.Ensuring[int](effect.Sleep(2 * time.Second))
-		o := timed(t, t.Context(), time.Second, cleanup(untilCancelled[int]), 3*time.Second)
-		assert.Equal(t, &effect.TimeoutError{Duration: time.Second}, o.err)
-	})
-}
-
-func TestAnEffectThatIgnoresItsContextIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		o := timed(t, t.Context(), time.Second, stubborn(time.Minute, effect.Succeed(3)), time.Minute)
-		assert.Equal(t, outcome[int]{value: 3}, o, "it has yielded a value")
-
-		o = timed(t, t.Context(), time.Second, stubborn(time.Minute, panicking[int]("boom")), time.Minute)
-		assert.Equal(t, "boom", o.panicked)
-		assert.True(t, timed(t, t.Context(), time.Second, stubborn(time.Minute, goexit[int]), time.Minute).goexit)
-	})
-}
-
-func TestATimeoutErrorKeepsWhatTheEffectFailedWithBeyondItsCancellation(t *testing.T) {
-	t.Parallel()
-	wrapped := func(ctx context.Context) (int, error) {
-		<-ctx.Done()
-		return 0, fmt.Errorf("dial: %w", ctx.Err())
-	}
-	bare := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }
-	after := func(last error) effect.Effect[int] {
-		return func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, effect.Interrupted(ctx, last) }
-	}
-	ofAnother := func(ctx context.Context) (int, error) {
-		<-ctx.Done()
-		return 0, effect.Interrupted(canceled(errCause), nil)
-	}
-	for name, test := range map[string]struct {
-		work effect.Effect[int]
-		want string
-	}{
-		"the end of the context":                   {bare, ""},
-		"the interruption":                         {untilCancelled[int], ""},
-		"the interruption, after a failure":        {after(errBoom), "boom"},
-		"a failure of its own":                     {stubborn(time.Minute, effect.Fail[int](errBoom)), "boom"},
-		"the end of the context, in other words":   {wrapped, "dial: context deadline exceeded"},
-		"the interruption and a finalizer's error": {effect.Ensuring[int](effect.Fail[effect.Void](errClose))(bare), "close failed"},
-		"the end of another context":               {ofAnother, "context canceled: shutting down"},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			_, err := effect.Timeout[int](time.Second)(test.work)(t.Context())
-			var timeout *effect.TimeoutError
-			require.ErrorAs(t, err, &timeout, name)
-			assert.Equal(t, "TimeoutError", timeout.Tag())
-			if test.want == "" {
-				assert.NoError(t, timeout.Err, name)
-				return
-			}
-			require.EqualError(t, timeout.Err, test.want, name)
-			assert.ErrorIs(t, err, timeout.Err, name)
-			assert.Contains(t, err.Error(), test.want, name)
-		})
-	}
-}
-
-func TestADefectPassesATimeout(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		late := effect.Ensuring[int](panicking[effect.Void]("late"))(untilCancelled[int])
-		o := timed(t, t.Context(), time.Second, late, time.Second)
-		require.ErrorAs(t, o.err, new(*effect.Defect))
-		require.NotErrorAs(t, o.err, new(*effect.TimeoutError))
-	})
-}
-
-func TestTheCallersOwnEndIsReportedAsSuch(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		bound func(context.Context) (context.Context, context.CancelFunc)
-		work  effect.Effect[int]
-		takes time.Duration
-	}{
-		"an earlier deadline":                                    {deadline(time.Second), untilCancelled[int], time.Second},
-		"a cancellation":                                         {cancelAfter(time.Second), untilCancelled[int], time.Second},
-		"a deadline, of an effect that ignores it":               {deadline(time.Second), stubborn(time.Minute, untilCancelled[int]), time.Minute},
-		"a cancellation, after the timeout had passed":           {cancelAfter(20 * time.Second), seesTheTimeout, 30 * time.Second},
-		"a deadline, after the timeout had passed":               {deadline(20 * time.Second), seesTheTimeout, 30 * time.Second},
-		"a cancellation, after the timeout and another failure":  {cancelAfter(20 * time.Second), effect.Ensuring[int](effect.Fail[effect.Void](errClose))(seesTheTimeout), 30 * time.Second},
-		"a cancellation, of an effect that saw only its timeout": {cancelAfter(20 * time.Second), effect.TapError[int](func(error) effect.Effect[effect.Void] { return do(func() {}) })(seesTheTimeout), 30 * time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := test.bound(t.Context())
-				defer cancel()
-				o := timed(t, ctx, 10*time.Second, test.work, test.takes)
-				assert.ErrorIs(t, o.err, ctx.Err())
-				assert.ErrorIs(t, o.err, context.Cause(ctx))
-				assert.NotErrorAs(t, o.err, new(*effect.TimeoutError))
-			})
-		})
-	}
+// cancelledThen waits for the end of its context, and fails with what f makes of that.
+func cancelledThen(f func(ctx context.Context) error) effect.Effect[int] {
+	return func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, f(ctx) }
 }
 
 // seesTheTimeout ends 30 s after its start with the error of its own context.
@@ -165,13 +34,17 @@ func seesTheTimeout(ctx context.Context) (int, error) {
 	return 0, err
 }
 
-func deadline(d time.Duration) func(context.Context) (context.Context, context.CancelFunc) {
+type bound = func(context.Context) (context.Context, context.CancelFunc)
+
+func unbounded(ctx context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} }
+
+func deadline(d time.Duration) bound {
 	return func(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithTimeoutCause(ctx, d, errCause)
 	}
 }
 
-func cancelAfter(d time.Duration) func(context.Context) (context.Context, context.CancelFunc) {
+func cancelAfter(d time.Duration) bound {
 	return func(ctx context.Context) (context.Context, context.CancelFunc) {
 		ctx, cancel := context.WithCancelCause(ctx)
 		time.AfterFunc(d, func() { cancel(errCause) })
@@ -179,38 +52,86 @@ func cancelAfter(d time.Duration) func(context.Context) (context.Context, contex
 	}
 }
 
-func TestAValueOrFailureOfItsOwnStandsWhenTheCallerEnds(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		o := timed(t, ctx, time.Minute, stubborn(2*time.Second, effect.Succeed(3)), 2*time.Second)
-		assert.Equal(t, outcome[int]{value: 3}, o)
-		assert.Equal(t, errBoom, timed(t, ctx, time.Minute, effect.Fail[int](errBoom), 0).err)
-	})
+// inWords says how a call under ctx ended.
+func inWords(ctx context.Context, o outcome[int]) string {
+	switch {
+	case o.goexit:
+		return "goexit"
+	case o.panicked != nil:
+		return fmt.Sprint("panic: ", o.panicked)
+	case o.err == nil:
+		return fmt.Sprint("value ", o.value)
+	case errors.As(o.err, new(*effect.TimeoutError)):
+		return o.err.Error()
+	case errors.As(o.err, new(*effect.Defect)):
+		return "defect"
+	case ctx.Err() != nil && errors.Is(o.err, ctx.Err()) && errors.Is(o.err, context.Cause(ctx)):
+		return "the caller's end"
+	}
+	return o.err.Error()
 }
 
-func TestOfNestedTimeoutsTheShorterOneCounts(t *testing.T) {
+func TestTimeout(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		o := timed(t, t.Context(), time.Minute, effect.Timeout[int](time.Second)(untilCancelled[int]), time.Second)
-		assert.Equal(t, &effect.TimeoutError{Duration: time.Second}, o.err)
-		o = timed(t, t.Context(), time.Second, effect.Timeout[int](time.Minute)(untilCancelled[int]), time.Second)
-		assert.Equal(t, &effect.TimeoutError{Duration: time.Second}, o.err)
-		// The inner one is known to have passed when the outer one does.
-		o = timed(t, t.Context(), time.Minute, effect.Timeout[int](time.Second)(stubborn(time.Hour, untilCancelled[int])), time.Hour)
-		assert.Equal(t, &effect.TimeoutError{Duration: time.Minute}, o.err)
-	})
-}
-
-func TestTheBoundsOfATimeout(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		for _, d := range []time.Duration{0, -1, math.MinInt64} {
-			o := timed(t, t.Context(), d, untilCancelled[int], 0)
-			assert.Equal(t, &effect.TimeoutError{Duration: d}, o.err)
-		}
-		o := timed(t, t.Context(), math.MaxInt64, stubborn(24*time.Hour, effect.Succeed(3)), 24*time.Hour)
-		assert.Equal(t, outcome[int]{value: 3}, o)
-	})
+	const (
+		s         = time.Second
+		timedOut  = "timed out after 10s"
+		callerEnd = "the caller's end"
+	)
+	wait, three := untilCancelled[int], effect.Succeed(3)
+	failing, panicky := effect.Fail[effect.Void](errClose), panicking[effect.Void]("late")
+	for name, test := range map[string]struct {
+		bound bound
+		d     time.Duration
+		work  effect.Effect[int]
+		takes time.Duration
+		want  string
+	}{
+		"a value in time":                        {unbounded, 10 * s, stubborn(9*s, three), 9 * s, "value 3"},
+		"a failure in time":                      {unbounded, 10 * s, beside(9*s, 0, errBoom), 9 * s, "boom"},
+		"a cancelled effect":                     {unbounded, 10 * s, wait, 10 * s, timedOut},
+		"one that cleans up is waited for":       {unbounded, 10 * s, effect.Ensuring[int](effect.Sleep(2 * s))(wait), 12 * s, timedOut},
+		"one that ignores its context, too":      {unbounded, 10 * s, stubborn(60*s, three), 60 * s, "value 3"},
+		"a late panic":                           {unbounded, 10 * s, stubborn(60*s, panicking[int]("boom")), 60 * s, "panic: boom"},
+		"a late Goexit":                          {unbounded, 10 * s, stubborn(60*s, goexit[int]), 60 * s, "goexit"},
+		"a late panic of a finalizer":            {unbounded, 10 * s, effect.Ensuring[int](panicky)(wait), 10 * s, "defect"},
+		"no time":                                {unbounded, 0, wait, 0, "timed out after 0s"},
+		"less than none":                         {unbounded, math.MinInt64, wait, 0, "timed out after -2562047h47m16.854775808s"},
+		"all the time":                           {unbounded, math.MaxInt64, stubborn(9999*s, three), 9999 * s, "value 3"},
+		"a shorter one inside":                   {unbounded, 60 * s, effect.Timeout[int](10 * s)(wait), 10 * s, timedOut},
+		"a longer one inside":                    {unbounded, 10 * s, effect.Timeout[int](60 * s)(wait), 10 * s, timedOut},
+		"one inside, which has passed as well":   {unbounded, 10 * s, effect.Timeout[int](s)(stubborn(60*s, wait)), 60 * s, timedOut},
+		"the bare end of the context":            {unbounded, 10 * s, cancelledThen(context.Context.Err), 10 * s, timedOut},
+		"a failure, then the interruption":       {unbounded, 10 * s, cancelledThen(func(ctx context.Context) error { return effect.Interrupted(ctx, errBoom) }), 10 * s, timedOut + ": boom"},
+		"a late failure":                         {unbounded, 10 * s, beside(60*s, 0, errBoom), 60 * s, timedOut + ": boom"},
+		"the end in other words":                 {unbounded, 10 * s, cancelledThen(func(ctx context.Context) error { return fmt.Errorf("dial: %w", ctx.Err()) }), 10 * s, timedOut + ": dial: context deadline exceeded"},
+		"the end, and a finalizer's failure":     {unbounded, 10 * s, effect.Ensuring[int](failing)(wait), 10 * s, timedOut + ": close failed"},
+		"the end of another context":             {unbounded, 10 * s, cancelledThen(func(context.Context) error { return effect.Interrupted(canceled(errCause), nil) }), 10 * s, timedOut + ": context canceled: shutting down"},
+		"the caller's earlier deadline":          {deadline(s), 10 * s, wait, s, callerEnd},
+		"the caller's cancellation":              {cancelAfter(s), 10 * s, wait, s, callerEnd},
+		"both deadlines, one ignored":            {deadline(s), 10 * s, stubborn(60*s, wait), 60 * s, callerEnd},
+		"the caller's end after the timeout":     {cancelAfter(20 * s), 10 * s, seesTheTimeout, 30 * s, callerEnd},
+		"the caller's deadline after it":         {deadline(20 * s), 10 * s, seesTheTimeout, 30 * s, callerEnd},
+		"that, and a finalizer's failure":        {cancelAfter(20 * s), 10 * s, effect.Ensuring[int](failing)(seesTheTimeout), 30 * s, callerEnd},
+		"that, and a recovery inside":            {cancelAfter(20 * s), 10 * s, effect.TapError[int](func(error) effect.Effect[effect.Void] { return do(func() {}) })(seesTheTimeout), 30 * s, callerEnd},
+		"a value after the caller's end":         {deadline(s), 10 * s, stubborn(2*s, three), 2 * s, "value 3"},
+		"a failure of its own after that":        {deadline(s), 10 * s, beside(2*s, 0, errBoom), 2 * s, "boom"},
+		"a failure of its own after both":        {deadline(s), 10 * s, beside(60*s, 0, errBoom), 60 * s, "boom"},
+		"a finalizer's failure after the caller": {deadline(s), 10 * s, effect.Ensuring[int](failing)(stubborn(2*s, three)), 2 * s, "close failed"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := test.bound(t.Context())
+			defer cancel()
+			start := time.Now()
+			o := observe(ctx, effect.Timeout[int](test.d)(test.work))
+			assert.Equal(t, test.takes, time.Since(start), name)
+			assert.Equal(t, test.want, inWords(ctx, o), name)
+			if timeout, ok := errors.AsType[*effect.TimeoutError](o.err); ok {
+				assert.Equal(t, "TimeoutError", timeout.Tag())
+				assert.Equal(t, test.want == fmt.Sprint("timed out after ", timeout.Duration), timeout.Err == nil, name)
+				require.NotErrorIs(t, o.err, context.DeadlineExceeded, "%s: that is the caller's own deadline", name)
+				require.True(t, timeout.Err == nil || errors.Is(o.err, timeout.Err), name)
+			}
+		})
+	}
 }

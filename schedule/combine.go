@@ -3,8 +3,8 @@ package schedule
 // Intersect recurs as long as both s and o do, with the longer of their delays.
 // Its most common use is a limit: Spaced(d).Intersect(Recurs(5)).
 func (s Schedule) Intersect(o Schedule) Schedule {
-	// Both take every step, also when the other one has ended: what one of them
-	// answers must not depend on where it stands in the expression.
+	// Both take every step, also when the other one has ended: the answer of one must
+	// not depend on its place in the expression.
 	return Schedule{cells: s.cells + o.cells, step: func(st []cell, in input) (pause, bool) {
 		left, leftOK := s.next(st[:s.cells], in)
 		right, rightOK := o.next(st[s.cells:], in)

@@ -34,15 +34,15 @@ func (s Schedule) Jittered() Schedule { return s.JitteredBetween(0.8, 1.2) }
 // factor that is negative or not a number makes the delay 0. On [Fixed] and
 // [Windowed] there is still one run a beat, see [Schedule.Delayed].
 func (s Schedule) JitteredBetween(lo, hi float64) Schedule {
-	// Not a case of Delayed, whose function is pure: the dice are an input.
+	// Not a case of Delayed, whose function is pure: randomness is an input.
 	return s.replaceDelays(func(delay time.Duration, in input) time.Duration {
 		return scaled(delay, lo+(hi-lo)*in.random())
 	})
 }
 
-// replaceDelays recurs as s does, with each delay replaced by f of it. It passes to s
-// by how much it shortened the last one. Otherwise a beat in s would take a run that
-// started early for one of the beat before.
+// replaceDelays recurs as s does, with each delay replaced by f of it. It reports to s
+// by how much it shortened the last one. Otherwise a beat in s would count a run that
+// started early as one of the beat before.
 func (s Schedule) replaceDelays(f func(time.Duration, input) time.Duration) Schedule {
 	if s.cells == 0 { // without state there is no beat
 		return Schedule{step: func(st []cell, in input) (pause, bool) {

@@ -11,15 +11,15 @@
 // "as long as either wants", and [Schedule.AndThen] for "first this, then that".
 //
 // Nothing in this package sleeps, reads a clock or starts a goroutine: a
-// [Driver] is told the time, and answers with a delay. So a schedule is tested
+// [Driver] is given the time, and returns a delay. So a schedule is tested
 // as a list of delays, see [Schedule.Delays].
 //
 // # Rules
 //
 // These hold for every schedule:
 //
-//   - A delay is never negative. Where a negative one would come out, whether from
-//     a negative argument or from a caller's function, it is 0.
+//   - A delay is never negative. A negative one, whether it comes from a negative
+//     argument or from a caller's function, becomes 0.
 //   - Delays that grow reach [math.MaxInt64] nanoseconds (292 years) and stay
 //     there; they never wrap around.
 //   - No constructor and no method panics, whatever its arguments. A nil function
@@ -38,14 +38,14 @@
 //     Effect's outputs are mostly used for: the number of runs, and elapsed time.
 //   - [Schedule.ResetAfter] counts from the last step, which is what Effect
 //     documents ("inactivity"). Effect's code counts from the first step, and so
-//     starts a busy schedule anew as well.
+//     restarts a busy schedule as well.
 //   - [Schedule.Tap] is not called by the step that ends the schedule, unlike
 //     Effect's tapOutput.
-//   - [Schedule.WhileError] asks only about failures; a repeat, which has none, goes on.
+//   - [Schedule.WhileError] tests only failures; a repeat, which has none, goes on.
 //   - To replace a delay of [Fixed] or [Windowed] moves a run away from its beat, and
 //     adds none. In Effect a run that starts early is repeated on its beat.
 //   - [Windowed] of 0 or less does not wait; Effect divides by zero.
-//   - A [Driver] whose schedule has ended stays ended. Effect's steps again if it is
-//     asked again.
+//   - A [Driver] whose schedule has ended stays ended. Effect's steps again when it is
+//     called again.
 //   - CapDelay is not in Effect 3; it is fp-go's.
 package schedule

@@ -17,9 +17,9 @@ type Driver struct {
 
 // Driver starts a run of s: no step has been taken, and no time has passed.
 func (s Schedule) Driver() *Driver {
-	// The state is not an array inside the Driver, which would then always live
-	// on the heap. Apart, it is the one allocation of a run whose Driver stays in
-	// its function, and there is none if the schedule has no state.
+	// The state is not an array inside the Driver, which would then always be on the
+	// heap. This way it is the one allocation of a run whose Driver stays in its
+	// function, and there is none if the schedule has no state.
 	return &Driver{schedule: s, state: make([]cell, s.cells)}
 }
 
@@ -29,8 +29,8 @@ func (s Schedule) Driver() *Driver {
 // call says so too.
 //
 // The run of the schedule begins with the now of the first call. A now before
-// that is taken for the beginning itself, so a clock that is set back makes no
-// delay negative; readings of time.Now, which are monotonic, never go back.
+// that counts as the beginning itself, so a clock that is set back makes no delay
+// negative; readings of time.Now, which are monotonic, never go back.
 func (d *Driver) Next(now time.Time, err error) (delay time.Duration, ok bool) {
 	if d.ended {
 		return 0, false

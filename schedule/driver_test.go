@@ -10,36 +10,27 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-func TestADriverThatHasEndedStaysEnded(t *testing.T) {
+func TestADriverThatHasEndedStaysEndedAndCarriesNoDelay(t *testing.T) {
 	t.Parallel()
 	accept := false
 	d := schedule.Spaced(s).WhileError(func(error) bool { return accept }).Driver()
-	_, ok := d.Next(time.Now(), assert.AnError)
-	require.False(t, ok)
-	accept = true
-	delay, ok := d.Next(time.Now(), assert.AnError)
-	assert.False(t, ok)
-	assert.Zero(t, delay)
-}
-
-func TestTheLastAnswerCarriesNoDelay(t *testing.T) {
-	t.Parallel()
-	delay, ok := schedule.Spaced(s).Intersect(schedule.Stop()).Driver().Next(time.Now(), nil)
-	assert.False(t, ok)
-	assert.Zero(t, delay)
+	for range 2 {
+		delay, ok := d.Next(time.Now(), assert.AnError)
+		require.False(t, ok)
+		require.Zero(t, delay)
+		accept = true
+	}
 }
 
 func TestTimeBeginsWithTheFirstStep(t *testing.T) {
 	t.Parallel()
-	// Whatever was before the first step, such as the first run, is not counted.
+	// What was before the first step, such as the first run, is not counted.
 	for _, begin := range []time.Time{{}, time.Unix(0, 0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {
 		d := schedule.Spaced(s).UpTo(10 * s).Driver()
-		_, ok := d.Next(begin, nil)
-		assert.True(t, ok)
-		_, ok = d.Next(begin.Add(10*s-1), nil)
-		assert.True(t, ok)
-		_, ok = d.Next(begin.Add(10*s), nil)
-		assert.False(t, ok)
+		for _, after := range []time.Duration{0, 10*s - 1, 10 * s} {
+			_, ok := d.Next(begin.Add(after), nil)
+			assert.Equal(t, after < 10*s, ok)
+		}
 	}
 }
 
@@ -50,19 +41,54 @@ func TestAClockThatIsSetBackMakesNoDelayNegativeOrLonger(t *testing.T) {
 		schedule schedule.Schedule
 		want     durations
 	}{
-		"Fixed":    {schedule.Fixed(s), durations{s, 500 * ms, 800 * ms, s, 700 * ms}},
-		"Windowed": {schedule.Windowed(s), durations{s, 500 * ms, 800 * ms, s, 700 * ms}},
-		"UpTo":     {schedule.Spaced(s).UpTo(2 * s), durations{s, s, s, s, s}},
-		"ResetAfter": {schedule.Linear(s).ResetAfter(2 * s),
-			durations{s, 2 * s, 3 * s, 4 * s, 5 * s}},
-		"of a part that began later": {schedule.Recurs(1).AndThen(schedule.Windowed(s)),
-			durations{0, s, s, s, s}},
+		"Fixed":                      {schedule.Fixed(s), durations{s, 500 * ms, 800 * ms, s, 700 * ms}},
+		"Windowed":                   {schedule.Windowed(s), durations{s, 500 * ms, 800 * ms, s, 700 * ms}},
+		"UpTo":                       {schedule.Spaced(s).UpTo(2 * s), durations{s, s, s, s, s}},
+		"ResetAfter":                 {schedule.Linear(s).ResetAfter(2 * s), durations{s, 2 * s, 3 * s, 4 * s, 5 * s}},
+		"of a part that began later": {schedule.Recurs(1).AndThen(schedule.Windowed(s)), durations{0, s, s, s, s}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			assert.Equal(t, test.want, answers(test.schedule, back))
-		})
+		assert.Equal(t, test.want, answers(test.schedule, back), name)
 	}
+}
+
+// delaysOfRuns drives a schedule whose runs after the first one take the times in runs.
+func delaysOfRuns(sched schedule.Schedule, runs durations) durations {
+	now := time.Now()
+	d := sched.Driver()
+	delays := durations{}
+	for i := 0; ; i++ {
+		delay, ok := d.Next(now, nil)
+		if !ok {
+			return delays
+		}
+		delays = append(delays, delay)
+		if i == len(runs) {
+			return delays
+		}
+		now = now.Add(delay).Add(runs[i])
+	}
+}
+
+func TestRunsThatTakeTime(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		schedule schedule.Schedule
+		runs     durations
+		want     durations
+	}{
+		"Spaced waits in full after each run":            {schedule.Spaced(s), durations{300 * ms, 2500 * ms, 0}, durations{s, s, s, s}},
+		"Fixed keeps the beat of its first step":         {schedule.Fixed(s), durations{300 * ms, 999 * ms, 1}, durations{s, 700 * ms, 1 * ms, s - 1}},
+		"Fixed starts at once after an overrun":          {schedule.Fixed(s), durations{3500 * ms, 100 * ms, 0}, durations{s, 0, 400 * ms, s}}, // and makes up for nothing
+		"Fixed waits a beat after a run that ends on it": {schedule.Fixed(s), durations{s, 0}, durations{s, s, s}},
+		"Fixed runs at once, 1 ns past the beat":         {schedule.Fixed(s), durations{s + 1, 0}, durations{s, 0, s - 1}},
+		"Fixed at once again after a second overrun":     {schedule.Fixed(s), durations{1500 * ms, 1500 * ms, 0}, durations{s, 0, 0, s}},
+		"Windowed waits for the next boundary":           {schedule.Windowed(s), durations{3500 * ms, 100 * ms, 0}, durations{s, 500 * ms, 900 * ms, s}},
+		"Windowed waits a window after a boundary":       {schedule.Windowed(s), durations{2 * s, 0}, durations{s, s, s}},
+		"Fixed counts from its own first step":           {schedule.Once().AndThen(schedule.Fixed(s)), durations{300 * ms, 400 * ms, 0}, durations{0, s, 600 * ms, s}},
+	} {
+		assert.Equal(t, test.want, delaysOfRuns(test.schedule, test.runs), name)
+	}
+	assert.Equal(t, durations{0, maxDuration, maxDuration - 1}, answers(schedule.Once().AndThen(schedule.Fixed(maxDuration)), at(0, 5, 6)))
 }
 
 func TestARunCostsAtMostOneAllocation(t *testing.T) {
@@ -81,21 +107,5 @@ func TestARunCostsAtMostOneAllocation(t *testing.T) {
 			}
 		})
 		assert.LessOrEqual(t, allocations, 1.0, "%s: more than its state was allocated", name)
-	}
-}
-
-func BenchmarkDriver(b *testing.B) {
-	now := time.Now()
-	for name, sched := range map[string]schedule.Schedule{
-		"Spaced":      schedule.Spaced(s),
-		"Exponential": schedule.Exponential(s),
-		"chain":       schedule.Exponential(s).Jittered().CapDelay(s).UpTo(time.Minute),
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				sched.Driver().Next(now, nil)
-			}
-		})
 	}
 }

@@ -18,8 +18,8 @@ var cadences = map[string]schedule.Schedule{
 	"Fixed":    schedule.Fixed(time.Minute),
 	"Windowed": schedule.Windowed(time.Minute),
 	"inside a chain": schedule.Stop().AndThen(schedule.Fixed(time.Minute).Tap(func(schedule.Step) {})).
-		ResetAfter(24 * time.Hour).WhileError(func(error) bool { return true }).UpTo(forEver).Intersect(schedule.Elapsed()),
-	"beside one with no say": schedule.Fixed(time.Minute).Union(schedule.Spaced(forEver)),
+		ResetAfter(24 * time.Hour).WhileError(func(error) bool { return true }).UpTo(maxDuration).Intersect(schedule.Elapsed()),
+	"beside one with no say": schedule.Fixed(time.Minute).Union(schedule.Spaced(maxDuration)),
 }
 
 // starts are the times of n runs that take no time, the first one left out.

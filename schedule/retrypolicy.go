@@ -8,8 +8,8 @@ import (
 	"github.com/IBM/fp-go/v2/retry"
 )
 
-// FromRetryPolicy recurs as long as an fp-go policy answers Some, with the delay
-// that it answers. The policy is asked with the status that fp-go would give it:
+// FromRetryPolicy recurs as long as an fp-go policy returns Some, with the delay
+// that it returns. The policy is called with the status that fp-go would give it:
 // the number of retries, the sum of the delays it asked for before, and the last
 // of them. It must be safe for concurrent use. A nil policy is [Stop].
 //
@@ -39,12 +39,12 @@ func FromRetryPolicy(policy retry.RetryPolicy) Schedule {
 // ToRetryPolicy is s as an fp-go policy: a function of the status alone, which
 // keeps no state and is safe for concurrent use.
 //
-// For each answer the policy works the run out again from its beginning, so
-// retry number n costs n steps. Time is CumulativeDelay: how long the runs took is
-// not in a status and counts as nothing, so [Schedule.UpTo] limits the sum of
-// the delays. Neither are failures in it: [Schedule.WhileError] asks nothing.
-// Only the answer itself is jittered and calls [Schedule.Tap]; the steps before it
-// are taken with the jitter in the middle of its range, and silently.
+// For each answer the policy computes the run again from its beginning, so retry
+// number n costs n steps. Time is CumulativeDelay: how long the runs took is not in a
+// status and counts as nothing, so [Schedule.UpTo] limits the sum of the delays. A
+// status has no failure either: [Schedule.WhileError] tests nothing. Only the answer
+// itself is jittered and calls [Schedule.Tap]; the steps before it are computed with
+// the jitter in the middle of its range, and without Tap.
 func (s Schedule) ToRetryPolicy() retry.RetryPolicy {
 	return func(status retry.RetryStatus) option.Option[time.Duration] {
 		total := atLeastZero(status.CumulativeDelay)
@@ -56,8 +56,8 @@ func (s Schedule) ToRetryPolicy() retry.RetryPolicy {
 			if !ok {
 				return option.None[time.Duration]()
 			}
-			// With jitter the delays that were slept are not the ones worked
-			// out here. Their sum is known, and no earlier step came after it.
+			// With jitter the delays that were slept are not the ones computed here.
+			// Their sum is known, and no earlier step came after it.
 			due = plus(due, p.total())
 			in.now = min(due, total)
 			in.early = due - in.now

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// forEver is the longest duration, about 292 years, where growing delays stop.
-const forEver time.Duration = math.MaxInt64
+// maxDuration is the longest duration, about 292 years, where growing delays stop.
+const maxDuration time.Duration = math.MaxInt64
 
 func atLeastZero(d time.Duration) time.Duration { return max(d, 0) }
 
@@ -16,8 +16,8 @@ func since(then, now time.Duration) time.Duration { return atLeastZero(now - the
 
 // plus adds two durations, of which at most one is negative.
 func plus(a, b time.Duration) time.Duration {
-	if a > 0 && b > forEver-a {
-		return forEver
+	if a > 0 && b > maxDuration-a {
+		return maxDuration
 	}
 	return a + b
 }
@@ -26,7 +26,7 @@ func plus(a, b time.Duration) time.Duration {
 func times(d time.Duration, k uint64) time.Duration {
 	hi, lo := bits.Mul64(uint64(d), k)
 	if hi != 0 || lo > math.MaxInt64 {
-		return forEver
+		return maxDuration
 	}
 	return time.Duration(lo)
 }
@@ -42,7 +42,7 @@ func scaled(d time.Duration, f float64) time.Duration {
 	product := float64(d) * f
 	switch {
 	case product >= math.MaxInt64:
-		return forEver
+		return maxDuration
 	case product > 0:
 		return time.Duration(math.Round(product))
 	default: // NaN is here, for it compares false to everything

@@ -10,9 +10,9 @@ import (
 // number of goroutines may share and run, at the same time and again and again.
 // Each run has its own state, see [Schedule.Driver].
 //
-// The zero value means that no policy was chosen, so that a field of a
-// configuration can tell "not set" from any policy: see [Schedule.IsZero]. Run
-// as it is, the zero value behaves like [Stop].
+// The zero value means that no policy was chosen, so that "not set" in a field of a
+// configuration differs from any policy: see [Schedule.IsZero]. Run as it is, the
+// zero value behaves like [Stop].
 //
 // Schedules hold functions and cannot be compared with ==; compare their
 // [Schedule.Delays].
@@ -30,15 +30,15 @@ type Schedule struct {
 // initial state.
 type transition func(st []cell, in input) (p pause, ok bool)
 
-// cell is the state of one stage of a schedule: a count and two times, whatever
-// the stage needs of them. One type for all stages lets a run keep its whole
-// state in one array, and start a stage anew by clearing a part of it.
+// cell is the state of one stage of a schedule: a count and two times, whose meaning
+// is the stage's. One type for all stages lets a run keep its whole state in one
+// array, and restart a stage by clearing a part of it.
 type cell struct {
 	n    uint64
 	a, b time.Duration
 }
 
-// input is all that a step may know of the world.
+// input is all that a step may depend on, besides its state.
 type input struct {
 	// now is the time since the first step of the run, never negative.
 	now time.Duration
@@ -49,8 +49,7 @@ type input struct {
 	err error
 	// random draws from [0, 1).
 	random func() float64
-	// silent is set where a step is only worked out and not taken: nobody is to
-	// be told of it.
+	// silent is set when a step is only computed, not taken: Tap is not called.
 	silent bool
 }
 
@@ -91,10 +90,10 @@ func (s Schedule) next(st []cell, in input) (pause, bool) {
 	return s.step(st, in)
 }
 
-// Delays lists the first n delays of a repeat whose runs take no time and which
-// sleeps exactly as long as it is told; fewer if the schedule ends before. It
-// returns at once, however long the delays are, and calls no function that was
-// given to [Schedule.Tap]. Jitter is drawn anew by each call.
+// Delays lists the first n delays of a repeat whose runs take no time and which sleeps
+// for exactly each delay; fewer if the schedule ends before. It returns at once,
+// however long the delays are, and calls no function that was given to
+// [Schedule.Tap]. Each call draws its own jitter.
 func (s Schedule) Delays(n int) []time.Duration {
 	var delays []time.Duration
 	st := make([]cell, s.cells)

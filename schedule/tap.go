@@ -20,10 +20,10 @@ type Step struct {
 // delay. Put it last in the chain: f sees what s decides, not what methods
 // behind it make of that.
 //
-// f runs within the step and holds the next run up until it returns. It must be
-// safe for concurrent use, as every run of the schedule calls it. Where Tap stands
-// inside [Schedule.AndThen] or [Schedule.ResetAfter], Attempt and Elapsed count
-// from when its part began.
+// f runs within the step and delays the next run until it returns. It must be safe
+// for concurrent use, as every run of the schedule calls it. Inside
+// [Schedule.AndThen] or [Schedule.ResetAfter], Attempt and Elapsed count from when
+// the part with Tap began.
 func (s Schedule) Tap(f func(Step)) Schedule {
 	if f == nil {
 		return s

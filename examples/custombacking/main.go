@@ -23,7 +23,7 @@ func main() {
 	}
 }
 
-// work asks the store who has the lock.
+// work asks the store for the holder of the lock.
 func work(lock *mutex.Mutex) effect.Effect[effect.Void] {
 	return func(ctx context.Context) (done effect.Void, err error) {
 		holder, err := lock.Holder(ctx)

@@ -51,7 +51,7 @@ func (s *Records) Release(ctx context.Context, key, holder string) (bool, error)
 		if r.holder == holder {
 			r.holder, r.released[holder] = "", now.Add(backing.ReleaseMemory)
 		}
-		return !r.released[holder].IsZero() // so a second time as well
+		return !r.released[holder].IsZero() // also when it is repeated
 	})
 }
 
@@ -63,7 +63,7 @@ func (s *Records) GetHolder(ctx context.Context, key string) (option.Option[stri
 	return transact(ctx, s, key, func(r *record, _ time.Time) option.Option[string] { return option.FromNonZero[string]()(r.holder) })
 }
 
-// transact runs an operation alone on the record of a key, with what expired taken out.
+// transact runs one operation at a time on the record of a key, and removes what has expired.
 func transact[A any](ctx context.Context, s *Records, key string, operation func(*record, time.Time) A) (none A, err error) {
 	if ctx.Err() != nil {
 		return none, ctx.Err()

@@ -1,5 +1,5 @@
 // Fencing is for what no lock can prevent: a holder that was stopped past its
-// lease goes on, unaware, and writes. Its fencing token gives it away.
+// lease continues, unaware, and writes. Its fencing token shows that it is stale.
 package main
 
 import (

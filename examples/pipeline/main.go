@@ -35,13 +35,13 @@ func main() {
 // pay is a value: nothing happens before it is run. It reads from top to
 // bottom, and each step wraps those above: all retries happen under one lock.
 func pay(lock *mutex.Mutex, a *account, amount int) effect.Effect[int] {
-	patient := schedule.Exponential(10 * time.Millisecond).Jittered().CapDelay(time.Second).UpTo(time.Minute)
+	policy := schedule.Exponential(10 * time.Millisecond).Jittered().CapDelay(time.Second).UpTo(time.Minute)
 	return F.Pipe6(
 		RR.Do(payment{}),
 		RR.Bind(setBalance, func(payment) effect.Effect[int] { return a.read }),
 		RR.Bind(setFee, a.askFee),
 		effect.FlatMap(func(p payment) effect.Effect[int] { return a.write(p.balance - amount - p.fee) }),
-		effect.Retry[int](patient.Tap(func(s schedule.Step) { fmt.Printf("try %d: %v\n", s.Attempt, s.Err) })),
+		effect.Retry[int](policy.Tap(func(s schedule.Step) { fmt.Printf("try %d: %v\n", s.Attempt, s.Err) })),
 		effect.Map(func(left int) int { fmt.Printf("paid %d, %d are left\n", amount, left); return left }),
 		mutex.Locked[int](lock),
 	)
@@ -58,7 +58,7 @@ func setFee(f int) func(payment) payment {
 	return func(p payment) payment { p.fee = f; return p }
 }
 
-// account is at a bank whose every other answer gets lost.
+// account is at a bank that loses every other answer.
 type account struct{ balance, asked int }
 
 func (a *account) read(context.Context) (int, error) { return a.balance, nil }

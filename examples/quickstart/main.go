@@ -51,7 +51,7 @@ func program(s *effect.Scope) effect.Effect[effect.Void] {
 		job := func(ctx context.Context) (effect.Void, error) {
 			runs++
 			fmt.Printf("%srun %d begins: it has the lock\n", where, runs)
-			defer fmt.Printf("%srun %d ends: it lets go\n", where, runs)
+			defer fmt.Printf("%srun %d ends: it releases the lock\n", where, runs)
 			return effect.Sleep(pause)(ctx)
 		}
 		fmt.Printf("%sthree workers want to run the nightly job; it may run once at a time\n", where)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	_ = os.Unsetenv("REDIS_URL") // the developer's own Redis is none of our business
+	_ = os.Unsetenv("REDIS_URL") // not the developer's own Redis
 	goleak.VerifyTestMain(m)
 }
 
@@ -20,11 +20,11 @@ func Example() {
 	// Output:
 	// three workers want to run the nightly job; it may run once at a time
 	// run 1 begins: it has the lock
-	// run 1 ends: it lets go
+	// run 1 ends: it releases the lock
 	// run 2 begins: it has the lock
-	// run 2 ends: it lets go
+	// run 2 ends: it releases the lock
 	// run 3 begins: it has the lock
-	// run 3 ends: it lets go
+	// run 3 ends: it releases the lock
 }
 
 func TestABadURLIsNamedWithoutItsPassword(t *testing.T) {

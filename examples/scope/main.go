@@ -30,7 +30,7 @@ func main() {
 	}
 	deleted := func(lock *mutex.KeepAlive) effect.Effect[string] {
 		return func(ctx context.Context) (string, error) {
-			_, err := store.Release(ctx, "ann", lock.HolderID()) // behind the holder's back
+			_, err := store.Release(ctx, "ann", lock.HolderID()) // which the holder does not notice
 			return effect.ZipRight[effect.Void](effect.Fail[string](err))(effect.Sleep(time.Minute))(ctx)
 		}
 	}
@@ -40,7 +40,7 @@ func main() {
 }
 
 // transfer needs two locks. The scope releases what it has, last first, however
-// the work ends: here also when the second lock is not to be had.
+// the work ends: here also when another holder has the second lock.
 func transfer(from, to *mutex.Mutex) effect.Effect[string] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[string] {
 		return func(ctx context.Context) (string, error) {

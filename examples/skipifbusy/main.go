@@ -41,7 +41,7 @@ func night(ctx context.Context) (done effect.Void, err error) {
 	if err != nil {
 		return done, err
 	}
-	// The run of 02:00 is so slow that the turn of 02:05 falls into it.
+	// The run of 02:00 takes so long that the turn of 02:05 falls into it.
 	slow := func(ctx context.Context) (int, error) {
 		fmt.Println("02:00 begins")
 		_, err := turn(lock, "02:05", effect.Succeed(9))(ctx)

@@ -20,7 +20,7 @@ import (
 )
 
 func busy(e *mutex.LockNotAcquiredError) effect.Effect[string] {
-	return effect.Succeed("busy: somebody else has " + e.Key)
+	return effect.Succeed("busy: another holder has " + e.Key)
 }
 
 func lost(e *mutex.LockLostError) effect.Effect[string] {
@@ -33,21 +33,21 @@ func down(e *mutex.MutexBackingError) effect.Effect[string] {
 
 func main() {
 	store, done := memory.New(), effect.Succeed("done")
-	logging.Disable() // go-redis would log as well that nobody listens here:
+	logging.Disable() // go-redis would log as well that the connection is refused:
 	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", DialerRetries: 1, MaxRetries: -1})
 	defer client.Close()
 	// CatchTags leaves an error of another type as it is, and so a panic.
 	recovered := effect.CatchTags(effect.Case(busy), effect.Case(lost), effect.Case(down))
 
-	tell("lock free", locked(store, done))
-	tell("lock taken", effect.CatchTag(busy)(taken(store, locked(store, done))))
-	tell("lock deleted", recovered(locked(store, outlaw(store))))
-	tell("store down", recovered(locked(redis.New(client), done)))
-	tell("work fails", recovered(locked(store, effect.Fail[string](errors.New("disk full")))))
-	tell("work panics", recovered(locked(store, func(context.Context) (string, error) { panic("nil map") })))
+	report("lock free", locked(store, done))
+	report("lock taken", effect.CatchTag(busy)(taken(store, locked(store, done))))
+	report("lock deleted", recovered(locked(store, deletesItsLock(store))))
+	report("store down", recovered(locked(redis.New(client), done)))
+	report("work fails", recovered(locked(store, effect.Fail[string](errors.New("disk full")))))
+	report("work panics", recovered(locked(store, func(context.Context) (string, error) { panic("nil map") })))
 }
 
-// locked tries three times to get the lock, and asks the store once each time.
+// locked tries three times to get the lock, with one request each time.
 func locked(store backing.Backing, work effect.Effect[string]) effect.Effect[string] {
 	config := mutex.Config{
 		RefreshInterval:           20 * time.Millisecond,
@@ -59,9 +59,9 @@ func locked(store backing.Backing, work effect.Effect[string]) effect.Effect[str
 	})(mutex.Make("report", config)(store))
 }
 
-// taken runs work while somebody else has the lock.
+// taken runs work while another holder has the lock.
 func taken(store backing.Backing, work effect.Effect[string]) effect.Effect[string] {
-	claim := backing.Claim{Key: "report", Holder: "somebody else", TTL: time.Minute}
+	claim := backing.Claim{Key: "report", Holder: "another holder", TTL: time.Minute}
 	return func(ctx context.Context) (string, error) {
 		if _, err := store.TryAcquire(ctx, claim); err != nil {
 			return "", err
@@ -72,8 +72,9 @@ func taken(store backing.Backing, work effect.Effect[string]) effect.Effect[stri
 	}
 }
 
-// outlaw deletes its own lock, as an operator might, and goes on for a minute.
-func outlaw(store backing.Backing) effect.Effect[string] {
+// deletesItsLock is work that deletes its own lock, as an operator might, and goes on for a
+// minute.
+func deletesItsLock(store backing.Backing) effect.Effect[string] {
 	return func(ctx context.Context) (string, error) {
 		lock, _ := mutex.FromContext(ctx)
 		if _, err := store.Release(ctx, "report", lock.HolderID()); err != nil {
@@ -84,7 +85,7 @@ func outlaw(store backing.Backing) effect.Effect[string] {
 	}
 }
 
-func tell(story string, eff effect.Effect[string]) {
+func report(story string, eff effect.Effect[string]) {
 	end := effect.Match(
 		func(value string) string { return "success: " + value },
 		func(err error) string { return "failure: " + err.Error() },

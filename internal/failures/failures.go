@@ -20,7 +20,7 @@ func Of(err error) []error {
 		switch reflect.TypeOf(e) {
 		case joinType:
 			return parts(e, wrappers)
-		case prefixType: // it adds text, and errors.As cannot ask for it
+		case prefixType: // it adds text, and no type that a caller could look for
 		default:
 			wrappers = append(wrappers, e)
 		}
@@ -53,9 +53,9 @@ func All(err error, test func(error) bool) bool {
 	return true
 }
 
-// Is is errors.Is for a target that may be an error of any type. errors.Is panics if both
-// are values of one struct type that have a slice, a map or a function behind an interface;
-// here such a target is found nowhere.
+// Is is errors.Is for a target of any type. errors.Is panics if both are values of one
+// struct type with a slice, a map or a function behind an interface; for Is, such a target
+// is in no error.
 func Is(err, target error) bool {
 	return reflect.ValueOf(target).Comparable() && errors.Is(err, target)
 }
