@@ -23,7 +23,7 @@ func BenchmarkOverhead(b *testing.B) {
 		Protocol: 2, DisableIdentity: true, PoolSize: 10,
 	})
 	p := New(c)
-	warm(b, p)
+	warm(b, p, "k")
 	keys := []string{"a key of a lock"}
 	b.Run("client", func(b *testing.B) {
 		b.ReportAllocs()
@@ -76,7 +76,7 @@ func (*mirror) SetWriteDeadline(time.Time) error { return nil }
 func BenchmarkRun(b *testing.B) {
 	c := redistest.Start(b).Client(b)
 	p := New(c)
-	warm(b, p)
+	warm(b, p, "k")
 	keys := []string{"a key of a lock"}
 	ways := []struct {
 		name string

@@ -64,7 +64,7 @@ func TestCallerWhoseContextEndsReturnsInTime(t *testing.T) {
 					t.Run(clientName+"/"+faultName+"/"+endName+"/"+path, func(t *testing.T) {
 						inTime(t, 20*time.Millisecond, func() time.Time {
 							p := New(c)
-							warm(t, p)
+							warm(t, p, "k")
 							if !direct {
 								p.keepToLoop()
 							}
@@ -89,7 +89,7 @@ func TestEndedContextSendsNothing(t *testing.T) {
 	t.Parallel()
 	c := redistest.Start(t).Client(t)
 	p := New(c)
-	warm(t, p)
+	warm(t, p, "k")
 	trips := &trips{}
 	c.AddHook(trips)
 	cancelled, cancel := context.WithCancel(t.Context())
