@@ -19,12 +19,12 @@ type batch struct {
 	values  context.Context // the caller's; the background, if there are several
 	only    *attempt        // nil if there are several
 	direct  bool            // its caller sends it
-	latest  time.Time       // when the contexts of all callers will have ended
-	limited bool            // latest is known
-	ended   chan struct{}   // closed when they have
+	latest  time.Time       // of the callers' deadlines
+	limited bool            // all have one
+	ended   chan struct{}   // closed when the contexts of all callers have ended
 	waiting atomic.Int32    // callers whose contexts have not ended
-
-	unhooked *atomic.Bool // set if the client has no hooks; nil: not to be examined
+	// Set if the client has no hooks; nil if it is not to be examined.
+	unhooked *atomic.Bool
 }
 
 // newBatch returns a batch that lasts at least until leave is called.
@@ -43,6 +43,7 @@ func (c *Command) batchOfOne() *batch {
 	return b
 }
 
+// join is called for each command, before it is in flight.
 func (b *batch) join(c *Command) {
 	c.batch = b
 	b.waiting.Add(1)
@@ -99,29 +100,25 @@ func (b *batch) exec(client goredis.UniversalClient, all []*Command) (err error)
 	return err
 }
 
-// The methods of context.Context.
-//
 // On the direct path a command must not wait. go-redis asks for Done once, before it takes a
 // connection that is free, and again only before it waits: for a connection, for a new
 // one, or for its next attempt. By then the context has ended. (A new connection is made
 // all the same, for later.) So no timer has to be set.
 
-var (
-	errWouldWait = fmt.Errorf("redis: no connection is free at once: %w", context.Canceled)
+var errWouldWait = fmt.Errorf("redis: no connection is free at once: %w", context.Canceled)
 
-	closed = func() chan struct{} {
-		c := make(chan struct{})
-		close(c)
-		return c
-	}()
-)
+var canceled = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 func (b *batch) Done() <-chan struct{} {
 	if b.only != nil {
 		first := b.only.asked.Add(1) == 1
 		switch {
 		case b.direct && !first:
-			return closed
+			return canceled.Done()
 		case first && b.unhooked != nil:
 			b.unhooked.Store(isUnhooked())
 		}
@@ -141,14 +138,5 @@ func (b *batch) Err() error {
 	}
 }
 
-// Deadline is for clients with ContextTimeoutEnabled.
-func (b *batch) Deadline() (time.Time, bool) {
-	if b.direct {
-		if bound := time.Now().Add(directTimeout); !b.limited || bound.Before(b.latest) {
-			return bound, true
-		}
-	}
-	return b.latest, b.limited
-}
-
-func (b *batch) Value(key any) any { return b.values.Value(key) }
+func (b *batch) Deadline() (time.Time, bool) { return b.latest, b.limited }
+func (b *batch) Value(key any) any           { return b.values.Value(key) }

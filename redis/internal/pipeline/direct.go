@@ -16,11 +16,10 @@ import (
 // through the loop and back costs as much as a script does, and wakes another thread.
 //
 // But go-redis cannot interrupt the read of a reply, and a caller whose context ends must
-// not be held by one. So the direct path is for servers that reply at once, as they
-// nearly always do. It is taken only after a prompt reply to one command, and only if the
-// caller's deadline is further away than directTimeout, which is how long it waits for the
-// reply. A command that takes longer is sent again through the loop, with the client's
-// own timeouts, while the caller looks at its context.
+// not be held by one. So the direct path is taken only after a prompt reply to one command,
+// and only if the caller's deadline is further away than directTimeout, which is how long it
+// waits for the reply. A command that takes longer is sent again through the loop, with the
+// client's own timeouts, while the caller looks at its context.
 //
 // A client with hooks has no direct path. A hook may hold its caller for long. And a clone
 // of a client, as WithTimeout makes it, has none of its hooks, nor has a master's client
@@ -67,7 +66,7 @@ func (d *directRoute) clientFor(client *goredis.Client, now time.Time) *goredis.
 	}
 	if d.client == nil {
 		switch o := client.Options(); {
-		case o.ContextTimeoutEnabled, isShort(o.ReadTimeout) && isShort(o.WriteTimeout):
+		case o.ContextTimeoutEnabled, min(o.ReadTimeout, o.WriteTimeout) > 0 && max(o.ReadTimeout, o.WriteTimeout) <= directTimeout:
 			d.client = client
 		case client.GetMaintNotificationsManager() == nil: // which may extend every timeout
 			d.client = client.WithTimeout(directTimeout)
@@ -75,8 +74,6 @@ func (d *directRoute) clientFor(client *goredis.Client, now time.Time) *goredis.
 	}
 	return d.client
 }
-
-func isShort(timeout time.Duration) bool { return timeout > 0 && timeout <= directTimeout }
 
 // sendDirect sends the command on its caller's goroutine, if nothing else is under way and the
 // direct path open, and reports whether the command is done. If not, the loop must send it.
@@ -95,8 +92,7 @@ func (s *sender) sendDirect(server *goredis.Client, c *Command) bool {
 	mine := s.own(began)
 	s.mu.Unlock()
 	b := c.batchOfOne()
-	b.direct = true
-	b.join(c)
+	b.direct, b.latest = true, began.Add(directTimeout)
 	replied := b.run(client, []*Command{c}) && (c.err == nil || !s.redirects)
 
 	s.mu.Lock()
@@ -113,14 +109,12 @@ func (s *sender) sendDirect(server *goredis.Client, c *Command) bool {
 	s.direct.unhooked.Store(false)
 	s.direct.examined = time.Now()
 	var timeout net.Error
-	switch {
-	case !MayBeApplied(c.err): // the client may follow a redirection, or wait for a connection
-		return false
-	case c.attempt.idempotent, errors.Is(c.err, errWouldWait), errors.As(c.err, &timeout) && timeout.Timeout():
-		c.attempt.lost = true
+	again := c.attempt.idempotent || errors.Is(c.err, errWouldWait) || errors.As(c.err, &timeout) && timeout.Timeout()
+	if !MayBeApplied(c.err) { // the client may follow a redirection, or wait for a connection
 		return false
 	}
-	return true
+	c.attempt.lost = again
+	return !again
 }
 
 // There is no way to ask whether a client has hooks. So once in a while a command that the

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"crypto/rand"
-	"sync"
 	"testing"
 	"time"
 
@@ -148,31 +147,6 @@ func TestPoolThatIsExhaustedIsWaitedForByTheLoop(t *testing.T) {
 	require.Eventually(t, func() bool { return p.common[0].hasSentAll() || p.common[1].hasSentAll() }, 5*time.Second, time.Millisecond)
 	require.NoError(t, conn.Close())
 	assert.Equal(t, Reply{Value: "v"}, <-answers)
-}
-
-func TestCommandOnTheDirectPathThatStallsDoesNotHoldUpOthers(t *testing.T) {
-	t.Parallel()
-	proxy := redistest.NewProxy(t, redistest.Start(t).Addr())
-	p := New(clientOf(t, goredis.Options{Addr: proxy.Addr()}))
-	l := p.common[0]
-	p.common[1] = l
-	warm(t, p, "k")
-	_, err := p.Run(t.Context(), say(count, "k", "x"))
-	require.NoError(t, err)
-	proxy.AfterNext(count.SHA, func() { time.Sleep(80 * time.Millisecond) })
-	var all sync.WaitGroup
-	all.Go(func() {
-		_, err := p.Run(t.Context(), say(count, "k", "x"))
-		assert.NoError(t, err)
-	})
-	require.Eventually(t, l.hasSentAll, 5*time.Second, time.Millisecond/10)
-	for range 20 {
-		all.Go(func() {
-			_, err := p.Run(t.Context(), say(echo, "k", "x"))
-			assert.NoError(t, err)
-		})
-	}
-	all.Wait()
 }
 
 func TestAllocations(t *testing.T) { //nolint:paralleltest // counts what the process allocates

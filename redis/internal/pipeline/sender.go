@@ -90,9 +90,8 @@ func (s *sender) takeOver() {
 }
 
 // own makes another owner, which sends from now on.
-func (s *sender) own(now time.Time) (owner int) {
-	s.owner++
-	s.sending, s.since = true, now
+func (s *sender) own(now time.Time) int {
+	s.owner, s.sending, s.since = s.owner+1, true, now
 	return s.owner
 }
 
@@ -105,7 +104,7 @@ func (s *sender) loop(mine int) {
 	defer s.mu.Unlock()
 	for s.owner == mine {
 		var b *batch
-		if b, all = s.collect(all[:0]); len(all) == 0 {
+		if b, all = s.collect(all[:0]); len(all)+len(s.queue) == 0 {
 			s.sending = false
 			s.mu.Unlock()
 			idle.Reset(idleFor)

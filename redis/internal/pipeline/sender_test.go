@@ -129,6 +129,26 @@ func TestCommandWhoseContextEndsBeforeItIsSentIsNotSent(t *testing.T) {
 	assert.EqualValues(t, 2, sent.Load())
 }
 
+func TestCommandBehindManyThatWereLeftIsSent(t *testing.T) {
+	t.Parallel()
+	thaw := make(chan struct{})
+	s, _ := answering(func(string) { <-thaw })
+	var all, leave sync.WaitGroup
+	s.asks(t, &all, t.Context(), "first", nil)
+	s.holds(t, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	for range maxBatch {
+		s.asks(t, &leave, ctx, "left", context.Canceled)
+	}
+	s.holds(t, maxBatch)
+	cancel()
+	leave.Wait()
+	s.asks(t, &all, t.Context(), "last", nil)
+	s.holds(t, maxBatch+1)
+	close(thaw)
+	all.Wait()
+}
+
 func TestBatchThatStallsDoesNotHoldUpOthers(t *testing.T) {
 	t.Parallel()
 	thaw := make(chan struct{})
