@@ -23,8 +23,8 @@ type batch struct {
 	limited bool            // all have one
 	ended   chan struct{}   // closed when the contexts of all callers have ended
 	waiting atomic.Int32    // callers whose contexts have not ended
-	// Set if the client has no hooks; nil if it is not to be examined.
-	unhooked *atomic.Bool
+
+	unhooked *atomic.Bool // set if the client has no hooks; nil if it is not to be examined
 }
 
 // newBatch returns a batch that lasts at least until leave is called.
@@ -61,8 +61,8 @@ func (b *batch) leave() {
 	}
 }
 
-// run sends the commands and completes them, and reports whether the
-// server replied. One that does not have a script is sent its source.
+// run sends the commands and completes them, and reports whether the server replied. A server
+// that does not have a script is sent its source.
 func (b *batch) run(client goredis.UniversalClient, all []*Command) (replied bool) {
 	for len(all) > 0 {
 		failed := b.exec(client, all)

@@ -39,7 +39,7 @@ type sender struct {
 
 	mu      sync.Mutex
 	queue   []*Command
-	owner   int       // which loop, or caller on the direct path; they are counted from 1
+	owner   int       // number of the loop, or of the caller on the direct path, that sends
 	sending bool      // the owner has sent something, or is about to
 	since   time.Time // when that was
 	direct  directRoute
