@@ -89,7 +89,8 @@ func (c *Command) useEval() bool {
 // sent or when it is done.
 func (c *Command) free() {
 	clear(c.args)
-	c.args, c.ctx, c.batch, c.alone.values = nil, nil, nil, nil
+	c.args, c.ctx, c.batch = nil, nil, nil
+	c.alone.values = context.Background() // a hook may still have the context
 	c.attempt = attempt{}
 	c.reply, c.err = "", nil
 	c.state.Store(queued)
