@@ -87,7 +87,7 @@ func (b *Backing) runBulk(ctx context.Context, cmd *pipeline.Command) (answer, e
 	if b.acks.needed > 0 {
 		return b.sendAcknowledged(ctx, cmd)
 	}
-	value, err := b.pipeline.RunBulk(ctx, cmd)
+	value, err := b.bulk.Run(ctx, cmd)
 	return answer{Reply: value}, b.classify(err)
 }
 

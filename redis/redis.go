@@ -148,8 +148,9 @@ type Backing struct {
 	contact     contact
 	slots       atomic.Bool // the server refuses scripts whose keys are in several hash slots
 	pipeline    *pipeline.Pipeline
-	push        *push.Push // nil WithoutPush
-	id          string     // of this client among those of a server
+	bulk        *pipeline.Pipeline // for scripts that take long
+	push        *push.Push         // nil WithoutPush
+	id          string             // of this client among those of a server
 	ledger      *ledger
 	memories    memories
 	namesMu     sync.Mutex
@@ -184,7 +185,7 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	if client == nil {
 		panic("redis: New: client is nil")
 	}
-	b := &Backing{client: client, id: rand.Text()[:13], names: map[string]*keys{}, prefix: "dmutex:", pipeline: pipeline.New(client)}
+	b := &Backing{client: client, id: rand.Text()[:13], names: map[string]*keys{}, prefix: "dmutex:", pipeline: pipeline.New(client), bulk: pipeline.New(client)}
 	_, b.oneServer = client.(*goredis.Client)
 	_, cluster := client.(*goredis.ClusterClient)
 	b.slots.Store(cluster)

@@ -17,50 +17,42 @@ import (
 // without an allocation each, but a hook may expect what every other command has.
 type attempt struct {
 	goredis.StringCmd
+	progress
 
+	lost    bool         // a copy was written that will have no reply; set for good
+	touched atomic.Bool  // whether a copy may have been written; read by the caller meanwhile
+	asked   atomic.Int32 // how often its context was asked for its Done, if it is sent alone
+}
+
+// progress is how far sending the command has come, by go-redis, which may try several times.
+type progress struct {
 	idempotent bool
-	settled    bool // go-redis has said how it went
-	written    bool // or read by a hook
-	awaiting   bool // written, and there is no reply yet
-	failed     bool // go-redis has failed at least once
-	lost       bool // a copy was written that will have no reply; set for good
-	read       bool // by a hook, before go-redis was asked to send it
-
-	touched  atomic.Bool  // whether a copy may have been written; read by the caller meanwhile
-	asked    atomic.Int32 // how often its context was asked for its Done, if it is sent alone
-	failedAt int32        // asked, when go-redis failed last
+	alone      bool
+	failedAt   int32 // asked, when go-redis failed last
+	read       bool  // by a hook
+	awaiting   bool  // written, and there is no reply yet
+	replied    bool  // and not written since
+	failed     bool  // at least once
 }
 
 // begin makes the attempt ready to be sent. Only what is lost it remembers.
-func (a *attempt) begin(ctx context.Context, args []any, idempotent bool) {
+func (a *attempt) begin(ctx context.Context, args []any, idempotent, alone bool) {
 	a.StringCmd = *goredis.NewStringCmd(ctx, args...)
 	a.SetFirstKeyPos(firstKey)
-	a.idempotent = idempotent
-	a.settled, a.written, a.awaiting, a.failed, a.read = false, false, false, false, false
+	a.progress = progress{idempotent: idempotent, alone: alone}
 	a.asked.Store(0)
 }
 
-// connecting is called when the context is asked for its Done, as go-redis does before it
-// takes a connection from its pool, and reports whether that is the first time. Until then
-// the arguments were read by hooks only.
-func (a *attempt) connecting() (first bool) {
-	first = a.asked.Add(1) == 1
-	if first && !a.failed && !a.settled {
-		a.read = a.written
-		a.written, a.awaiting = false, false
-	}
-	return first
-}
-
-// Args is called by go-redis whenever it writes the command, and by hooks.
+// Args is called by go-redis whenever it writes the command, and by hooks. Before it writes
+// one that is alone it takes a connection, for which it asks the context for Done.
 func (a *attempt) Args() []any {
-	asked := a.asked.Load()
-	isHook := a.failed && !a.settled && asked > 0 && asked == a.failedAt // without another connection
-	if !isHook {
-		a.lost = a.lost || a.failed && a.awaiting
-		a.written, a.awaiting = true, true
-		a.touched.Store(true)
+	if a.alone && a.asked.Load() == a.failedAt {
+		a.read = true
+		return a.StringCmd.Args()
 	}
+	a.lost = a.lost || a.failed && a.awaiting
+	a.awaiting, a.replied = true, false
+	a.touched.Store(true)
 	return a.StringCmd.Args()
 }
 
@@ -82,35 +74,32 @@ func (a *attempt) NoRetry() bool {
 // repetition of the batch: a lock that was refused the first time may have been granted
 // the second, when the connection broke again.
 func (a *attempt) SetErr(err error) {
-	switch {
-	case err == nil || isReply(err):
-		a.awaiting = false
-	case a.settled && !a.awaiting && (a.Err() == nil || isReply(a.Err())):
+	if err == nil || isReply(err) {
+		a.awaiting, a.replied = false, true
+	} else if a.replied {
 		return
 	}
-	a.settled = true
 	a.StringCmd.SetErr(err)
 }
 
 // outcome is what came back. failed is what sending it, alone or with others, failed
 // with: if that was before anything was written, the attempt may not know.
+//
+// If a hook has read the command, and go-redis has not failed to send it, which it asks
+// about with NoRetry, the hook may have sent a copy of its own.
 func (a *attempt) outcome(failed error) (string, error) {
 	value, err := a.Result()
-	if err == nil && failed != nil && !isReply(failed) && (!a.settled || a.awaiting) {
+	if err == nil && failed != nil && !isReply(failed) && !a.replied {
 		err = failed
 	}
-	if err != nil {
-		value = ""
+	if err == nil {
+		return value, nil
 	}
-	return value, err
+	if a.awaiting || a.lost || a.read && !a.failed && !isReply(err) {
+		err = &noReplyError{err}
+	}
+	return "", err
 }
-
-// isUnanswered reports whether a copy of the command may be applied without a reply.
-func (a *attempt) isUnanswered() bool { return a.awaiting || a.lost }
-
-// isWithHook reports whether a hook has read the command, and go-redis has not failed to send it,
-// which it asks about with NoRetry. The hook may have sent a copy of its own then.
-func (a *attempt) isWithHook() bool { return a.read && !a.written && !a.failed }
 
 // noReplyError is the error of a command that was, or may have been, written and has no
 // reply: it may have been applied, or may yet be.

@@ -2,66 +2,141 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
-// batch is what commands share that are sent together: a context that ends when those
-// of all their callers have. Until then the client may repeat them all, also for callers
-// that have left.
+// batch is the context of commands that are sent together, or of one that is sent alone. It
+// ends when those of all their callers have. Until then the client may repeat them all, also
+// for callers that have left.
+//
+// It is no context of the context package: those are allocated, and ask the caller's for
+// its Done, which may be one that is costly to ask.
 type batch struct {
-	cancel  context.CancelFunc
-	waiting atomic.Int32 // callers that have not left
+	values  context.Context // the caller's; the background, if there are several
+	only    *attempt        // nil if there are several
+	direct  bool            // its caller sends it
+	latest  time.Time       // of the callers' deadlines
+	limited bool            // all have one
+	ended   chan struct{}   // closed when the contexts of all callers have ended
+	waiting atomic.Int32    // callers whose contexts have not ended
+
+	unhooked *atomic.Bool // set if the client has no hooks; nil if it is not to be examined
 }
 
-func newBatch(all []*Command) (context.Context, *batch) {
-	b := &batch{}
-	ctx := context.Background()
-	if latest, ok := latestDeadline(all); ok {
-		ctx, b.cancel = context.WithDeadline(ctx, latest)
-	} else {
-		ctx, b.cancel = context.WithCancel(ctx)
-	}
-	b.waiting.Store(int32(len(all))) //nolint:gosec // at most maxBatch
-	for _, c := range all {
-		c.batch.Store(b)
-	}
-	return ctx, b
+// newBatch returns a batch that lasts at least until leave is called.
+func newBatch() *batch {
+	b := &batch{values: context.Background(), limited: true, ended: make(chan struct{})}
+	b.waiting.Store(1)
+	return b
 }
 
-// latestDeadline is when the contexts of all commands have ended, if that is known.
-func latestDeadline(all []*Command) (latest time.Time, ok bool) {
-	for _, c := range all {
-		deadline, ok := c.ctx.Deadline()
-		if !ok {
-			return time.Time{}, false
-		}
-		if deadline.After(latest) {
-			latest = deadline
-		}
-	}
-	return latest, true
+// batchOfOne is newBatch for a command that is sent alone; it allocates nothing.
+func (c *Command) batchOfOne() *batch {
+	b := &c.alone
+	b.values, b.only, b.limited = c.ctx, &c.attempt, true
+	b.direct, b.latest, b.unhooked = false, time.Time{}, nil
+	b.waiting.Store(0)
+	return b
 }
 
-// leave is called when a caller stops waiting.
+// join is called for each command, before it is in flight.
+func (b *batch) join(c *Command) {
+	c.batch = b
+	b.waiting.Add(1)
+	deadline, ok := c.ctx.Deadline()
+	b.limited = b.limited && ok
+	if deadline.After(b.latest) {
+		b.latest = deadline
+	}
+}
+
+// leave is called when a caller's context has ended.
 func (b *batch) leave() {
-	if b != nil && b.waiting.Add(-1) == 0 {
-		b.cancel()
+	if b.waiting.Add(-1) == 0 {
+		close(b.ended)
 	}
 }
 
-// soloContext is the context of a command that the loop sends alone: its caller's, but
-// done only when the caller has seen that. go-redis asks every context for its Done,
-// and the caller's may be one that is costly to ask.
-type soloContext struct{ c *Command }
-
-func (s soloContext) Deadline() (time.Time, bool) { return s.c.ctx.Deadline() }
-func (s soloContext) Err() error                  { return s.c.ctx.Err() }
-func (s soloContext) Value(key any) any           { return s.c.ctx.Value(key) }
-
-func (s soloContext) Done() <-chan struct{} {
-	if s.c.attempt.connecting() && s.c.unhooked != nil {
-		s.c.unhooked.Store(isUnhooked())
+// run sends the commands and completes them, and reports whether the server replied. A server
+// that does not have a script is sent its source.
+func (b *batch) run(client goredis.UniversalClient, all []*Command) (replied bool) {
+	for len(all) > 0 {
+		failed := b.exec(client, all)
+		unknown := all[:0]
+		for _, c := range all {
+			c.reply, c.err = c.attempt.outcome(failed)
+			if c.err != nil && goredis.HasErrorPrefix(c.err, "NOSCRIPT") && c.useEval() {
+				unknown = append(unknown, c)
+				continue
+			}
+			replied = c.err == nil || isReply(c.err)
+			c.complete()
+		}
+		all = unknown
 	}
-	return s.c.gone
+	return replied
 }
+
+// exec takes the commands to the server and back. It returns what that failed with.
+func (b *batch) exec(client goredis.UniversalClient, all []*Command) (err error) {
+	defer recovered(&err)
+	for _, c := range all {
+		c.attempt.begin(b, c.args, c.script.Idempotent, b.only != nil)
+	}
+	if len(all) == 1 {
+		return process(client, b, all[0])
+	}
+	cmds := make([]goredis.Cmder, len(all))
+	for i, c := range all {
+		cmds[i] = &c.attempt
+	}
+	pipe := client.Pipeline()
+	_ = pipe.BatchProcess(b, cmds...) // queues them, no more
+	_, err = pipe.Exec(b)
+	return err
+}
+
+// On the direct path a command must not wait. go-redis asks for Done once, before it takes a
+// connection that is free, and again only before it waits: for a connection, for a new
+// one, or for its next attempt. By then the context has ended. (A new connection is made
+// all the same, for later.) So no timer has to be set.
+
+var errWouldWait = fmt.Errorf("redis: no connection is free at once: %w", context.Canceled)
+
+var canceled = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+func (b *batch) Done() <-chan struct{} {
+	if b.only != nil {
+		first := b.only.asked.Add(1) == 1
+		switch {
+		case b.direct && !first:
+			return canceled.Done()
+		case first && b.unhooked != nil:
+			b.unhooked.Store(isUnhooked())
+		}
+	}
+	return b.ended
+}
+
+func (b *batch) Err() error {
+	if b.direct && b.only.asked.Load() > 1 {
+		return errWouldWait
+	}
+	select {
+	case <-b.ended:
+		return context.Canceled
+	default:
+		return b.values.Err()
+	}
+}
+
+func (b *batch) Deadline() (time.Time, bool) { return b.latest, b.limited }
+func (b *batch) Value(key any) any           { return b.values.Value(key) }

@@ -9,26 +9,21 @@ import (
 	"time"
 )
 
-const (
-	// grace is how long a reply is still waited for after a cancellation.
-	grace = 100 * time.Millisecond
-	// lastCall is the same after a deadline, which may be the socket's as well.
-	lastCall = 2 * time.Millisecond
-	// notice is the least time that the client has to give up a command which it has not
-	// written yet. If it waits for a connection it does so at once, and then the command
-	// was certainly not sent.
-	notice = 50 * time.Millisecond
-)
-
 // graceAfter is how long a reply is waited for after the end of ctx. After a cancellation
 // the reply often is on its way already, and says what its caller otherwise would have
 // to find out. After a deadline it gets next to nothing: the caller has given it all the
-// time there was.
-func graceAfter(ctx context.Context) time.Duration {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return lastCall
+// time there was, and so has the socket, perhaps. But if nothing is written yet, the client
+// has a moment to give up: if it waits for a connection it does so at once, and then the
+// command was certainly not sent.
+func graceAfter(ctx context.Context, written bool) time.Duration {
+	switch {
+	case !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return 100 * time.Millisecond
+	case written:
+		return 2 * time.Millisecond
+	default:
+		return 50 * time.Millisecond
 	}
-	return grace
 }
 
 // Call runs a command that is no script, on a goroutine of its own, such that its
@@ -54,18 +49,16 @@ func Call[A any](ctx context.Context, f func(context.Context) (A, error)) (A, er
 		}()
 		replies <- reply{value, err}
 	}()
-	select {
-	case r := <-replies:
-		return r.value, WithContextErr(ctx, r.err)
-	case <-ctx.Done():
-	}
-	late := time.NewTimer(graceAfter(ctx))
-	defer late.Stop()
-	select {
-	case r := <-replies:
-		return r.value, WithContextErr(ctx, r.err)
-	case <-late.C:
-		return none, noReply(ctx)
+	ended, late := ctx.Done(), (<-chan time.Time)(nil)
+	for {
+		select {
+		case r := <-replies:
+			return r.value, WithContextErr(ctx, r.err)
+		case <-ended:
+			ended, late = nil, time.After(graceAfter(ctx, true))
+		case <-late:
+			return none, noReply(ctx)
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ func TestCallDoesNotBeginAfterTheContextsEnd(t *testing.T) {
 
 func TestCallAfterTheContextsEnd(t *testing.T) {
 	t.Parallel()
+	const grace, lastCall = 100 * time.Millisecond, 2 * time.Millisecond
 	broken := errors.New("broken")
 	for name, tt := range map[string]struct {
 		cancel bool // instead of a deadline

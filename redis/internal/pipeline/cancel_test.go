@@ -64,7 +64,7 @@ func TestCallerWhoseContextEndsReturnsInTime(t *testing.T) {
 					t.Run(clientName+"/"+faultName+"/"+endName+"/"+path, func(t *testing.T) {
 						inTime(t, 20*time.Millisecond, func() time.Time {
 							p := New(c)
-							warm(t, p)
+							warm(t, p, "k")
 							if !direct {
 								p.keepToLoop()
 							}
@@ -83,25 +83,6 @@ func TestCallerWhoseContextEndsReturnsInTime(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestEndedContextSendsNothing(t *testing.T) {
-	t.Parallel()
-	c := redistest.Start(t).Client(t)
-	p := New(c)
-	warm(t, p)
-	trips := &trips{}
-	c.AddHook(trips)
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	over, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-	defer cancel()
-	_, err := p.Run(cancelled, say(echo, "k", "v"))
-	assert.ErrorIs(t, err, context.Canceled)
-	_, err = p.Run(over, say(echo, "k", "v"))
-	assert.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.False(t, MayBeApplied(err))
-	assert.Zero(t, trips.n.Load())
 }
 
 func TestEndedContextStopsTheClientsOwnAttempts(t *testing.T) {

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -10,41 +9,21 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// warmMaster opens the direct path to the master of a key.
-func warmMaster(t *testing.T, p *Pipeline, key string) *lane {
-	t.Helper()
-	var l *lane
-	require.Eventually(t, func() bool {
-		_, err := p.Run(t.Context(), say(echo, key, "v"))
-		require.NoError(t, err)
-		var master any
-		l, master = p.common.of(key, true)
-		require.NotNil(t, master)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		now := time.Now()
-		return !l.sending && l.parked == nil && l.direct.prompt && now.After(l.direct.from) && l.direct.of != nil && l.direct.client != nil
-	}, 10*time.Second, 30*time.Millisecond)
-	return l
-}
-
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)
 
 	t.Run("commands are sent to the masters by their callers", func(t *testing.T) {
 		p := New(cluster.Client(t))
-		lanes := map[*lane]bool{}
+		masters := map[*sender]bool{}
 		for _, key := range []string{"a", "b", "c"} { // of three masters
-			l := warmMaster(t, p, key)
-			lanes[l] = true
-			require.Eventually(t, func() bool {
+			directly(t, p, key, func() {
 				_, err := p.Run(t.Context(), say(echo, key, "v"))
 				require.NoError(t, err)
-				return !l.hasLoop()
-			}, 5*time.Second, 30*time.Millisecond)
+			})
+			masters[warm(t, p, key)] = true
 		}
-		assert.Len(t, lanes, 3)
+		assert.Len(t, masters, 3)
 	})
 
 	t.Run("hooks of the Cluster's client see every command", func(t *testing.T) {
@@ -62,11 +41,11 @@ func TestCluster(t *testing.T) {
 
 	t.Run("a slot that moves is followed", func(t *testing.T) {
 		p := New(cluster.Client(t))
-		warmMaster(t, p, "moved")
+		warm(t, p, "moved")
 		reply, err := p.Run(t.Context(), say(count, "moved", "x"))
 		require.NoError(t, err)
 		assert.Equal(t, Reply{Value: "1 x"}, reply)
-		warmMaster(t, p, "moved")
+		warm(t, p, "moved")
 		to := cluster.Servers[0]
 		if cluster.Owner(t, "moved") == to {
 			to = cluster.Servers[1]

@@ -10,8 +10,8 @@ import (
 )
 
 // Command is one run of a script. It is its caller's until [Pipeline.Run] has it, and the
-// pipeline's from then on: the lane's while it is queued and in flight, the waiting caller's
-// again when it is done. A caller that stops waiting abandons it and never touches it again.
+// pipeline's from then on: the sender's while it is queued and in flight, the waiting caller's
+// again when it is done. A caller that leaves it never touches it again.
 type Command struct {
 	attempt attempt
 	script  *script.Script
@@ -19,31 +19,35 @@ type Command struct {
 	argBuf  [16]any // for args, unless there are more
 
 	ctx   context.Context
-	next  *Command              // in the lane's queue
-	batch atomic.Pointer[batch] // the batch that it is sent with; nil if it is sent alone
 	state atomic.Int32
+	batch *batch        // what it is sent with; set before it is in flight
+	alone batch         // that, if it is sent alone
 	done  chan struct{} // receives a value when the command is done
-
-	unhooked *atomic.Bool // set if the client has no hooks; nil: not to be examined
-
-	soon *time.Timer   // of the waiting caller
-	gone chan struct{} // closed when the caller has seen its context end
+	timer *time.Timer   // of the waiting caller
 
 	reply string
 	err   error
 }
 
-// The states of a command.
+// The states of a command that is left to the loop. The loop takes it from one to the next,
+// and its caller to left.
 const (
-	queued    int32 = iota // in the lane
-	cancelled              // the caller has left, and it is not to be sent
-	inFlight               // may have been sent
-	abandoned              // may have been sent, and the caller has left
-	done                   // has a reply or an error, and is the caller's again
+	queued   int32 = iota // in the sender's queue
+	inFlight              // may have been sent
+	done                  // has a reply or an error, and is the caller's again
+	left                  // by its caller: it is not sent, or its reply is not waited for
 )
 
 // commands are used again with all that belongs to them, which is half a kilobyte.
-var commands = sync.Pool{New: func() any { return &Command{done: make(chan struct{}, 1), gone: make(chan struct{})} }}
+var commands = sync.Pool{New: func() any {
+	c := &Command{done: make(chan struct{}, 1), timer: time.NewTimer(0)}
+	c.timer.Stop()
+	c.alone.ended = make(chan struct{})
+	return c
+}}
+
+// firstKey is the position of the first key among the words of EVALSHA and EVAL.
+const firstKey = 3
 
 // NewCommand begins a run of s on so many keys, which must be added before the arguments.
 // The first of them is the lock, or lives in its hash slot.
@@ -61,14 +65,6 @@ func (c *Command) Add(word any) { c.args = append(c.args, word) }
 // AddInt adds a number.
 func (c *Command) AddInt(n int64) { c.args = append(c.args, n) }
 
-// AddAll adds keys or arguments, as many as there are.
-func (c *Command) AddAll(all ...string) {
-	c.args = append(make([]any, 0, max(cap(c.args), len(c.args)+2*len(all))), c.args...)
-	for _, s := range all {
-		c.args = append(c.args, s)
-	}
-}
-
 // Words returns what would be sent, EVALSHA or the source with EVAL, for a caller that sends
 // it together with other commands by itself. The command must not be used afterwards.
 func (c *Command) Words(source bool) []any {
@@ -79,35 +75,103 @@ func (c *Command) Words(source bool) []any {
 	return words
 }
 
-// lock is the first key.
-func (c *Command) lock() string {
-	if len(c.args) > firstKey {
-		if key, ok := c.args[firstKey].(string); ok {
-			return key
-		}
+// useEval makes the command carry the source of its script, for a server that does not have
+// it, and reports whether it did not yet.
+func (c *Command) useEval() bool {
+	if c.args[0] == "eval" {
+		return false
 	}
-	return ""
+	c.args[0], c.args[1] = "eval", c.script.Source
+	return true
 }
-
-// firstKey is the position of the first key among the words of EVALSHA and EVAL.
-const firstKey = 3
-
-// prepare makes the command ready to be sent once, with whatever ctx says.
-func (c *Command) prepare(ctx context.Context) {
-	c.attempt.begin(ctx, c.args, c.script.Idempotent)
-}
-
-// useEval makes the command carry the source of its script, for a server that does not have it.
-func (c *Command) useEval() { c.args[0], c.args[1] = "eval", c.script.Source }
 
 // free lets the command be used again. Only its caller may do that, before the command is
 // sent or when it is done.
 func (c *Command) free() {
 	clear(c.args)
-	c.args, c.ctx, c.unhooked = nil, nil, nil
+	c.args, c.ctx, c.batch = nil, nil, nil
+	c.alone.values = context.Background() // a hook may still have the context
 	c.attempt = attempt{}
-	c.batch.Store(nil)
 	c.reply, c.err = "", nil
 	c.state.Store(queued)
 	commands.Put(c)
+}
+
+// complete gives the command back to its caller, if that still waits.
+func (c *Command) complete() {
+	if c.state.CompareAndSwap(inFlight, done) {
+		c.done <- struct{}{}
+	}
+}
+
+// send leaves the command to the loop and waits for it.
+//
+// Most replies come in a fraction of stallAfter. Until then the caller does not look at its
+// context: of a context with a deadline that nobody looks at, the mutex makes half the
+// allocations of a lock less.
+func (s *sender) send(c *Command) (Reply, error) {
+	ctx, first := c.ctx, stallAfter
+	if deadline, ok := ctx.Deadline(); ok {
+		if first = min(first, time.Until(deadline)); first <= 0 {
+			<-ctx.Done() // it may be a moment late
+		}
+	}
+	if ctx.Err() != nil { // since the direct path was tried
+		err := c.endedInQueue()
+		c.free()
+		return Reply{}, err
+	}
+	c.timer.Reset(first)
+	s.put(c)
+	var ended <-chan struct{}
+	for leaving := false; ; {
+		select {
+		case <-c.done:
+			c.timer.Stop()
+			if leaving { // the context of alone has ended for good
+				return c.result()
+			}
+			return c.take()
+		case <-ended:
+			if c.state.CompareAndSwap(queued, left) {
+				return Reply{}, c.endedInQueue()
+			}
+			ended, leaving = nil, true
+			c.batch.leave() // no further attempt is to begin
+			c.timer.Reset(graceAfter(ctx, c.attempt.touched.Load()))
+		case <-c.timer.C:
+			switch {
+			case !leaving:
+				ended = ctx.Done()
+				if s.relieve(c) {
+					c.timer.Reset(stallAfter)
+				}
+			case c.state.CompareAndSwap(inFlight, left):
+				return Reply{}, noReply(ctx)
+			}
+		}
+	}
+}
+
+// result is how the command went, for the caller when it is done.
+func (c *Command) result() (Reply, error) {
+	if c.err != nil {
+		return Reply{}, WithContextErr(c.ctx, c.err)
+	}
+	return Reply{c.reply, c.attempt.lost}, nil
+}
+
+// take is result for a command that can be used again.
+func (c *Command) take() (Reply, error) {
+	reply, err := c.result()
+	c.free()
+	return reply, err
+}
+
+// endedInQueue is the error of a command whose context ended before the loop sent it.
+func (c *Command) endedInQueue() error {
+	if c.attempt.lost { // on the direct path
+		return noReply(c.ctx)
+	}
+	return notSent(c.ctx)
 }

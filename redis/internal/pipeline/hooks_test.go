@@ -63,10 +63,10 @@ func TestHooksSeeEveryCommandWithPlainArgumentsAndDoNotCountAsRepetitions(t *tes
 				_, err := p.Run(t.Context(), say(echo, "k", "v"))
 				require.NoError(t, err)
 				if !early {
-					warm(t, p)
+					warm(t, p, "k")
 					c.AddHook(w)
 					if !o.ContextTimeoutEnabled {
-						time.Sleep(trustFor) // it is not seen at once
+						time.Sleep(examineAfter) // it is not seen at once
 					}
 				}
 				w.mu.Lock()

@@ -34,18 +34,20 @@ func say(s *script.Script, key, word string) *Command {
 	return c
 }
 
-// warm lets the direct path of a pipeline open: the server has replied at once.
-func warm(t testing.TB, p *Pipeline) {
+// warm lets the direct path for a key open: the server has replied at once.
+func warm(t testing.TB, p *Pipeline, key string) *sender {
 	t.Helper()
+	var s *sender
 	require.Eventually(t, func() bool {
-		_, err := p.Run(t.Context(), say(echo, "warm", "up"))
+		_, err := p.Run(t.Context(), say(echo, key, "up"))
 		require.NoError(t, err)
-		l, client := p.common.of("warm", true)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		now := time.Now()
-		return client != nil && !l.sending && l.direct.prompt && now.After(l.direct.from) && l.direct.clientFor(client, l.redirects, now) != nil
+		var server *goredis.Client
+		s, server = p.senderOf(say(echo, key, ""))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return !s.sending && s.direct.clientFor(server, time.Now()) != nil
 	}, 30*time.Second, time.Millisecond)
+	return s
 }
 
 // clientOf is a client of a server with the given options.
@@ -58,9 +60,9 @@ func clientOf(t testing.TB, o goredis.Options) *goredis.Client {
 
 // keepToLoop closes the direct path until the next reply.
 func (p *Pipeline) keepToLoop() {
-	for _, l := range p.common.common {
-		l.mu.Lock()
-		l.direct.prompt = false
-		l.mu.Unlock()
+	for _, s := range p.common {
+		s.mu.Lock()
+		s.direct.prompt = false
+		s.mu.Unlock()
 	}
 }

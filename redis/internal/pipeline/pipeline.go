@@ -1,33 +1,42 @@
 // Package pipeline sends scripts to a Redis server, those of concurrent callers together,
 // and returns to each caller in time, whatever the server and the client do.
 //
-// How a command is sent: Run, in this file, chooses a lane; the caller sends it there by
-// itself if it can (direct.go), or else leaves it to the lane's loop (lane.go).
+// How a command is sent: Run, in this file, chooses the sender for its server. There the
+// caller sends the command by itself if it can (direct.go), or else leaves it to the loop
+// (sender.go) and waits (command.go). Both send it as a batch (batch.go).
 package pipeline
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 )
 
 // Pipeline sends scripts through a client. It is safe for concurrent use. It keeps nothing
-// running but what is under way, for some 20 ms after the last of that.
+// running but what is under way, for some 20 ms after the last of that. Scripts that take long should have one of their own, on
+// whose connections no others wait behind them.
 //
 // The client itself may repeat idempotent scripts, and no others.
 type Pipeline struct {
-	common, bulk lanes
-	answered     atomic.Bool // by any server
+	client   goredis.UniversalClient
+	cluster  cluster     // nil if the client is not one of a Cluster
+	answered atomic.Bool // by any server
+	common   [2]*sender  // so that the server has work while the client reads what it has answered
+	turn     atomic.Uint32
+	masters  sync.Map // address to *sender, so that a frozen one does not hold up the others
+}
+
+// cluster is what a Cluster's client can do that others cannot.
+type cluster interface {
+	MasterForKey(ctx context.Context, key string) (*goredis.Client, error)
 }
 
 // New returns a pipeline through client.
 func New(client goredis.UniversalClient) *Pipeline {
-	p := &Pipeline{}
-	p.common.init(client)
-	p.bulk.init(client)
-	return p
+	c, _ := client.(cluster)
+	return &Pipeline{client: client, cluster: c, common: [2]*sender{newSender(client, false), newSender(client, false)}}
 }
 
 // Reply is what a script has answered.
@@ -45,123 +54,52 @@ type Reply struct {
 //
 // A command that has got no prompt reply may be sent a second time.
 func (p *Pipeline) Run(ctx context.Context, c *Command) (Reply, error) {
-	return p.run(ctx, c, &p.common)
-}
-
-// RunBulk is Run for scripts that take long, on connections where no others wait behind them.
-func (p *Pipeline) RunBulk(ctx context.Context, c *Command) (Reply, error) {
-	return p.run(ctx, c, &p.bulk)
-}
-
-func (p *Pipeline) run(ctx context.Context, c *Command, among *lanes) (Reply, error) {
 	if err := ctx.Err(); err != nil {
 		c.free()
 		return Reply{}, err
 	}
 	c.ctx = ctx
-	l, client := among.of(c.lock(), p.answered.Load())
-	if l.sendDirect(client, c) {
+	s, server := p.senderOf(c)
+	if s.sendDirect(server, c) {
 		return c.take()
 	}
-	reply, err := l.send(c)
+	reply, err := s.send(c)
 	if err == nil && !p.answered.Load() {
 		p.answered.Store(true)
 	}
 	return reply, err
 }
 
-// send leaves the command to the loop and waits for it.
-func (l *lane) send(c *Command) (Reply, error) {
-	ctx := c.ctx
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		<-ctx.Done() // it may be a moment late
+// senderOf returns the sender for a command, and the client of its server if that may be used
+// directly: not if the client is of the user's own type, which must see every command.
+// Once the Cluster has answered at all, its client knows its masters without asking; what
+// it knows may be out of date, but it finds the way from whichever sender.
+func (p *Pipeline) senderOf(c *Command) (*sender, *goredis.Client) {
+	if p.cluster == nil || !p.answered.Load() {
+		single, _ := p.client.(*goredis.Client)
+		return p.freer(), single
 	}
-	if ctx.Err() != nil { // since the direct path was tried
-		err := c.endedInQueue()
-		c.free()
-		return Reply{}, err
-	}
-	l.put(c)
-	if c.isDoneSoon() {
-		return c.take()
-	}
-	select {
-	case <-c.done:
-		return c.take()
-	case <-ctx.Done():
-	}
-	close(c.gone) // no further attempt is to begin
-	if c.state.CompareAndSwap(queued, cancelled) {
-		return Reply{}, c.endedInQueue()
-	}
-	patience := graceAfter(ctx)
-	if !c.attempt.touched.Load() {
-		patience = max(patience, notice)
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-c.done:
-		return c.take()
-	case <-timer.C:
-	}
-	b := c.batch.Load()
-	if !c.state.CompareAndSwap(inFlight, abandoned) {
-		<-c.done
-		return c.take()
-	}
-	b.leave()
-	return Reply{}, noReply(ctx)
-}
-
-// isDoneSoon waits a moment for the command, as most replies come in a fraction of it,
-// without a look at its context: of a context with a deadline that nobody looks at, the
-// mutex makes half the allocations of a lock less.
-func (c *Command) isDoneSoon() bool {
-	soon := stallAfter
-	if deadline, ok := c.ctx.Deadline(); ok {
-		soon = min(soon, time.Until(deadline))
-	}
-	if c.soon == nil {
-		c.soon = time.NewTimer(soon)
-	} else {
-		c.soon.Reset(soon)
-	}
-	select {
-	case <-c.done:
-		c.soon.Stop()
-		return true
-	case <-c.soon.C:
-		return false
-	}
-}
-
-// setOutcome notes how the command went.
-func (c *Command) setOutcome(reply string, err error) {
-	if err != nil && (c.attempt.isUnanswered() || c.attempt.isWithHook() && !isReply(err)) {
-		err = &noReplyError{err}
-	}
-	c.reply, c.err = reply, err
-}
-
-// take ends a command that is done.
-func (c *Command) take() (Reply, error) {
-	ctx, reply, err := c.ctx, Reply{c.reply, c.attempt.lost}, c.err
-	select {
-	case <-c.gone: // which can be closed only once
-	default:
-		c.free()
-	}
+	lock, _ := c.args[firstKey].(string)
+	master, err := p.cluster.MasterForKey(context.Background(), lock)
 	if err != nil {
-		return Reply{}, WithContextErr(ctx, err)
+		return p.freer(), nil
 	}
-	return reply, nil
+	addr := master.Options().Addr
+	found, ok := p.masters.Load(addr)
+	if !ok {
+		found, _ = p.masters.LoadOrStore(addr, newSender(p.client, true))
+	}
+	if _, plain := p.client.(*goredis.ClusterClient); !plain {
+		master = nil
+	}
+	return found.(*sender), master
 }
 
-// endedInQueue is the error of a command whose context ended before the loop sent it.
-func (c *Command) endedInQueue() error {
-	if c.attempt.lost { // on the direct path
-		return noReply(c.ctx)
+// freer is the common sender that is idle, or else either in turn.
+func (p *Pipeline) freer() *sender {
+	first, second := p.common[0], p.common[1]
+	if first.isBusy() && (!second.isBusy() || p.turn.Add(1)%2 == 0) {
+		return second
 	}
-	return notSent(c.ctx)
+	return first
 }
