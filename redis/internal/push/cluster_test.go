@@ -134,21 +134,17 @@ func TestClusterHasOneConnectionForEachMasterInUse(t *testing.T) {
 	})
 }
 
-func TestClusterOfWhichNoServerIsFoundIsTriedSeldom(t *testing.T) {
+func TestClusterOfWhichNoServerIsFoundHoldsUpNobodyForLong(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"down", "frozen"} {
+	for name, end := range map[string]func(*redistest.Server){"down": (*redistest.Server).Kill, "frozen": (*redistest.Server).Freeze} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t)
 			c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{s.Addr()}, MaxRetries: -1})
 			t.Cleanup(func() { _ = c.Close() })
-			if name == "down" {
-				s.Kill()
-			} else {
-				s.Freeze()
-				t.Cleanup(s.Kill)
-			}
+			end(s)
 			e := newListener(t, c)
+			t.Cleanup(s.Kill)
 			e.confirmWithin = confirmLimit
 			_, first := e.Listen(t.Context(), "k")
 			require.ErrorContains(t, first, "redis: SSUBSCRIBE push:{")
@@ -158,4 +154,11 @@ func TestClusterOfWhichNoServerIsFoundIsTriedSeldom(t *testing.T) {
 			require.Less(t, time.Since(tried), confirmLimit/2, "one search at a time")
 		})
 	}
+}
+
+func TestClusterWithoutShardedPubSubIsRefused(t *testing.T) {
+	t.Parallel()
+	_, err := newListener(t, redistest.StartCluster(t, "--rename-command", "SSUBSCRIBE", "").Client(t)).Listen(t.Context(), "k")
+	require.ErrorContains(t, err, "redis: SSUBSCRIBE push:{")
+	require.ErrorContains(t, err, "ERR unknown command")
 }

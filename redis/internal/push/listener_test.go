@@ -2,9 +2,9 @@ package push
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,40 +93,38 @@ func assertReceives(t *testing.T, e *listener, publish *goredis.IntCmd) {
 	}
 }
 
-// subscribers are the ids of the connections in pub/sub mode.
-func subscribers(t *testing.T, c *goredis.Client) []string {
+// ids are those of the connections of a type.
+func ids(t *testing.T, c *goredis.Client, kind string) []string {
 	t.Helper()
-	list, err := c.Do(context.Background(), "CLIENT", "LIST", "TYPE", "PUBSUB").Text()
+	list, err := c.Do(context.Background(), "CLIENT", "LIST", "TYPE", kind).Text()
 	require.NoError(t, err)
 	return regexp.MustCompile(`(?m)^id=\d+`).FindAllString(list, -1)
 }
+
+func subscribers(t *testing.T, c *goredis.Client) []string { return ids(t, c, "pubsub") }
 
 func awaitNoSubscribers(t *testing.T, c *goredis.Client) {
 	t.Helper()
 	require.Eventually(t, func() bool { return len(subscribers(t, c)) == 0 }, ages, time.Millisecond)
 }
 
-func connections(t *testing.T, c *goredis.Client) int {
+// awaitNoOther waits until the only connection that does not subscribe is that of c.
+func awaitNoOther(t *testing.T, c *goredis.Client) {
 	t.Helper()
-	list, err := c.ClientList(context.Background()).Result()
-	require.NoError(t, err)
-	return strings.Count(list, "id=") - strings.Count(list, "-id=")
+	require.Eventually(t, func() bool { return len(ids(t, c, "normal")) == 1 }, ages, time.Millisecond)
 }
 
 // asked counts how often the server was given the command, refused or not.
-func asked(t *testing.T, c *goredis.Client, command string) (n int) {
+func asked(t *testing.T, c *goredis.Client, command string) int {
 	t.Helper()
 	stats, err := c.InfoMap(context.Background(), "commandstats").Result()
 	require.NoError(t, err)
+	var calls, rejected int
 	for field := range strings.SplitSeq(stats["Commandstats"]["cmdstat_"+command], ",") {
-		name, value, _ := strings.Cut(field, "=")
-		if name == "calls" || name == "rejected_calls" {
-			count, err := strconv.Atoi(value)
-			require.NoError(t, err)
-			n += count
-		}
+		_, _ = fmt.Sscanf(field, "calls=%d", &calls)
+		_, _ = fmt.Sscanf(field, "rejected_calls=%d", &rejected)
 	}
-	return n
+	return calls + rejected
 }
 
 // connect returns a client that is closed at the end.

@@ -2,7 +2,6 @@ package push
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"sync"
 	"testing"
@@ -106,75 +105,22 @@ func TestRefusedSubscriptionFailsAtOnceAndIsTriedSeldom(t *testing.T) {
 	require.NoError(t, admin.Do(ctx, "ACL", "SETUSER", "worker", "&push:*").Err())
 	assertReceives(t, e, admin.Publish(ctx, e.listenAgain(t, "k"), "allowed now"))
 	assert.Len(t, subscribers(t, admin), 1)
-	require.Eventually(t, func() bool { return connections(t, admin) == 2 }, ages, time.Millisecond, "the admin's and the subscription")
-}
-
-func TestListenFailsWithTheReason(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		args    []string
-		options goredis.Options
-		want    string
-	}{
-		"no password":    {[]string{"--requirepass", "secret"}, goredis.Options{}, "NOAUTH"},
-		"wrong password": {[]string{"--requirepass", "secret"}, goredis.Options{Password: "guess"}, "WRONGPASS"},
-		"no command":     {[]string{"--rename-command", "SUBSCRIBE", ""}, goredis.Options{}, "ERR unknown command"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test.options.Addr = redistest.Start(t, test.args...).Addr()
-			_, err := newListener(t, connect(t, &test.options)).Listen(t.Context(), "k")
-			require.ErrorContains(t, err, "redis: SUBSCRIBE push:me: ")
-			require.ErrorContains(t, err, test.want)
-			assert.NotContains(t, err.Error(), "secret")
-			assert.NotContains(t, err.Error(), "guess")
-		})
-	}
-	t.Run("Ring", func(t *testing.T) {
-		t.Parallel()
-		ring := goredis.NewRing(&goredis.RingOptions{Addrs: map[string]string{"one": "127.0.0.1:1"}})
-		defer ring.Close()
-		_, err := newListener(t, ring).Listen(t.Context(), "k")
-		require.ErrorIs(t, err, errRing)
-	})
-	t.Run("Cluster without sharded pub/sub", func(t *testing.T) {
-		t.Parallel()
-		_, err := newListener(t, redistest.StartCluster(t, "--rename-command", "SSUBSCRIBE", "").Client(t)).Listen(t.Context(), "k")
-		require.ErrorContains(t, err, "redis: SSUBSCRIBE push:{")
-		require.ErrorContains(t, err, "ERR unknown command")
-	})
-}
-
-func TestListenIsBoundedByItsContextWhileOthersWaitOn(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t)
-	c := s.Client(t)
-	e := newListener(t, c)
-	s.Freeze()
-	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err := e.Listen(short, "k")
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	s.Thaw()
-	e.mustListen(t, "k")
-	assert.Equal(t, 1, asked(t, c, "subscribe"), "the attempt was not given up with its first caller")
+	awaitNoOther(t, admin)
 }
 
 func TestUnusedSubscriptionIsClosed(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
-	c := s.Client(t)
+	c := redistest.Start(t).Client(t)
 	e := newListener(t, c)
 	e.mu.Lock()
-	e.idle = 250 * time.Millisecond
+	e.idle, e.confirmWithin = time.Second/2, confirmLimit
 	e.mu.Unlock()
-	e.mustListen(t, "k")
+	e.listenAgain(t, "k")
 	before := subscribers(t, c)
 	e.AddWaiters(1)
 	e.AddWaiters(-1)
 	time.Sleep(2 * e.idle)
 	require.Equal(t, before, subscribers(t, c), "there is a waiter")
-
 	e.AddWaiters(-1)
 	e.AddWaiters(1)
 	time.Sleep(2 * e.idle)
@@ -183,17 +129,8 @@ func TestUnusedSubscriptionIsClosed(t *testing.T) {
 	e.AddWaiters(-1)
 	awaitNoSubscribers(t, c)
 	require.False(t, e.isReady("k"))
-	assert.Equal(t, 1, asked(t, c, "subscribe"))
-
 	e.listenAgain(t, "k")
 	awaitNoSubscribers(t, c) // to listen alone is no use
-	s.Kill()
-	e.Prepare("k")
-	require.Eventually(t, func() bool {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		return len(e.notifiers) == 0 && len(e.channels) == 0
-	}, ages, time.Millisecond, "nor are failures followed by attempts for ever")
 }
 
 func TestClosedClientEndsTheSubscription(t *testing.T) {
@@ -222,19 +159,56 @@ func TestClientClosedDuringTheHandshakeLeavesNoConnection(t *testing.T) {
 	}})
 	_, err := newListener(t, c).Listen(t.Context(), "k")
 	require.ErrorIs(t, err, goredis.ErrClosed)
-	direct := s.Client(t)
-	require.Eventually(t, func() bool { return connections(t, direct) == 1 }, ages, time.Millisecond)
+	awaitNoOther(t, s.Client(t))
 }
 
-func TestClosedPushReceivesNothing(t *testing.T) {
+func TestRingIsRefused(t *testing.T) {
 	t.Parallel()
-	c := redistest.Start(t).Client(t)
+	ring := goredis.NewRing(&goredis.RingOptions{Addrs: map[string]string{"one": "127.0.0.1:1"}})
+	defer ring.Close()
+	_, err := newListener(t, ring).Listen(t.Context(), "k")
+	require.ErrorIs(t, err, errRing)
+}
+
+func TestSubscriptionThatIsUnheardAgainSoonIsAFailure(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	c := s.Client(t)
 	e := newListener(t, c)
 	e.mustListen(t, "k")
-	require.NoError(t, e.Close())
-	e.awaitGaps(t, 2)
-	assert.False(t, e.isReady("k"))
+	e.Unheard("k")
+	require.EqualValues(t, 1, e.gaps.Load())
+	require.True(t, e.isReady("k"), "no probe was asked for")
+
+	for range 5 { // the pauses are 100, 200, 400, 800 and 1600 ms
+		e.listenAgain(t, "k")
+		require.True(t, e.ShouldProbe("k"))
+		e.Unheard("k")
+		require.Eventually(t, func() bool { return !e.isReady("k") }, ages, time.Millisecond)
+	}
 	_, err := e.Listen(t.Context(), "k")
-	require.True(t, errors.Is(err, errClosed), "%v", err)
+	require.EqualError(t, err, "redis: SUBSCRIBE push:me: subscribed on another server than the one that publishes")
+	require.False(t, e.ShouldProbe("k"))
 	awaitNoSubscribers(t, c)
+	require.Eventually(t, func() bool { return e.isReady("k") }, ages, time.Millisecond, "it is tried again without being asked for")
+	assertReceives(t, e, c.Publish(t.Context(), "push:me", "again"))
+}
+
+func TestProbeIsDueAfterEachConfirmationAndThenSeldom(t *testing.T) {
+	t.Parallel()
+	p, e, _ := behindProxy(t)
+	e.probeEvery = time.Hour
+	require.False(t, e.ShouldProbe("k"), "nothing is subscribed to")
+	for range 3 {
+		e.listenAgain(t, "k")
+		assert.True(t, e.ShouldProbe("k"))
+		assert.False(t, e.ShouldProbe("another lock of that channel"))
+		p.Reset()
+		require.Eventually(t, func() bool { return !e.isReady("k") }, ages, time.Millisecond)
+	}
+	e.listenAgain(t, "k")
+	e.mu.Lock()
+	e.channels["push:me"].probed = time.Now().Add(-e.probeEvery)
+	e.mu.Unlock()
+	assert.True(t, e.ShouldProbe("k"))
 }
