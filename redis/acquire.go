@@ -47,8 +47,8 @@ func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Optio
 // holder's lease, but at most three quarters of the lease for which the lock would be
 // reserved, so 1.5 s; and 0.25 s while a subscription is replaced. MustPoll.Why is why the
 // server did not confirm a subscription: the user may not subscribe, the connection is
-// refused, it took more than a second. Each Enqueue tries again to subscribe, but not
-// more often than every 100 ms to 2 s.
+// refused, it took more than a second. It is tried again every
+// 100 ms to 2 s, until nobody has waited for 10 s.
 func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	k, err := b.keysOf(w.Key)
 	if err != nil {

@@ -24,13 +24,13 @@ func TestServerThatIsDownIsTriedSeldomAndFoundAgain(t *testing.T) {
 	e.awaitGaps(t, 2) // the first confirmation, and the end
 	require.False(t, e.isReady("k"))
 	before, refused := dialed.Load(), false
-	for began := time.Now(); time.Since(began) < time.Second; {
+	began := time.Now()
+	for dialed.Load()-before < 5 || !refused {
 		_, err := e.Listen(t.Context(), "k")
 		require.ErrorContains(t, err, "redis: SUBSCRIBE push:me: ")
 		refused = refused || strings.Contains(err.Error(), "connection refused")
 	}
-	assert.True(t, refused, "it fails with the reason")
-	assert.LessOrEqual(t, dialed.Load()-before, int64(5), "at 0, 100, 300 and 700 ms, and go-redis by itself")
+	assert.GreaterOrEqual(t, time.Since(began), 300*time.Millisecond, "at 0, 100, 300 and 700 ms at the earliest")
 	assert.EqualValues(t, 2, e.gaps.Load(), "it is not confirmed again")
 	s.Restart()
 	assertReceives(t, e, s.Client(t).Publish(t.Context(), e.listenAgain(t, "k"), "up"))
@@ -41,19 +41,15 @@ func TestServerThatIsDownIsTriedSeldomAndFoundAgain(t *testing.T) {
 func TestConnectionThatBreaksIsReplacedByOneAndNotInAHotLoop(t *testing.T) {
 	t.Parallel()
 	p, e, direct := behindProxy(t)
-	e.mustListen(t, "k")
-	resets := 0
-	for began := time.Now(); time.Since(began) < time.Second; time.Sleep(time.Millisecond) {
-		if e.isReady("k") {
-			p.Reset()
-			resets++
-			e.awaitGaps(t, int64(2*resets)) // the first confirmation of each connection, and its end
-		}
+	began := time.Now()
+	for n := range int64(4) {
+		e.listenAgain(t, "k")
+		p.Reset()
+		e.awaitGaps(t, 2*n+2) // the first confirmation of each connection, and its end
 	}
-	assert.Greater(t, resets, 1)
 	assertReceives(t, e, direct.Publish(t.Context(), e.listenAgain(t, "k"), "again"))
-	assert.LessOrEqual(t, asked(t, direct, "subscribe"), 6, "at 0, 100, 300, 700 and 1500 ms")
-	assert.Equal(t, resets+1, asked(t, direct, "subscribe"), "each connection was subscribed once, and no other made")
+	assert.GreaterOrEqual(t, time.Since(began), 1500*time.Millisecond, "the pauses are 100, 200, 400 and 800 ms")
+	assert.Equal(t, 5, asked(t, direct, "subscribe"), "each connection was subscribed once, and no other made")
 	assert.Len(t, subscribers(t, direct), 1)
 }
 
@@ -84,19 +80,16 @@ func TestFrozenServerHoldsUpNobodyForLongAndOneConnection(t *testing.T) {
 	c, dialed := dials(t, s)
 	s.Freeze()
 	e := newListener(t, c)
-	e.confirmWithin = confirmLimit
 	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err := e.Listen(short, "k")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+	e.confirmWithin = confirmLimit
 	_, err = e.Listen(t.Context(), "k")
 	require.ErrorIs(t, err, errUnconfirmed)
-	for began := time.Now(); time.Since(began) < time.Second; {
-		tried := time.Now()
-		_, err := e.Listen(t.Context(), "k")
-		require.ErrorIs(t, err, errUnconfirmed)
-		require.Less(t, time.Since(tried), confirmLimit, "the handshake is still held up")
-	}
+	e.confirmWithin = ages
+	_, err = e.Listen(t.Context(), "k")
+	require.ErrorIs(t, err, errUnconfirmed, "it does not wait")
 	assert.EqualValues(t, 1, dialed.Load(), "no second connection beside one that is being made")
 	s.Thaw()
 	assertReceives(t, e, s.Client(t).Publish(t.Context(), e.listenAgain(t, "k"), "up"))
