@@ -48,7 +48,7 @@ func (p *Push) again(err error, channels ...*channel) {
 	for _, ch := range channels {
 		ch.pause = min(max(2*ch.pause, firstPause), longestPause)
 		if !ch.since.IsZero() {
-			ch.attempt, ch.finish = context.WithCancelCause(p.ctx)
+			ch.attempt, ch.finish = context.WithCancelCause(p.ctx) //nolint:fatcontext // all are children of one
 			if time.Since(ch.since) > longestPause {
 				ch.pause = 0
 			}

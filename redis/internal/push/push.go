@@ -67,7 +67,7 @@ type Push struct {
 func New(client goredis.UniversalClient, id string, onMessage func(payload string), onGap func()) *Push {
 	p := &Push{
 		client: client, command: "SUBSCRIBE", id: id, onMessage: onMessage, onGap: onGap,
-		confirmWithin: confirmLimit, quiet: 5 * time.Second, idle: 10 * time.Second, probeEvery: time.Second,
+		confirmWithin: confirmLimit, quiet: 6500 * time.Millisecond, idle: 10 * time.Second, probeEvery: time.Second,
 		channels: map[string]*channel{}, notifiers: map[string]*notifier{},
 	}
 	p.ctx, p.disable = context.WithCancelCause(context.Background())
