@@ -160,9 +160,7 @@ func TestSubscriptionThatIsUnheardAgainSoonIsAFailure(t *testing.T) {
 	e := newListener(t, c)
 	e.mustListen(t, "k")
 	e.Unheard("k")
-	e.mu.Lock()
 	require.NoError(t, e.channels["push:me"].notifier.ctx.Err(), "no probe was asked for")
-	e.mu.Unlock()
 	for range 5 { // the pauses are 100, 200, 400, 800 and 1600 ms
 		e.listenAgain(t, "k")
 		require.True(t, e.ShouldProbe("k"))
