@@ -47,8 +47,8 @@ func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Optio
 // holder's lease, but at most three quarters of the lease for which the lock would be
 // reserved, so 1.5 s; and 0.25 s while a subscription is replaced. MustPoll.Why is why the
 // server did not confirm a subscription: the user may not subscribe, the connection is
-// refused, it took more than a second. Each Enqueue tries again to subscribe, but not
-// more often than every 100 ms to 2 s.
+// refused, it took more than a second. It is tried again every
+// 100 ms to 2 s, until nobody has waited for 10 s.
 func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	k, err := b.keysOf(w.Key)
 	if err != nil {
@@ -70,6 +70,15 @@ func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcom
 		}
 	}
 	return b.enqueue(ctx, k, w, channel)
+}
+
+// Prepare begins to receive messages for key, and does not wait for that: a claimant that
+// queues soon is then woken rather than made to poll. It sends nothing if they are received
+// already, and counts as a wait: they are received for another 10 s.
+func (b *Backing) Prepare(key string) {
+	if k, err := b.keysOf(key); err == nil && b.push != nil {
+		b.push.Prepare(k.lock)
+	}
 }
 
 func isMustPoll(o backing.Outcome) bool {

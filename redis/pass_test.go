@@ -70,6 +70,28 @@ func TestYieldWithoutSubscriptionLeavesTheNextHolderOutOfTheQueue(t *testing.T) 
 	assert.Empty(t, inQueue(t, c))
 }
 
+func TestYieldAfterPrepareQueuesTheNextHolderOfAProcessThatHasNotWaited(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks, other := redis.New(c), redis.New(c)
+	acquire(t, locks, "k", "a")
+	theirs, ours := waiter("k", "b"), waiter("k", "d")
+	queues(t, other, theirs)
+	for range 3 {
+		locks.Prepare("k")
+	}
+	require.Eventually(t, func() bool { return len(c.PubSubChannels(t.Context(), "push:*").Val()) == 2 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { // the confirmation may not have arrived yet
+		_, queued := pass(t, locks, "a", ours, true).(backing.Queued)
+		return queued
+	}, 20*time.Second, time.Millisecond)
+	assert.Equal(t, 2, ran(t, c, "subscribe"))
+	theirs.isGranted(t, other)
+	assertReleases(t, true, other, "k", "b")
+	ours.isGranted(t, locks)
+	redis.New(c, redis.WithoutPush()).Prepare("k")
+}
+
 func TestYieldGivesTheLockToTheNextHolderIfNoWaiterCanBeWoken(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)

@@ -1,9 +1,10 @@
 package push
 
 import (
+	"context"
 	"strconv"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -14,9 +15,8 @@ import (
 )
 
 // locksOn finds locks whose slots the server of node has.
-func locksOn(t *testing.T, c *goredis.ClusterClient, node *goredis.Client, n int) []string {
+func locksOn(t *testing.T, c *goredis.ClusterClient, node *goredis.Client, n int) (locks []string) {
 	t.Helper()
-	var locks []string
 	for i := 0; len(locks) < n; i++ {
 		lock := "dmutex:" + strconv.Itoa(i)
 		master, err := c.MasterForKey(t.Context(), lock)
@@ -28,22 +28,39 @@ func locksOn(t *testing.T, c *goredis.ClusterClient, node *goredis.Client, n int
 	return locks
 }
 
+// outdated is a Cluster's client that takes another server for the master until it
+// is asked to load the topology.
+type outdated struct {
+	*goredis.ClusterClient
+	server *goredis.Client
+	loaded atomic.Bool
+}
+
+func (o *outdated) MasterForKey(ctx context.Context, key string) (*goredis.Client, error) {
+	if !o.loaded.Load() {
+		return o.server, nil
+	}
+	return o.ClusterClient.MasterForKey(ctx, key)
+}
+
+func (o *outdated) ReloadState(ctx context.Context) {
+	o.loaded.Store(true)
+	o.ClusterClient.ReloadState(ctx)
+}
+
 func TestClusterHasOneConnectionForEachMasterInUse(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)
+	c := cluster.Client(t)
 	var nodes []*goredis.Client
 	for _, s := range cluster.Servers {
 		nodes = append(nodes, s.Client(t))
 	}
 
 	t.Run("messages of all slots arrive", func(t *testing.T) {
-		c := cluster.Client(t)
-		e := newListener(c)
-		e.AddWaiters(1)
-		defer e.AddWaiters(-1)
+		e := newListener(t, c)
 		for i, node := range nodes {
 			locks := locksOn(t, c, node, 20)
-			require.False(t, e.isReady(locks[0]))
 			for _, lock := range locks {
 				channel := e.mustListen(t, lock)
 				assert.Equal(t, slot.Of(lock), slot.Of(channel))
@@ -55,19 +72,18 @@ func TestClusterHasOneConnectionForEachMasterInUse(t *testing.T) {
 				assert.Empty(t, subscribers(t, later), "its slots were not asked for")
 			}
 		}
-		assert.Empty(t, e.gaps)
+		e.awaitGaps(t, 3) // the first confirmations
 	})
 
 	t.Run("a master that freezes holds up nobody else", func(t *testing.T) {
-		c := cluster.Client(t)
-		e := newListener(c)
+		e := newListener(t, c)
 		e.confirmWithin = confirmLimit
 		frozen, fine := locksOn(t, c, nodes[0], 1)[0], locksOn(t, c, nodes[1], 2)
-		e.mustListen(t, fine[0]) // the client knows the cluster now
+		e.listenAgain(t, fine[0])
 		cluster.Servers[0].Freeze()
 		_, err := e.Listen(t.Context(), frozen)
 		require.ErrorIs(t, err, errUnconfirmed)
-		e.mustListen(t, fine[1])
+		e.listenAgain(t, fine[1])
 		_, err = e.Listen(t.Context(), frozen)
 		require.ErrorIs(t, err, errUnconfirmed)
 		cluster.Servers[0].Thaw()
@@ -75,31 +91,31 @@ func TestClusterHasOneConnectionForEachMasterInUse(t *testing.T) {
 	})
 
 	t.Run("a broken connection is one gap for all its slots", func(t *testing.T) {
-		c := cluster.Client(t)
-		e := newListener(c)
-		e.AddWaiters(1)
-		defer e.AddWaiters(-1)
-		locks := locksOn(t, c, nodes[0], 20)
-		for _, lock := range locks {
+		e := newListener(t, c)
+		locks, other := locksOn(t, c, nodes[0], 20), locksOn(t, c, nodes[1], 1)[0]
+		for _, lock := range append(locks, other) {
 			e.mustListen(t, lock)
 		}
-		other := locksOn(t, c, nodes[1], 1)[0]
-		e.mustListen(t, other)
 		require.NoError(t, nodes[0].Do(t.Context(), "CLIENT", "KILL", "TYPE", "PUBSUB").Err())
-		e.awaitGap(t)
+		e.awaitGaps(t, 4) // two first confirmations, the end, and the next confirmation
 		assert.True(t, e.isReady(other))
-		e.awaitGap(t)
 		for _, lock := range locks {
-			assertReceives(t, e, c.SPublish(t.Context(), e.mustListen(t, lock), lock))
+			assertReceives(t, e, c.SPublish(t.Context(), e.listenAgain(t, lock), lock))
 		}
-		assert.Empty(t, e.gaps)
+		assert.Len(t, subscribers(t, nodes[0]), 1)
+		e.awaitGaps(t, 4)
+	})
+
+	t.Run("a client that is out of date is asked to load the topology", func(t *testing.T) {
+		e := newListener(t, &outdated{ClusterClient: c, server: nodes[1]})
+		lock := locksOn(t, c, nodes[0], 1)[0]
+		_, err := e.Listen(t.Context(), lock)
+		require.ErrorContains(t, err, "MOVED")
+		assertReceives(t, e, c.SPublish(t.Context(), e.listenAgain(t, lock), "found"))
 	})
 
 	t.Run("a slot that moves is subscribed to at its new master", func(t *testing.T) {
-		c := cluster.Client(t)
-		e := newListener(c)
-		e.AddWaiters(1)
-		defer e.AddWaiters(-1)
+		e := newListener(t, c)
 		locks := locksOn(t, c, nodes[0], 2)
 		moves, stays := locks[0], locks[1]
 		channel := e.mustListen(t, moves)
@@ -109,55 +125,27 @@ func TestClusterHasOneConnectionForEachMasterInUse(t *testing.T) {
 		for _, node := range []*goredis.Client{nodes[1], nodes[0], nodes[2]} {
 			require.NoError(t, node.Do(t.Context(), "CLUSTER", "SETSLOT", slot.Of(moves), "NODE", to).Err())
 		}
-		e.awaitGap(t)
+		e.awaitGaps(t, 2)
 		assert.True(t, e.isReady(stays))
-		e.awaitGap(t)
-		require.True(t, e.isReady(moves))
+		e.listenAgain(t, moves)
 		assertReceives(t, e, nodes[1].SPublish(t.Context(), channel, "moved"))
-		assert.Empty(t, e.gaps)
 	})
+}
+
+func TestClusterOfWhichNoServerIsFoundFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRetries: -1})
+	t.Cleanup(func() { _ = c.Close() })
+	e := newListener(t, c)
+	_, first := e.Listen(t.Context(), "k")
+	require.ErrorContains(t, first, "connection refused")
+	_, second := e.Listen(t.Context(), "k")
+	require.EqualError(t, second, first.Error())
 }
 
 func TestClusterWithoutShardedPubSubIsRefused(t *testing.T) {
 	t.Parallel()
-	cluster := redistest.StartCluster(t, "--rename-command", "SSUBSCRIBE", "")
-	_, err := newListener(cluster.Client(t)).Listen(t.Context(), "k")
+	_, err := newListener(t, redistest.StartCluster(t, "--rename-command", "SSUBSCRIBE", "").Client(t)).Listen(t.Context(), "k")
 	require.ErrorContains(t, err, "redis: SSUBSCRIBE push:{")
 	require.ErrorContains(t, err, "ERR unknown command")
-}
-
-func TestClusterOfWhichNoServerIsFoundIsTriedSeldom(t *testing.T) {
-	t.Parallel()
-	t.Run("down", func(t *testing.T) {
-		t.Parallel()
-		s := redistest.Start(t)
-		s.Kill()
-		c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{s.Addr()}, MaxRetries: -1})
-		defer c.Close()
-		e := newListener(c)
-		_, first := e.Listen(t.Context(), "k")
-		require.ErrorContains(t, first, "redis: SSUBSCRIBE push:{")
-		require.ErrorContains(t, first, "connection refused")
-		_, second := e.Listen(t.Context(), "k")
-		assert.Same(t, first, second)
-	})
-	t.Run("frozen", func(t *testing.T) {
-		t.Parallel()
-		s := redistest.Start(t)
-		s.Freeze()
-		c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{s.Addr()}})
-		defer c.Close()
-		e := newListener(c)
-		e.confirmWithin = confirmLimit
-		began := time.Now()
-		_, first := e.Listen(t.Context(), "k")
-		require.ErrorIs(t, first, errUnconfirmed)
-		for time.Since(began) < confirmLimit+3*firstPause {
-			tried := time.Now()
-			_, err := e.Listen(t.Context(), "k")
-			require.EqualError(t, err, first.Error())
-			require.Less(t, time.Since(tried), confirmLimit/2, "one search at a time")
-		}
-		s.Kill()
-	})
 }

@@ -2,36 +2,48 @@ package push
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"regexp"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/internal/redistest"
 )
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+// ages is longer than anything takes that works.
+const ages = 20 * time.Second
 
 // listener is a Push and what it has reported.
 type listener struct {
 	*Push
 	messages chan string
-	gaps     chan struct{}
+	gaps     atomic.Int64
 }
 
-// newListener makes a Push. Both of its functions ask it something, which would
-// never return if it held its mutex.
-func newListener(client goredis.UniversalClient) *listener {
-	e := &listener{messages: make(chan string, 100), gaps: make(chan struct{}, 100)}
+// newListener makes a Push with one waiter. Both of its functions ask it something, which
+// would never return if it held its mutex.
+func newListener(t *testing.T, client goredis.UniversalClient) *listener {
+	t.Helper()
+	e := &listener{messages: make(chan string, 100)}
 	e.Push = New(client, "me", func(payload string) {
-		e.Ready("any")
+		e.AddWaiters(0)
 		e.messages <- payload
 	}, func() {
-		e.Ready("any")
-		e.gaps <- struct{}{}
+		e.AddWaiters(0)
+		e.gaps.Add(1)
 	})
 	e.confirmWithin = ages // however busy the machine is
+	e.AddWaiters(1)
+	t.Cleanup(func() { assert.NoError(t, e.Close()) })
 	return e
 }
 
@@ -39,16 +51,13 @@ func (e *listener) mustListen(t *testing.T, lock string) string {
 	t.Helper()
 	channel, err := e.Listen(t.Context(), lock)
 	require.NoError(t, err)
-	ready, ok := e.Ready(lock)
-	require.True(t, ok)
-	require.Equal(t, channel, ready)
+	require.True(t, e.isReady(lock))
 	return channel
 }
 
 // listenAgain listens as often as it takes, as waiters do.
-func (e *listener) listenAgain(t *testing.T, lock string) string {
+func (e *listener) listenAgain(t *testing.T, lock string) (channel string) {
 	t.Helper()
-	var channel string
 	require.Eventually(t, func() bool {
 		var err error
 		channel, err = e.Listen(t.Context(), lock)
@@ -57,17 +66,17 @@ func (e *listener) listenAgain(t *testing.T, lock string) string {
 	return channel
 }
 
-func (e *listener) awaitGap(t *testing.T) {
-	t.Helper()
-	select {
-	case <-e.gaps:
-	case <-time.After(ages):
-		require.Fail(t, "onGap was not called")
-	}
+func (e *listener) isReady(lock string) bool {
+	_, ok := e.Ready(lock)
+	return ok
 }
 
-// ages is longer than anything takes that works.
-const ages = 20 * time.Second
+// awaitGaps waits until onGap has been called so often since the beginning.
+func (e *listener) awaitGaps(t *testing.T, n int64) {
+	t.Helper()
+	require.Eventually(t, func() bool { return e.gaps.Load() >= n }, ages, time.Millisecond)
+	assert.Equal(t, n, e.gaps.Load())
+}
 
 // assertReceives publishes to a channel that is confirmed.
 func assertReceives(t *testing.T, e *listener, publish *goredis.IntCmd) {
@@ -75,28 +84,33 @@ func assertReceives(t *testing.T, e *listener, publish *goredis.IntCmd) {
 	receivers, err := publish.Result()
 	require.NoError(t, err)
 	require.EqualValues(t, 1, receivers)
-	payload, _ := publish.Args()[2].(string)
 	select {
 	case got := <-e.messages:
-		assert.Equal(t, payload, got)
+		assert.Equal(t, publish.Args()[2], got)
 	case <-time.After(ages):
 		require.Fail(t, "the message did not arrive")
 	}
 }
 
-// subscribers are the ids of the connections in pub/sub mode.
-func subscribers(t *testing.T, c *goredis.Client) []string {
+// ids are those of the connections of a type.
+func ids(t *testing.T, c *goredis.Client, kind string) []string {
 	t.Helper()
-	list, err := c.Do(context.Background(), "CLIENT", "LIST", "TYPE", "PUBSUB").Text()
+	list, err := c.Do(context.Background(), "CLIENT", "LIST", "TYPE", kind).Text()
 	require.NoError(t, err)
 	return regexp.MustCompile(`(?m)^id=\d+`).FindAllString(list, -1)
 }
 
-func connections(t *testing.T, c *goredis.Client) int {
+func subscribers(t *testing.T, c *goredis.Client) []string { return ids(t, c, "pubsub") }
+
+func awaitNoSubscribers(t *testing.T, c *goredis.Client) {
 	t.Helper()
-	list, err := c.ClientList(context.Background()).Result()
-	require.NoError(t, err)
-	return strings.Count(list, "id=") - strings.Count(list, "-id=")
+	require.Eventually(t, func() bool { return len(subscribers(t, c)) == 0 }, ages, time.Millisecond)
+}
+
+// awaitNoOther waits until the only connection that does not subscribe is that of c.
+func awaitNoOther(t *testing.T, c *goredis.Client) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(ids(t, c, "normal")) == 1 }, ages, time.Millisecond)
 }
 
 // asked counts how often the server was given the command, refused or not.
@@ -104,19 +118,37 @@ func asked(t *testing.T, c *goredis.Client, command string) int {
 	t.Helper()
 	stats, err := c.InfoMap(context.Background(), "commandstats").Result()
 	require.NoError(t, err)
-	n := 0
+	var calls, rejected int
 	for field := range strings.SplitSeq(stats["Commandstats"]["cmdstat_"+command], ",") {
-		name, value, _ := strings.Cut(field, "=")
-		if name == "calls" || name == "rejected_calls" {
-			count, err := strconv.Atoi(value)
-			require.NoError(t, err)
-			n += count
-		}
+		_, _ = fmt.Sscanf(field, "calls=%d", &calls)
+		_, _ = fmt.Sscanf(field, "rejected_calls=%d", &rejected)
 	}
-	return n
+	return calls + rejected
 }
 
-func (e *listener) isReady(lock string) bool {
-	_, ok := e.Ready(lock)
-	return ok
+// connect returns a client that is closed at the end.
+func connect(t *testing.T, o *goredis.Options) *goredis.Client {
+	t.Helper()
+	c := goredis.NewClient(o)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// behindProxy returns a listener whose client goes through a proxy, and a client that
+// goes past it.
+func behindProxy(t *testing.T) (*redistest.Proxy, *listener, *goredis.Client) {
+	t.Helper()
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	return p, newListener(t, connect(t, &goredis.Options{Addr: p.Addr()})), s.Client(t)
+}
+
+// dials returns a client that counts its connections, and waits for replies for long.
+func dials(t *testing.T, s *redistest.Server) (*goredis.Client, *atomic.Int64) {
+	t.Helper()
+	var n atomic.Int64
+	return connect(t, &goredis.Options{Addr: s.Addr(), ReadTimeout: ages, Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		n.Add(1)
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}), &n
 }

@@ -1,9 +1,0 @@
-package push
-
-import (
-	"testing"
-
-	"github.com/effectlock/effectlock/internal/redistest"
-)
-
-func TestMain(m *testing.M) { redistest.Main(m) }

@@ -1,0 +1,178 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// noRedial makes go-redis report a broken connection and leave it at that. A PubSub connects
+// and subscribes again inside the very call that fails, and does not say when the server has
+// confirmed; under a context that has ended it cannot. Reading and writing do not look at a
+// context without a deadline. A dialer that ignores contexts, as go-redis's for TLS does,
+// connects in vain: the connection is closed with the PubSub.
+var noRedial, endAtOnce = context.WithCancel(context.Background())
+
+func init() { endAtOnce() }
+
+// notifier is the connection to one server.
+type notifier struct {
+	push      *Push
+	addr      string
+	pubsub    *goredis.PubSub
+	connected bool            // the mutex of Push guards it
+	worked    bool            // something was confirmed
+	ctx       context.Context // ends with the connection; its cause is the reason
+	end       context.CancelCauseFunc
+}
+
+// add gives ch to the notifier of a server.
+func (p *Push) add(ch *channel, addr string, client goredis.UniversalClient) {
+	n := p.notifiers[addr]
+	if n == nil {
+		n = &notifier{push: p, addr: addr}
+		n.ctx, n.end = context.WithCancelCause(p.ctx)
+		p.notifiers[addr] = n
+		p.running.Go(func() { n.run(client) })
+	}
+	if ch.notifier = n; ch.attempt.Err() != nil {
+		ch.attempt, ch.finish = context.WithCancelCause(p.ctx)
+	}
+	if n.connected {
+		p.running.Go(func() { n.ask(ch) })
+	}
+}
+
+// run connects, subscribes to what is wanted, and receives until an error. What is wanted
+// then backs off, and begins again: on a Cluster it may have another server.
+func (n *notifier) run(client goredis.UniversalClient) {
+	p := n.push
+	n.pubsub = client.Subscribe(context.Background()) // to nothing, and not connected yet
+	context.AfterFunc(n.ctx, func() { _ = n.pubsub.Close() })
+	n.end(n.serve(client))
+	_ = n.pubsub.Close() // waits for the other
+	p.mu.Lock()
+	delete(p.notifiers, n.addr)
+	p.again(context.Cause(n.ctx), n.channels()...)
+	p.mu.Unlock()
+	if n.worked {
+		p.onGap()
+	}
+}
+
+// connect connects, with a PING. A handshake that has begun is bounded by the client's
+// timeouts alone, as go-redis does not look at the context then.
+func (n *notifier) connect(client goredis.UniversalClient) (err error) {
+	defer recovered(&err)
+	err = n.pubsub.Ping(n.ctx)
+	// A client closes the connections that it knows, and it knows this one only since the
+	// handshake: it may have been closed before, and would leave it open. A closed client
+	// says so to any command; this one is not sent.
+	if closed := client.Ping(noRedial).Err(); errors.Is(closed, goredis.ErrClosed) {
+		return closed
+	}
+	return err
+}
+
+func (n *notifier) serve(client goredis.UniversalClient) error {
+	if err := n.connect(client); err != nil {
+		return err
+	}
+	n.push.mu.Lock()
+	n.connected = true // from now on, add asks for what it adds
+	channels := n.channels()
+	n.push.mu.Unlock()
+	for _, ch := range channels {
+		n.ask(ch)
+	}
+	word, err := n.receive(true)
+	for ; err == nil; word, err = n.receive(false) {
+		n.take(word)
+	}
+	return err
+}
+
+// ask asks for ch. A connection that it cannot write to go-redis closes, which receive notices.
+func (n *notifier) ask(ch *channel) {
+	defer recovered(new(error))
+	subscribe := n.pubsub.Subscribe
+	if n.push.cluster != nil {
+		subscribe = n.pubsub.SSubscribe
+	}
+	_ = subscribe(noRedial, ch.name)
+}
+
+// receive waits for a word from the server, and sends a PING if it is silent. A timeout amid a
+// message loses its beginning, and the rest is misread: it is no more than a hint.
+func (n *notifier) receive(pinged bool) (word any, err error) {
+	defer recovered(&err)
+	for {
+		word, err = n.pubsub.ReceiveTimeout(noRedial, n.push.quiet)
+		var timeout net.Error
+		var refused goredis.Error
+		switch {
+		case errors.As(err, &timeout) && timeout.Timeout():
+			if pinged {
+				return nil, errSilent
+			}
+			pinged = true
+			_ = n.pubsub.Ping(noRedial)
+		case pinged && errors.As(err, &refused): // a sign of life as well
+			return nil, nil
+		default:
+			return word, err
+		}
+	}
+}
+
+// take takes a message, a confirmation, or notice that a slot has moved.
+func (n *notifier) take(word any) {
+	p, gap := n.push, false
+	switch word := word.(type) {
+	case *goredis.Message:
+		p.onMessage(word.Payload)
+	case *goredis.Subscription:
+		p.mu.Lock()
+		ch := p.channels[word.Channel]
+		switch {
+		case ch == nil || ch.notifier != n: // it is not wanted any more
+		case word.Kind != "subscribe" && word.Kind != "ssubscribe": // it has ended
+			gap = true
+			p.again(errElsewhere, ch)
+		default:
+			if ch.attempt.Err() != nil { // it has failed for those that waited
+				ch.attempt, ch.finish = context.WithCancelCause(p.ctx)
+			}
+			ch.finish(errConfirmed)
+			ch.since, ch.probed = time.Now(), time.Time{}
+			gap, n.worked = !n.worked, true
+		}
+		p.mu.Unlock()
+	}
+	if gap {
+		p.onGap()
+	}
+}
+
+// channels returns those that are wanted here. The caller has locked mu.
+func (n *notifier) channels() (wanted []*channel) {
+	for _, ch := range n.push.channels {
+		if ch.notifier == n {
+			wanted = append(wanted, ch)
+		}
+	}
+	return wanted
+}
+
+// recovered makes an error of a panic of the client, or of one of its hooks. go-redis panics
+// at some replies that no Redis gives, and no caller is on this goroutine to recover.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("redis: the client panicked: %v\n\n%s", r, debug.Stack())
+	}
+}
