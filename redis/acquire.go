@@ -72,15 +72,6 @@ func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcom
 	return b.enqueue(ctx, k, w, channel)
 }
 
-// Prepare begins to receive messages for key, and does not wait for that: a claimant that
-// queues soon is then woken rather than made to poll. It sends nothing if they are received
-// already, and counts as a wait: they are received for another 10 s.
-func (b *Backing) Prepare(key string) {
-	if k, err := b.keysOf(key); err == nil && b.push != nil {
-		b.push.Prepare(k.lock)
-	}
-}
-
 func isMustPoll(o backing.Outcome) bool {
 	_, ok := o.(backing.MustPoll)
 	return ok

@@ -59,7 +59,7 @@ func TestYieldGoesToTheQueueAndTheNextHolderWaitsBehind(t *testing.T) {
 func TestYieldWithoutSubscriptionLeavesTheNextHolderOutOfTheQueue(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
-	locks, other := redis.New(c), redis.New(c)
+	locks, other := redis.New(c, redis.WithoutPush()), redis.New(c)
 	acquire(t, locks, "k", "a")
 	theirs := waiter("k", "b")
 	queues(t, other, theirs)
@@ -70,26 +70,32 @@ func TestYieldWithoutSubscriptionLeavesTheNextHolderOutOfTheQueue(t *testing.T) 
 	assert.Empty(t, inQueue(t, c))
 }
 
-func TestYieldAfterPrepareQueuesTheNextHolderOfAProcessThatHasNotWaited(t *testing.T) {
+// A process that has never waited is not subscribed. It hands the lock on within for as long
+// as it takes to subscribe, rather than leave it free for those that poll.
+func TestTheFirstYieldOfAProcessSubscribes(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	locks, other := redis.New(c), redis.New(c)
 	acquire(t, locks, "k", "a")
-	theirs, ours := waiter("k", "b"), waiter("k", "d")
+	theirs := waiter("k", "b")
 	queues(t, other, theirs)
-	for range 3 {
-		locks.Prepare("k")
-	}
-	require.Eventually(t, func() bool { return len(c.PubSubChannels(t.Context(), "push:*").Val()) == 2 }, 20*time.Second, time.Millisecond)
-	require.Eventually(t, func() bool { // the confirmation may not have arrived yet
-		_, queued := pass(t, locks, "a", ours, true).(backing.Queued)
-		return queued
+	var ours waiting
+	holder := "a"
+	require.Eventually(t, func() bool {
+		ours = waiter("k", "next after "+holder)
+		o := pass(t, locks, holder, ours, true)
+		if _, granted := o.(backing.Granted); granted {
+			holder = ours.Holder
+			return false
+		}
+		assert.IsType(t, backing.Queued{}, o)
+		return true
 	}, 20*time.Second, time.Millisecond)
+	assert.NotEqual(t, "a", holder, "it was handed on before that")
 	assert.Equal(t, 2, ran(t, c, "subscribe"))
 	theirs.isGranted(t, other)
 	assertReleases(t, true, other, "k", "b")
 	ours.isGranted(t, locks)
-	redis.New(c, redis.WithoutPush()).Prepare("k")
 }
 
 func TestYieldGivesTheLockToTheNextHolderIfNoWaiterCanBeWoken(t *testing.T) {

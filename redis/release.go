@@ -86,7 +86,8 @@ func flag(set bool) string {
 }
 
 // Pass implements [backing.Passer] with one round trip. To be queued when it yields, the
-// claimant needs a subscription, which Pass does not wait for: without one, and
+// claimant needs a subscription. The first Pass that yields begins to subscribe, and for up
+// to a second, until that is confirmed, Pass does not yield. Without a subscription, and
 // [WithoutPush], the lock goes to the first in the queue, or is free for those who poll.
 func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
@@ -103,6 +104,8 @@ func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Wai
 		if channel, ready := b.push.Ready(k.lock); ready {
 			mode, member = queues, memberOf(next.Claim, channel)
 			waited = b.ledger.queues(claimantOf(next.Claim), member, next.Wake)
+		} else if b.push.Prepare(k.lock) {
+			yield = false // until the next time: by then this process can be woken
 		}
 	}
 	inDoubt := b.ledger.isInDoubt(claimantOf(from))

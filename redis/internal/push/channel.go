@@ -11,6 +11,7 @@ import (
 // channel is one that is wanted. The mutex of Push guards it.
 type channel struct {
 	name     string
+	wanted   time.Time // for the first time
 	attempt  context.Context // to subscribe; ends with the outcome as its cause
 	finish   context.CancelCauseFunc
 	since    time.Time     // the confirmation; zero if it is not confirmed
@@ -31,7 +32,7 @@ func (p *Push) want(lock string) *channel {
 	name := p.nameOf(lock)
 	ch := p.channels[name]
 	if ch == nil {
-		ch = &channel{name: name}
+		ch = &channel{name: name, wanted: time.Now()}
 		ch.attempt, ch.finish = context.WithCancelCause(p.ctx)
 		if p.ctx.Err() == nil {
 			p.channels[name] = ch

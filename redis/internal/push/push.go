@@ -81,12 +81,13 @@ func New(client goredis.UniversalClient, id string, onMessage func(payload strin
 	return p
 }
 
-// Prepare begins to subscribe to what is published for lock, and does not wait. It only counts
-// as a use of a subscription that is wanted already.
-func (p *Push) Prepare(lock string) {
+// Prepare begins to subscribe to what is published for lock, and does not wait. It reports
+// whether the subscription may be confirmed any moment: its first attempt is under way.
+func (p *Push) Prepare(lock string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.want(lock)
+	ch := p.want(lock)
+	return ch.attempt.Err() == nil && time.Since(ch.wanted) < p.confirmWithin
 }
 
 // Listen returns the channel on which messages for lock arrive, once the server has confirmed
