@@ -61,21 +61,33 @@ func Run(t *testing.T, newBacking func(t *testing.T) backing.Backing, opts ...Op
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.run(t, "contract", k.exercise, func(t *testing.T) *probe { return newProbe(t, newBacking(t), k) })
+	open := func(t *testing.T) *probe { return newProbe(t, newBacking(t), k) }
+	t.Run("contract", func(t *testing.T) {
+		k.run(t, k.exercise, open)
+		k.checkModel(t, open)
+		k.checkHistories(t, open)
+	})
 }
 
 // run runs cases, each in a subtest and with a probe of its own.
-func (k kit) run(t *testing.T, name string, exercise func(runner), open func(*testing.T) *probe) {
+func (k kit) run(t *testing.T, exercise func(runner), open func(*testing.T) *probe) {
 	t.Helper()
-	// Parallel subtests of t itself would only start when the caller returns.
-	t.Run(name, func(t *testing.T) {
-		exercise(func(name string, body func(*probe)) {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				k.enter(t, func(t *testing.T) { body(open(t)) })
-			})
+	exercise(func(name string, body func(*probe)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k.enter(t, func(t *testing.T) { body(open(t)) })
 		})
 	})
+}
+
+// enter runs body where the time is that of the kit.
+func (k kit) enter(t *testing.T, body func(*testing.T)) {
+	t.Helper()
+	if k.virtual {
+		synctest.Test(t, body)
+		return
+	}
+	body(t)
 }
 
 // An Option changes how [Run] and [RunFaults] work.
@@ -91,7 +103,7 @@ func TTL(d time.Duration) Option { return func(k *kit) { k.ttl = d } }
 // Virtual runs every case, newBacking included, in a bubble of testing/synctest,
 // where no lease takes real time. It suits a backing whose only clock is the
 // time package and which waits for nothing outside the process.
-func Virtual() Option { return func(k *kit) { k.enter = synctest.Test } }
+func Virtual() Option { return func(k *kit) { k.virtual = true } }
 
 // RemembersUnanswered is for a store that knows which of its answers have reached their
 // caller. It remembers a release only while that may be repeated, and refuses a
@@ -106,15 +118,11 @@ type kit struct {
 	unanswered bool
 	ttl        time.Duration
 	keys       int // how many at once
-	enter      func(*testing.T, func(*testing.T))
+	virtual    bool
 }
 
 func newKit(opts []Option) (kit, error) {
-	k := kit{
-		ttl:   300 * time.Millisecond,
-		keys:  10_000,
-		enter: func(t *testing.T, body func(*testing.T)) { body(t) },
-	}
+	k := kit{ttl: 300 * time.Millisecond, keys: 10_000}
 	for _, o := range opts {
 		o(&k)
 	}
