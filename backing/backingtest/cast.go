@@ -11,7 +11,8 @@ import (
 type cast struct {
 	*probe
 	reference
-	keys [twoKeys]string
+	keys    [twoKeys]string
+	patient bool // no lease runs out
 	*names
 }
 
@@ -38,7 +39,7 @@ func (p *probe) cast() *cast {
 }
 
 // by is the same cast on another goroutine.
-func (c *cast) by(p *probe) *cast { return &cast{p, c.reference, c.keys, c.names} }
+func (c *cast) by(p *probe) *cast { return &cast{p, c.reference, c.keys, c.patient, c.names} }
 
 // play asks the store, and returns what each key saw of it: nothing, if the act would break the contract.
 func (c *cast) play(a act) (all []scene) {
@@ -68,6 +69,8 @@ func (c *cast) play(a act) (all []scene) {
 // asks for the same lease each time.
 func (c *cast) isShort(a act, r roles) bool {
 	switch {
+	case c.patient:
+		return false
 	case r.next != "":
 		return whose(r.next) == 0
 	case a.name == "Enqueue":

@@ -50,6 +50,7 @@ func (p *probe) crowds(seed int) string {
 	h := &history{}
 	message := p.attempt(strconv.FormatUint(rand.Uint64(), 36), func(p *probe) {
 		c := p.cast()
+		c.patient = true
 		p.together(goroutines, func(p *probe, i int) {
 			for _, a := range hurried.Example(seed + i*1_000_000) {
 				h.add(i, a, c.by(p))

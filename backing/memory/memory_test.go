@@ -64,34 +64,6 @@ func TestTokensFollowTheClockInMicroseconds(t *testing.T) {
 	})
 }
 
-// The process starts again with an empty store, and the clock has gone on.
-func TestTokensRiseOverARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		before := acquire(t, memory.New(), "k", "a", time.Hour)
-		time.Sleep(time.Millisecond)
-		assert.Greater(t, acquire(t, memory.New(), "k", "b", time.Hour), before)
-	})
-}
-
-func TestAnEndedContextIsReportedAsItIs(t *testing.T) {
-	t.Parallel()
-	m := memory.New()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	c := backing.Claim{Key: "k", Holder: "a", TTL: time.Second}
-
-	_, err := m.TryAcquire(ctx, c)
-	assert.Equal(t, context.Canceled, err)
-	_, err = m.Refresh(ctx, c)
-	assert.Equal(t, context.Canceled, err)
-	_, err = m.Release(ctx, "k", "a")
-	assert.Equal(t, context.Canceled, err)
-	_, err = m.IsLocked(ctx, "k")
-	assert.Equal(t, context.Canceled, err)
-	_, err = m.GetHolder(ctx, "k")
-	assert.Equal(t, context.Canceled, err)
-}
-
 // Maps grow now and then, which is no allocation on average.
 func TestAcquireAndReleaseAllocateNothing(t *testing.T) {
 	ctx, m := t.Context(), memory.New()
