@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/IBM/fp-go/v2/option"
@@ -13,6 +14,17 @@ import (
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/backing/memory"
 )
+
+func TestARepeatedPassMustPollWhenTheLeaseOfTheNextHasExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		acquire(t, m, "k", "a", time.Minute)
+		b, _ := waiter("k", "b", time.Second)
+		require.IsType(t, backing.Granted{}, pass(t, m, "a", b, false))
+		time.Sleep(time.Second)
+		assert.Equal(t, backing.MustPoll{}, pass(t, m, "a", b, false))
+	})
+}
 
 func TestPassTellsApartTheClaimsOfOneHolder(t *testing.T) {
 	t.Parallel()
