@@ -51,7 +51,11 @@ func (n *names) begin(a act, late bool) (r roles, ok bool) {
 		if n.asking[a.key][a.who] > 0 || n.busy(a.key, a.next) {
 			return r, false
 		}
-		if r.next == "" {
+		switch {
+		case r.next != "":
+		case late:
+			r.next = n.of(a.key, a.next)
+		default:
 			r.next = n.fresh(a.key, a.next)
 		}
 		n.ending[a.key][a.who]++

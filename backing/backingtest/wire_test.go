@@ -48,7 +48,7 @@ func wired(open func() full) (*wire, Faults) {
 func sound() full { return memory.New() }
 
 // unremembering does not refuse what is late: its clients must see to that.
-func unremembering() full { return forgetful(memory.New()) }
+func unremembering() full { return &flawed{flaw: "late requests are not refused"} }
 
 func (w *wire) set(change func()) {
 	w.mu.Lock()
