@@ -9,6 +9,12 @@
 // A failure quotes the sentence of the contract that broke, says what the
 // store answered, and lists the calls that led there.
 //
+// Beside cases that are written by hand, the kit has a model: a reference that says for each operation
+// what a store may answer. Random scripts of all operations that the store offers are played one
+// operation after the other, and the answers compared; of a script that fails, package rapid looks for the
+// shortest one, and prints the seed. Then several goroutines ask at once, and package porcupine looks
+// for an order of what they asked that the reference allows.
+//
 // What a lost answer, a dead connection or a restart would show, [RunFaults] checks,
 // with whatever means the test has to bring them about:
 //
@@ -52,6 +58,13 @@ import (
 // That late requests are refused is demanded of a store that is a [backing.Releaser],
 // which shows that it remembers releases; see [RemembersUnanswered]. Of others it is not: see
 // [RunFaults].
+//
+// The model plays 100 scripts, or as many as -rapid.checks says, on keys of their own. In real time they
+// share the store that one call of newBacking made, and wait for leases six times in all. When
+// exactly a lease ends, only the store knows: of a lease that may have ended and may not, both are right. In
+// histories of operations at once no lease ends, unless a machine is slower than a store keeps the
+// key for a claimant that was woken; then both are right as well. A claimant asks for one lease as
+// long as it waits, and does not ask while it is released.
 //
 // Run does not check what only a restart or a lost connection would show, which
 // [RunFaults] does, nor a clock that is off.
