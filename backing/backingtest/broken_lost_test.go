@@ -21,45 +21,20 @@ var brokenByLostAnswers = []brokenByFault{
 		}}
 	})},
 
-	{"Refresh gives up for good after a failure", []rule{refreshExtends}, before(func(w *wire, _ *Faults) backing.Backing {
-		var given record
-		return variant{Backing: w, refresh: func(ctx context.Context, c backing.Claim) (bool, error) {
-			if given.has(c.Key, c.Holder) {
-				return false, nil
-			}
-			ok, err := w.Refresh(ctx, c)
-			if err != nil && ctx.Err() == nil {
-				given.add(c.Key, c.Holder)
-			}
-			return ok, err
-		}}
-	})},
-	{"RefreshAll gives up for good after a failure", []rule{refreshAllEach}, before(func(w *wire, _ *Faults) backing.Backing {
-		return &tired{wire: w}
-	})},
+	{"Refresh gives up for good after a failure", []rule{refreshExtends}, tired("Refresh")},
+	{"RefreshAll gives up for good after a failure", []rule{refreshAllEach}, tired("RefreshAll")},
 	{"Enqueue goes to the end after a failure", []rule{enqueueWaits}, func() (backing.Backing, Faults) {
 		w, faults := wired(unremembering)
 		return &shy{wire: w}, faults
 	}},
 }
 
-// tired does not refresh together any more what it once could not.
-type tired struct {
-	*wire
-	given record
-}
-
-func (d *tired) Abilities() backing.Abilities { return allOf(d) }
-
-func (d *tired) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
-	if d.given.has(claims[0].Key, "") {
-		return make([]backing.Refreshed, len(claims))
-	}
-	all := d.wire.RefreshAll(ctx, claims)
-	if all[0].Err != nil && ctx.Err() == nil {
-		d.given.add(claims[0].Key, "")
-	}
-	return all
+// tired does not ask any more what once had no answer.
+func tired(operation string) func() (backing.Backing, Faults) {
+	return before(func(w *wire, _ *Faults) backing.Backing {
+		w.tired = operation
+		return w
+	})
 }
 
 // shy leaves and queues again where it does not know whether it is in the queue.

@@ -13,7 +13,6 @@ func exerciseQueue(run runner) {
 		p.releases(releaseFrees, k, "a", true)
 		g := p.enqueueGives(p.claimant(k, "b", p.ttl))
 		p.isHigher(before, g)
-		p.isHeldBy(enqueueTakes, k, "b")
 		p.runsOut(p.ttl)
 		p.isFree(enqueueTakes, k)
 	})

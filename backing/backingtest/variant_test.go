@@ -17,9 +17,6 @@ type variant struct {
 	backing.Backing
 	tryAcquire func(context.Context, backing.Claim) (option.Option[backing.Grant], error)
 	refresh    func(context.Context, backing.Claim) (bool, error)
-	release    func(ctx context.Context, key, holder string) (bool, error)
-	isLocked   func(ctx context.Context, key string) (bool, error)
-	getHolder  func(ctx context.Context, key string) (option.Option[string], error)
 }
 
 func (v variant) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
@@ -34,33 +31,6 @@ func (v variant) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 		return v.refresh(ctx, c)
 	}
 	return v.Backing.Refresh(ctx, c)
-}
-
-func (v variant) Release(ctx context.Context, key, holder string) (bool, error) {
-	if v.release != nil {
-		return v.release(ctx, key, holder)
-	}
-	return v.Backing.Release(ctx, key, holder)
-}
-
-func (v variant) IsLocked(ctx context.Context, key string) (bool, error) {
-	if v.isLocked != nil {
-		return v.isLocked(ctx, key)
-	}
-	return v.Backing.IsLocked(ctx, key)
-}
-
-func (v variant) GetHolder(ctx context.Context, key string) (option.Option[string], error) {
-	if v.getHolder != nil {
-		return v.getHolder(ctx, key)
-	}
-	return v.Backing.GetHolder(ctx, key)
-}
-
-// holderOf is "" if nobody has the key.
-func holderOf(m backing.Backing, key string) string {
-	holder, _ := m.GetHolder(context.Background(), key)
-	return option.GetOrElse(func() string { return "" })(holder)
 }
 
 // record is a set that cases may share between goroutines.

@@ -21,6 +21,8 @@ type wire struct {
 	undo   bool   // it undoes that if the claimant has released meanwhile
 	hushed string // the operation in which it takes no answer for a no
 	hides  error  // and the reason why there is none
+	tired  string // the operation that it gives up for good when it fails
+	gaveUp bool
 
 	mu       sync.Mutex
 	store    full
@@ -81,7 +83,11 @@ func send[A any](ctx context.Context, w *wire, operation string, by who, request
 	if err := ctx.Err(); err != nil {
 		return answer, err
 	}
+	if operation == w.tired && w.gaveUp {
+		return answer, nil
+	}
 	defer func() {
+		w.gaveUp = w.gaveUp || operation == w.tired && err != nil && ctx.Err() == nil
 		if operation == w.hushed && errors.Is(err, w.hides) {
 			err = nil
 		}
