@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	"go.uber.org/goleak"
 
 	"github.com/effectlock/effectlock/backing"
@@ -73,37 +72,31 @@ type slow struct {
 	most time.Duration
 }
 
-// pause is what the network takes; called before and, deferred, after an operation.
-func (s slow) pause() { time.Sleep(rand.N(s.most)) }
+// slowly takes what the network takes, before an operation and after it.
+func slowly[A any](s slow, ask func() (A, error)) (A, error) {
+	time.Sleep(rand.N(s.most))
+	defer func() { time.Sleep(rand.N(s.most)) }()
+	return ask()
+}
 
-func (s slow) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-	s.pause()
-	defer s.pause()
-	return s.Backing.TryAcquire(ctx, c)
+func (s slow) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, error) {
+	return slowly(s, func() (grantOption, error) { return s.Backing.TryAcquire(ctx, c) })
 }
 
 func (s slow) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
-	s.pause()
-	defer s.pause()
-	return s.Backing.Refresh(ctx, c)
+	return slowly(s, func() (bool, error) { return s.Backing.Refresh(ctx, c) })
 }
 
 func (s slow) Release(ctx context.Context, key, holder string) (bool, error) {
-	s.pause()
-	defer s.pause()
-	return s.Backing.Release(ctx, key, holder)
+	return slowly(s, func() (bool, error) { return s.Backing.Release(ctx, key, holder) })
 }
 
 func (s slow) IsLocked(ctx context.Context, key string) (bool, error) {
-	s.pause()
-	defer s.pause()
-	return s.Backing.IsLocked(ctx, key)
+	return slowly(s, func() (bool, error) { return s.Backing.IsLocked(ctx, key) })
 }
 
-func (s slow) GetHolder(ctx context.Context, key string) (option.Option[string], error) {
-	s.pause()
-	defer s.pause()
-	return s.Backing.GetHolder(ctx, key)
+func (s slow) GetHolder(ctx context.Context, key string) (holderOption, error) {
+	return slowly(s, func() (holderOption, error) { return s.Backing.GetHolder(ctx, key) })
 }
 
 // fiveOf hides the abilities.

@@ -7,19 +7,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
-
 	"github.com/effectlock/effectlock/backing"
 )
 
 // A variant is a sound backing with some operations replaced.
 type variant struct {
 	backing.Backing
-	tryAcquire func(context.Context, backing.Claim) (option.Option[backing.Grant], error)
+	tryAcquire func(context.Context, backing.Claim) (grantOption, error)
 	refresh    func(context.Context, backing.Claim) (bool, error)
 }
 
-func (v variant) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+func (v variant) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, error) {
 	if v.tryAcquire != nil {
 		return v.tryAcquire(ctx, c)
 	}
