@@ -179,7 +179,8 @@ func (f *flawed) release(ctx context.Context, operation string, c backing.Claim)
 		return backing.FreedEarlier, nil
 	}
 	before.until = time.Now().Add(backing.ReleaseMemory)
-	if before.freed && !(f.is("one that has passed the key on has not released it") && before.next != acquisition{}) {
+	passed := before.next != acquisition{}
+	if before.freed && (!passed || !f.is("one that has passed the key on has not released it")) {
 		return backing.FreedEarlier, nil
 	}
 	return backing.NotHeld, nil

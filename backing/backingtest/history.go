@@ -58,7 +58,7 @@ func (p *probe) crowds(seed int) string {
 		})
 		for key := range c.keys {
 			h.add(0, act{name: "GetHolder", key: key}, c)
-			c.hasAnOrder(key, h.of(key))
+			c.hasAnOrder(h.of(key))
 		}
 	})
 	if message == "" {
@@ -98,7 +98,7 @@ func (h *history) of(key int) []porcupine.Operation {
 	return slices.DeleteFunc(slices.Clone(h.all), func(o porcupine.Operation) bool { return o.Input.(scene).key != key })
 }
 
-func (c *cast) hasAnOrder(key int, all []porcupine.Operation) {
+func (c *cast) hasAnOrder(all []porcupine.Operation) {
 	c.Helper()
 	model := porcupine.NondeterministicModel{
 		Init: func() []any { return []any{lock{}} },

@@ -220,13 +220,14 @@ func (l lock) blames(holder string, because rule) rule {
 
 // overstays does so when only time has passed.
 func (l lock) overstays(holder string) rule {
-	for _, h := range l.holders {
-		if h.holder == holder {
-			return h.late
-		}
-		return h.early
+	switch {
+	case len(l.holders) == 0:
+		return firstIsGiven
+	case l.has(holder):
+		return l.holders[0].late
+	default:
+		return l.holders[0].early
 	}
-	return firstIsGiven
 }
 
 func distinct(all []lock) (kept []lock) {

@@ -48,7 +48,8 @@ func (r reference) allows(l lock, o operation) []allowed {
 		}
 		return r.unlessLate(o.holder, l, o, answers, says(lateIsRefused, none, l))
 	case "Enqueue":
-		answers, line := []allowed(nil), l.join(o.holder, o.ttl)
+		line := l.join(o.holder, o.ttl)
+		answers := slices.Concat(queues(enqueueWaits, o.holder, line), l.polls(notQueued, o.holder, o))
 		switch {
 		case has:
 			answers = l.resume(o.holder, o, enqueueTakes)
@@ -56,8 +57,6 @@ func (r reference) allows(l lock, o operation) []allowed {
 			answers = l.grant(o.holder, o, enqueueTakes)
 		case free:
 			answers = slices.Concat(queues(firstIsGiven, o.holder, line.serve(o.at)), l.polls(notQueued, o.holder, o))
-		default:
-			answers = slices.Concat(queues(enqueueWaits, o.holder, line), l.polls(notQueued, o.holder, o))
 		}
 		return r.unlessLate(o.holder, l, o, answers, says(enqueueLate, refused, l))
 	case "Pass":

@@ -14,7 +14,6 @@ import (
 type variant struct {
 	backing.Backing
 	tryAcquire func(context.Context, backing.Claim) (grantOption, error)
-	refresh    func(context.Context, backing.Claim) (bool, error)
 }
 
 func (v variant) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, error) {
@@ -22,13 +21,6 @@ func (v variant) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, 
 		return v.tryAcquire(ctx, c)
 	}
 	return v.Backing.TryAcquire(ctx, c)
-}
-
-func (v variant) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
-	if v.refresh != nil {
-		return v.refresh(ctx, c)
-	}
-	return v.Backing.Refresh(ctx, c)
 }
 
 // record is a set that cases may share between goroutines.

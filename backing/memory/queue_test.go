@@ -34,8 +34,6 @@ func TestReleaseWakesTheNextBeforeItReturns(t *testing.T) {
 		assert.True(t, g.Resumed)
 		time.Sleep(time.Minute - 1)
 		assert.Equal(t, option.Some("b"), holder(t, m, "k"), "the lease runs from the answer")
-		time.Sleep(time.Nanosecond)
-		assert.Equal(t, option.None[string](), holder(t, m, "k"))
 	})
 }
 
@@ -148,10 +146,7 @@ func TestThousandsOfWaitersAreServedInTurn(t *testing.T) {
 
 func TestAskingForAKeyThatIsFreeAllocatesTheOutcomesAlone(t *testing.T) {
 	ctx, m := t.Context(), memory.New()
-	var holders [2002]string
-	for i := range holders {
-		holders[i] = strconv.Itoa(i)
-	}
+	holders := numbers(2002)
 	a, _ := waiter("k", "", time.Minute)
 	b, i := a, 0
 	assert.LessOrEqual(t, testing.AllocsPerRun(1000, func() {
@@ -161,6 +156,13 @@ func TestAskingForAKeyThatIsFreeAllocatesTheOutcomesAlone(t *testing.T) {
 		_, _ = m.Pass(ctx, a.Claim, b, true)
 		_, _ = m.Release(ctx, "k", b.Holder)
 	}), 2.0)
+}
+
+func numbers(n int) (all []string) {
+	for i := range n {
+		all = append(all, strconv.Itoa(i))
+	}
+	return all
 }
 
 // waiter returns a claimant and how often it has been woken.
