@@ -63,8 +63,8 @@ import (
 // share the store that one call of newBacking made, and wait for leases six times in all. When
 // exactly a lease ends, only the store knows: of a lease that may have ended and may not, both are right. In
 // histories of operations at once no lease ends, unless a machine is slower than a store keeps the
-// key for a claimant that was woken; then both are right as well. A claimant asks for one lease as
-// long as it waits, and does not ask while it is released.
+// key for a claimant that was woken; then both are right as well. A claimant asks for the same lease
+// as long as it waits, and makes one request at a time that may give it the key.
 //
 // Run does not check what only a restart or a lost connection would show, which
 // [RunFaults] does, nor a clock that is off.
