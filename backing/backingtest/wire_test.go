@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/effectlock/effectlock/backing"
@@ -22,7 +23,7 @@ type wire struct {
 	hushed string // the operation in which it takes no answer for a no
 	hides  error  // and the reason why there is none
 	tired  string // the operation that it gives up for good when it fails
-	gaveUp bool
+	gaveUp atomic.Bool
 
 	mu       sync.Mutex
 	store    full
@@ -83,11 +84,13 @@ func send[A any](ctx context.Context, w *wire, operation string, by who, request
 	if err := ctx.Err(); err != nil {
 		return answer, err
 	}
-	if operation == w.tired && w.gaveUp {
+	if operation == w.tired && w.gaveUp.Load() {
 		return answer, nil
 	}
 	defer func() {
-		w.gaveUp = w.gaveUp || operation == w.tired && err != nil && ctx.Err() == nil
+		if operation == w.tired && err != nil && ctx.Err() == nil {
+			w.gaveUp.Store(true)
+		}
 		if operation == w.hushed && errors.Is(err, w.hides) {
 			err = nil
 		}
