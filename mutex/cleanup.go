@@ -58,6 +58,9 @@ type claimant struct{ key, holder string }
 
 func claimantOf(c backing.Claim) claimant { return claimant{c.Key, c.Holder} }
 
+// errNoAnswer stands for what a panic or runtime.Goexit in the store says.
+var errNoAnswer = errors.New("no answer")
+
 // undo is one clean-up.
 type undo struct {
 	claim  backing.Claim
