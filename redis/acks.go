@@ -56,38 +56,33 @@ type acks struct {
 	within time.Duration
 }
 
-// need says whether a script run has to be acknowledged.
-type need bool
+// sending is the way to send a script.
+type sending int
 
 const (
-	acknowledged   need = true
-	unacknowledged need = false
+	acknowledged   sending = iota // with the acknowledgements that RequireAcks asks for
+	inBulk                        // likewise; it takes long, and no other should wait behind it
+	unacknowledged                // the primary's word is enough
 )
 
-// answer is the reply of a script, and how many replicas have acknowledged it.
+// answer is the reply of a script, and why it does not count as acknowledged.
 type answer struct {
 	pipeline.Reply
-	acks   int
-	failed error // why that is unknown
+	unacknowledged error
 }
 
-func (b *Backing) send(ctx context.Context, cmd *pipeline.Command, needs need) (answer, error) {
-	if b.acks.needed > 0 && needs {
+func (b *Backing) send(ctx context.Context, how sending, cmd *pipeline.Command) (answer, error) {
+	if b.acks.needed > 0 && how != unacknowledged {
 		return b.sendAcknowledged(ctx, cmd)
 	}
-	value, err := b.pipeline.Run(ctx, cmd)
+	run := b.pipeline.Run
+	if how == inBulk {
+		run = b.pipeline.RunBulk
+	}
+	value, err := run(ctx, cmd)
 	if pipeline.IsNotSent(err) {
 		return answer{}, backing.NotSent(b.classify(err))
 	}
-	return answer{Reply: value}, b.classify(err)
-}
-
-// runBulk sends a script that takes long, behind which no other should wait.
-func (b *Backing) runBulk(ctx context.Context, cmd *pipeline.Command) (answer, error) {
-	if b.acks.needed > 0 {
-		return b.sendAcknowledged(ctx, cmd)
-	}
-	value, err := b.pipeline.RunBulk(ctx, cmd)
 	return answer{Reply: value}, b.classify(err)
 }
 
@@ -95,57 +90,53 @@ func (b *Backing) runBulk(ctx context.Context, cmd *pipeline.Command) (answer, e
 // what was written before it there, and a script cannot call it. The client may repeat both
 // by itself, so there may always be an earlier copy that is still on its way.
 func (b *Backing) sendAcknowledged(ctx context.Context, cmd *pipeline.Command) (answer, error) {
-	if err := ctx.Err(); err != nil { // nothing is sent
-		return answer{}, err
+	if err := ctx.Err(); err != nil {
+		return answer{}, backing.NotSent(err)
 	}
-	words, withSource := cmd.Words(false), cmd.Words(true)
-	a, err := pipeline.Call(ctx, func(ctx context.Context) (answer, error) {
-		server, err := b.serverOf(ctx, words[3].(string))
-		if err != nil {
-			return answer{}, err
+	lock := cmd.Words(false)[3].(string)
+	cluster, isCluster := b.client.(shards)
+	a, err := pipeline.Call(ctx, func(ctx context.Context) (a answer, err error) {
+		server := goredis.Cmdable(b.client)
+		if isCluster {
+			if server, err = cluster.MasterForKey(ctx, lock); err != nil {
+				return answer{}, err
+			}
 		}
-		a, err := b.runAndWait(ctx, server, words)
-		if err != nil && goredis.HasErrorPrefix(err, "NOSCRIPT") {
-			a, err = b.runAndWait(ctx, server, withSource)
+		for _, withSource := range []bool{false, true} { // which a server needs that does not have it
+			pipe := server.Pipeline()
+			run, wait := pipe.Do(ctx, cmd.Words(withSource)...), pipe.Do(ctx, "wait", b.acks.needed, millis(b.acks.within))
+			_, _ = pipe.Exec(ctx) // the commands have the errors
+			a.Value, err = run.Text()
+			if err == nil || !goredis.HasErrorPrefix(err, "NOSCRIPT") {
+				a.Repeated, a.unacknowledged = true, b.missing(wait.Int())
+				break
+			}
 		}
 		return a, err
 	})
-	if _, moved := goredis.IsMovedError(err); moved {
-		if cluster, ok := b.client.(shards); ok {
-			cluster.ReloadState(ctx)
-		}
+	if _, moved := goredis.IsMovedError(err); moved && isCluster {
+		cluster.ReloadState(ctx)
 	}
-	if err = b.classify(err); err != nil {
-		return answer{}, &unacknowledgedError{err}
-	}
-	return a, nil
+	return a, b.classify(err)
 }
 
-func (b *Backing) runAndWait(ctx context.Context, server goredis.Cmdable, words []any) (answer, error) {
-	pipe := server.Pipeline()
-	run := pipe.Do(ctx, words...)
-	wait := pipe.Do(ctx, "wait", b.acks.needed, millis(b.acks.within))
-	_, _ = pipe.Exec(ctx) // the commands have the errors
-	value, err := run.Text()
-	if err != nil {
-		return answer{}, err
+// missing returns why a script does not count of which got replicas have the effects; nil if it does.
+func (b *Backing) missing(got int, err error) error {
+	switch {
+	case err != nil:
+		return b.classify(fmt.Errorf("redis: WAIT: %w", err))
+	case got < b.acks.needed:
+		return &AcknowledgeError{Needed: b.acks.needed, Got: got, Within: b.acks.within}
 	}
-	got, err := wait.Int()
-	return answer{pipeline.Reply{Value: value, Repeated: true}, got, err}, nil
+	return nil
 }
 
-// unacknowledgedError is what a script failed with that was not sent through the pipeline,
-// which would know whether it may be applied all the same.
-type unacknowledgedError struct{ error }
-
-func (e *unacknowledgedError) Unwrap() error { return e.error }
-
-// mayBeApplied reports whether a script that failed with err may be applied. A server may have
-// refused the second copy of one whose first copy has no reply; but what it refuses for good
-// it has refused twice.
-func mayBeApplied(err error) bool {
-	if _, ok := errors.AsType[*unacknowledgedError](err); ok {
-		return !backing.IsPermanent(err)
+// mayBeApplied reports whether a script that failed with err may be applied. Without the
+// pipeline nobody knows whether the server has refused the only copy, or the second of one
+// that has no reply; but what it refuses for good it has refused twice.
+func (b *Backing) mayBeApplied(err error) bool {
+	if b.acks.needed > 0 {
+		return !backing.IsNotSent(err) && !backing.IsPermanent(err)
 	}
 	return pipeline.MayBeApplied(err)
 }
@@ -156,29 +147,11 @@ type shards interface {
 	ReloadState(ctx context.Context)
 }
 
-func (b *Backing) serverOf(ctx context.Context, lock string) (goredis.Cmdable, error) {
-	if cluster, ok := b.client.(shards); ok {
-		return cluster.MasterForKey(ctx, lock)
-	}
-	return b.client, nil
-}
-
-// missing is nil if enough replicas have acknowledged.
-func (b *Backing) missing(got answer) error {
-	switch {
-	case got.failed != nil:
-		return b.classify(fmt.Errorf("redis: WAIT: %w", got.failed))
-	case got.acks >= b.acks.needed:
-		return nil
-	}
-	return &AcknowledgeError{Needed: b.acks.needed, Got: got.acks, Within: b.acks.within}
-}
-
-// takeBack releases a grant that too few replicas have acknowledged. The claim goes on, so the
-// release is not remembered.
-func (b *Backing) takeBack(ctx context.Context, c backing.Claim, missing error) error {
+// takeBack releases a grant that too few replicas have acknowledged, and returns why, and whether
+// the grant may stand. The claim goes on, so the release is not remembered.
+func (b *Backing) takeBack(ctx context.Context, c backing.Claim, why error) (stands bool, err error) {
 	if _, err := b.release(ctx, c, "", false, noMemory); err != nil {
-		return errors.Join(missing, err)
+		return true, errors.Join(why, err)
 	}
-	return missing
+	return false, why
 }

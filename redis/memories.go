@@ -10,47 +10,45 @@ import (
 // memories says in which key the server remembers a release. The key of a client's last
 // release of a lock is used again for the next one, which costs the server a third of what
 // a new key does. But while a release is under way or has failed, and so may be
-// repeated, another release of the same lock uses another key.
+// repeated, another claim's release of the same lock is remembered in a key of its own.
 type memories struct {
 	mu    sync.Mutex
-	inUse map[memoryKey]memoryUse
+	inUse map[memoryOf]memoryUse
 }
+
+// memoryOf is a key in which a release is remembered: the claim's own, or, if claim is "",
+// the one that all claims on the lock share.
+type memoryOf struct{ lock, claim string }
 
 type memoryUse struct {
 	claim    string
 	releases int // that are under way, or may be repeated
 }
 
-type memoryKey struct {
-	lock string
-	n    int
-}
-
-// take returns the number of the key for a release of the claim.
-func (m *memories) take(lock, claim string) int {
+// take returns the key for a release of the claim, always the same while the release may be repeated.
+func (m *memories) take(lock, claim string) memoryOf {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.inUse == nil {
-		m.inUse = map[memoryKey]memoryUse{}
+		m.inUse = map[memoryOf]memoryUse{}
 	}
-	for n := 0; ; n++ {
-		at := memoryKey{lock, n}
-		if use := m.inUse[at]; use.releases == 0 || use.claim == claim {
-			m.inUse[at] = memoryUse{claim, use.releases + 1}
-			return n
-		}
+	at, own := memoryOf{lock, ""}, memoryOf{lock, claim}
+	if shared := m.inUse[at]; m.inUse[own].releases > 0 || shared.releases > 0 && shared.claim != claim {
+		at = own
 	}
+	m.inUse[at] = memoryUse{claim, m.inUse[at].releases + 1}
+	return at
 }
 
-// done ends the use of a key by a release, at once if that was answered.
-func (m *memories) done(lock string, n int, err error) {
+// done ends the use of a key by a release: at once if that was answered, and otherwise when it
+// is not repeated any more.
+func (m *memories) done(at memoryOf, err error) {
 	if err != nil {
-		time.AfterFunc(backing.ReleaseMemory, func() { m.done(lock, n, nil) })
+		time.AfterFunc(backing.ReleaseMemory, func() { m.done(at, nil) })
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at := memoryKey{lock, n}
 	use := m.inUse[at]
 	if use.releases--; use.releases > 0 {
 		m.inUse[at] = use

@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,19 +26,11 @@ func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	if err := checkKey(c.Key); err != nil {
 		return false, err
 	}
-	value, err := b.run(ctx, func() *pipeline.Command {
-		cmd := pipeline.NewCommand(refreshScript, 1)
-		cmd.Add(b.prefix + c.Key)
-		cmd.Add(c.Holder)
-		cmd.AddInt(millis(c.TTL))
-		return cmd
-	}, acknowledged)
-	if err != nil {
-		return false, err
-	}
-	r, err := parseReply(value.Value, "yn")
-	if err == nil && r.kind == yes {
-		err = b.missing(value)
+	r, err := b.run(ctx, acknowledged, "yn", func() *pipeline.Command {
+		return command(refreshScript, 1, b.prefix+c.Key, c.Holder, millis(c.TTL))
+	})
+	if err == nil {
+		err = r.unacknowledged
 	}
 	return err == nil && r.kind == yes, err
 }
@@ -46,45 +40,31 @@ func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 // the same hash tag. Scripts that are sent together share their round trips.
 func (b *Backing) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 	answers := make([]backing.Refreshed, len(claims))
-	batches := b.batches(claims)
-	if len(batches) == 1 {
-		b.refreshBatch(ctx, claims, batches[0], answers)
-		return answers
-	}
-	var running sync.WaitGroup
-	for _, which := range batches {
-		running.Go(func() { b.refreshBatch(ctx, claims, which, answers) })
-	}
-	running.Wait()
-	return answers
-}
-
-// batches sorts claims into those that a script can refresh together.
-func (b *Backing) batches(claims []backing.Claim) [][]int {
 	type group struct {
 		tag string
 		ttl time.Duration
 	}
-	together := b.oneServer && !b.slots.Load()
-	var batches [][]int
-	latest := map[group]int{} // the batch of each group that has room
+	groups := map[group][]int{}
+	apart := !b.oneServer || b.slots.Load()
 	for i, c := range claims {
-		if checkKey(c.Key) != nil { // alone, it fails with that
-			batches = append(batches, []int{i})
+		if c.TTL <= 0 || checkKey(c.Key) != nil { // nothing is sent
+			answers[i].Held, answers[i].Err = b.Refresh(ctx, c)
 			continue
 		}
 		g := group{ttl: c.TTL}
-		if !together {
+		if apart {
 			g.tag = slot.HashTag(b.prefix + c.Key)
 		}
-		n, ok := latest[g]
-		if !ok || len(batches[n]) == maxBatch {
-			n = len(batches)
-			latest[g], batches = n, append(batches, make([]int, 0, min(maxBatch, len(claims)-i)))
-		}
-		batches[n] = append(batches[n], i)
+		groups[g] = append(groups[g], i)
 	}
-	return batches
+	var running sync.WaitGroup
+	for _, all := range groups {
+		for which := range slices.Chunk(all, maxBatch) {
+			running.Go(func() { b.refreshBatch(ctx, claims, which, answers) })
+		}
+	}
+	running.Wait()
+	return answers
 }
 
 // refreshBatch refreshes those of the claims that which lists, and stores the answers. A
@@ -92,29 +72,25 @@ func (b *Backing) batches(claims []backing.Claim) [][]int {
 // does not have the other locks. So a no to a batch proves nothing: it is asked for again
 // alone.
 func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, which []int, answers []backing.Refreshed) {
-	alone := func(i int) { answers[i].Held, answers[i].Err = b.Refresh(ctx, claims[i]) }
-	if len(which) == 1 || claims[which[0]].TTL <= 0 {
-		for _, i := range which {
-			alone(i)
-		}
-		return
+	held, err := "!", error(nil)
+	if len(which) > 1 {
+		held, err = b.refreshTogether(ctx, claims, which)
 	}
-	held, err := b.refreshTogether(ctx, claims, which)
-	apart := isCrossSlot(err)
-	if apart { // later batches keep to one slot
+	if isCrossSlot(err) { // later batches keep to one slot
 		b.slots.Store(true)
+		held, err = strings.Repeat("!", len(which)), nil
 	}
 	var again sync.WaitGroup
 	for n, i := range which {
 		switch {
-		case err != nil && !apart:
+		case err != nil:
 			answers[i].Err = err
-		case err == nil && kind(held[n]) == yes:
+		case kind(held[n]) == yes:
 			answers[i].Held = true
 		default: // alone, a refusal has its reason, and a no is about this lock
 			again.Go(func() {
-				alone(i)
-				if answers[i].Held && !apart && kind(held[n]) == no {
+				answers[i].Held, answers[i].Err = b.Refresh(ctx, claims[i])
+				if answers[i].Held && kind(held[n]) == no {
 					b.slots.Store(true)
 				}
 			})
@@ -129,21 +105,16 @@ func (b *Backing) refreshTogether(ctx context.Context, claims []backing.Claim, w
 	for _, i := range which {
 		cmd.Add(b.prefix + claims[i].Key)
 	}
-	cmd.AddInt(millis(claims[which[0]].TTL))
+	cmd.Add(millis(claims[which[0]].TTL))
 	for _, i := range which {
 		cmd.Add(claims[i].Holder)
 	}
-	value, err := b.runBulk(ctx, cmd)
+	a, err := b.send(ctx, inBulk, cmd)
 	if err != nil {
 		return "", err
 	}
-	if len(value.Value) != len(which) {
-		return "", fmt.Errorf("redis: %d leases were refreshed, and %d asked for", len(value.Value), len(which))
+	if len(a.Value) != len(which) || strings.Trim(a.Value, "yn!") != "" {
+		return "", fmt.Errorf("redis: a script replied %q for %d leases", a.Value, len(which))
 	}
-	for _, answer := range value.Value {
-		if answer != rune(yes) && answer != rune(no) && answer != '!' {
-			return "", fmt.Errorf("redis: a script replied %q for %d leases", value.Value, len(which))
-		}
-	}
-	return value.Value, b.missing(value)
+	return a.Value, a.unacknowledged
 }

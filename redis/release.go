@@ -30,13 +30,17 @@ func (b *Backing) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Re
 	if err := ctx.Err(); err != nil {
 		return backing.NotHeld, err
 	}
-	member, inDoubt := b.ledger.leaves(claimantOf(c))
+	who := claimantOf(c)
+	member, inDoubt := b.ledger.leave(who)
 	found, err := b.release(ctx, c, member, inDoubt, memory)
 	switch {
 	case err == nil:
-		b.ledger.gone(claimantOf(c))
+		b.ledger.released(who)
 	case inDoubt, member != "":
-		b.undoLater(c, firstUndo, undoFor)
+		b.ledger.undo(who, func(ctx context.Context, member string) error {
+			_, err := b.release(ctx, c, member, true, memory)
+			return err
+		})
 	}
 	return found, err
 }
@@ -48,31 +52,18 @@ func (b *Backing) release(ctx context.Context, c backing.Claim, member string, i
 	if err != nil {
 		return backing.NotHeld, err
 	}
-	n := b.memories.take(k.lock, nameOf(c))
-	value, err := b.run(ctx, func() *pipeline.Command {
-		cmd := pipeline.NewCommand(releaseScript, 3)
-		cmd.Add(k.lockWord)
-		cmd.Add(k.queueWord)
-		cmd.Add(k.released(n))
-		cmd.Add(c.Holder)
+	in := b.memories.take(k.lock, nameOf(c))
+	r, err := b.run(ctx, unacknowledged, "yen", func() *pipeline.Command {
 		if member == "" && !inDoubt && c.Attempt == "" && life == memory {
-			return cmd // the server has the fewer arguments to read
+			return command(releaseScript, 3, k.lockWord, k.queueWord, k.released(in), c.Holder) // less to read for the server
 		}
-		cmd.Add(life)
-		cmd.Add(member)
-		cmd.Add(nameOf(c))
-		cmd.Add(flag(inDoubt))
-		return cmd
-	}, unacknowledged)
-	b.memories.done(k.lock, n, err)
-	if err != nil {
-		return backing.NotHeld, err
-	}
-	r, err := parseReply(value.Value, "yen")
+		return command(releaseScript, 3, k.lockWord, k.queueWord, k.released(in), c.Holder, life, member, nameOf(c), flag(inDoubt))
+	})
+	b.memories.done(in, err)
 	switch {
 	case err != nil || r.kind == no:
 		return backing.NotHeld, err
-	case r.kind == earlier && !value.Repeated: // else it was this very request
+	case r.kind == earlier && !r.repeated: // else it was this very request
 		return backing.FreedEarlier, nil
 	}
 	return backing.FreedNow, nil
@@ -96,48 +87,33 @@ func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Wai
 	if err != nil {
 		return nil, err
 	}
-	mode, member := cannotQueue, b.ledger.asks(claimantOf(next.Claim))
-	before := standing{member != "", "pn"}
-	waited := true
+	asked, mode := place{}, cannotQueue
 	if yield && b.push != nil {
 		if channel, ready := b.push.Ready(k.lock); ready {
-			mode, member = queues, memberOf(next.Claim, channel)
-			waited = b.ledger.queues(claimantOf(next.Claim), member, next.Wake)
+			asked, mode = placeOf(next, channel), queues
 		}
 	}
-	inDoubt := b.ledger.isInDoubt(claimantOf(from))
-	n := b.memories.take(k.lock, nameOf(from))
-	r, err := b.grants(ctx, next.Claim, "grqpn", before, func() *pipeline.Command {
-		cmd := pipeline.NewCommand(passScript, 4)
-		cmd.Add(k.lockWord)
-		cmd.Add(k.queueWord)
-		cmd.Add(b.fence(k))
-		cmd.Add(k.released(n))
-		cmd.Add(next.Holder)
-		cmd.AddInt(millis(next.TTL))
-		cmd.Add(from.Holder)
-		if member == "" && !yield && !inDoubt && next.Attempt == "" && from.Attempt == "" {
-			return cmd // the server has the fewer arguments to read
+	inDoubt := b.ledger.begin(claimantOf(from), place{}).inDoubt
+	req := b.ledger.begin(claimantOf(next.Claim), asked)
+	in := b.memories.take(k.lock, nameOf(from))
+	r, err := b.grants(ctx, next.Claim, req, "grqpn", func() *pipeline.Command {
+		holder, lease, released := any(next.Holder), any(millis(next.TTL)), k.released(in)
+		if req.asked.member == "" && !yield && !inDoubt && next.Attempt == "" && from.Attempt == "" { // less to read for the server
+			return command(passScript, 4, k.lockWord, k.queueWord, b.fence(k), released, holder, lease, from.Holder)
 		}
-		cmd.Add(mode)
-		cmd.Add(member)
-		cmd.Add(nameOf(next.Claim))
-		cmd.Add(nameOf(from))
-		cmd.Add(flag(yield))
-		cmd.Add(flag(inDoubt))
-		return cmd
+		return command(passScript, 4, k.lockWord, k.queueWord, b.fence(k), released, holder, lease, from.Holder,
+			mode, req.asked.member, nameOf(next.Claim), nameOf(from), flag(yield), flag(inDoubt))
 	})
-	b.memories.done(k.lock, n, err)
-	b.ledger.passed(claimantOf(next.Claim), member, err == nil && (r.kind == queued || r.kind == unheard), waited)
-	missing, taken := errors.AsType[*AcknowledgeError](err)
-	if err != nil && !taken {
+	b.memories.done(in, err)
+	few, takenBack := errors.AsType[*AcknowledgeError](err)
+	if err != nil && !takenBack {
 		return nil, err
 	}
-	if (r.kind != no || taken) && claimantOf(from) != claimantOf(next.Claim) {
-		b.ledger.gone(claimantOf(from))
+	if (takenBack || r.kind != no) && claimantOf(from) != claimantOf(next.Claim) {
+		b.ledger.released(claimantOf(from))
 	}
-	if taken { // the lock was the next holder's, and is not any more
-		return backing.MustPoll{Why: missing}, nil
+	if takenBack { // the lock was the next holder's, and is not any more
+		return backing.MustPoll{Why: few}, nil
 	}
 	return b.outcome(k, next.Claim, r), nil
 }

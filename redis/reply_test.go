@@ -12,18 +12,18 @@ import (
 func TestReplyIsALetterAndItsNumber(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]reply{
-		"g1795467890123456":     {granted, 1795467890123456},
-		"r7":                    {resumed, 7},
-		"g18446744073709551615": {granted, 1<<64 - 1},
-		"q0":                    {queued, 0},
-		"q1500":                 {queued, 1500},
-		"q-1":                   {queued, noExpiry},
-		"u250":                  {unheard, 250},
-		"u-1":                   {unheard, noExpiry},
-		"p":                     {polls, 0},
-		"n":                     {no, 0},
-		"y":                     {yes, 0},
-		"e":                     {earlier, 0},
+		"g1795467890123456":     {kind: granted, number: 1795467890123456},
+		"r7":                    {kind: resumed, number: 7},
+		"g18446744073709551615": {kind: granted, number: 1<<64 - 1},
+		"q0":                    {kind: queued, number: 0},
+		"q1500":                 {kind: queued, number: 1500},
+		"q-1":                   {kind: queued, number: noExpiry},
+		"u250":                  {kind: unheard, number: 250},
+		"u-1":                   {kind: unheard, number: noExpiry},
+		"p":                     {kind: polls, number: 0},
+		"n":                     {kind: no, number: 0},
+		"y":                     {kind: yes, number: 0},
+		"e":                     {kind: earlier, number: 0},
 	} {
 		got, err := parseReply(value, "grqupnye")
 		require.NoError(t, err, value)
