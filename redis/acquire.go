@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -12,12 +13,12 @@ import (
 )
 
 const (
-	// reservedLease is how long a lock is reserved at most for a claimant that is woken: its
-	// process may have stopped, and the others should not wait for that for long.
+	// reservedLease is how long a lock is reserved at most for a claimant that is woken: its process may have
+	// stopped, and the others should not wait for that for long.
 	reservedLease = 2 * time.Second
-	// askAgain is how much of that lease may pass before a claimant in the queue asks
-	// again, if the holder's lease does not end before. One that has missed the message
-	// then finds the lock reserved for it; later, it could find it another's.
+	// askAgain is how much of that lease may pass before a claimant in the queue asks again, if the holder's
+	// lease does not end before. One that has missed the message then finds the lock reserved for it; later, it
+	// could find it another's.
 	askAgain = 0.75
 	// expirySlack is how long after the end of a lease the server has surely noticed it.
 	expirySlack = 2 * time.Millisecond
@@ -38,15 +39,14 @@ func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Optio
 	return option.Some(grantOf(r)), nil
 }
 
-// Enqueue implements [backing.Queue]. It takes one round trip if the lock is free or its
-// server's messages are received already, else up to two more, to subscribe.
+// Enqueue implements [backing.Queue]. It takes one round trip if the lock is free or its server's messages are
+// received already, else up to two more, to subscribe.
 //
-// Wake is called on the goroutine that reads all messages. AskAgain is the end of the
-// holder's lease, but at most three quarters of the lease for which the lock would be
-// reserved, so 1.5 s; and 0.25 s while a subscription is replaced. MustPoll.Why is why the
-// server did not confirm a subscription: the user may not subscribe, the connection is
-// refused, it took more than a second. Each Enqueue tries again to subscribe, but not
-// more often than every 100 ms to 2 s.
+// Wake is called on the goroutine that reads all messages. AskAgain is the end of the holder's lease, but at
+// most three quarters of the lease for which the lock would be reserved, so 1.5 s; and 0.25 s while a
+// subscription is replaced. MustPoll.Why is why the server did not confirm a subscription: the user may not
+// subscribe, the connection is refused, it took more than a second. Each Enqueue tries again to subscribe, but
+// not more often than every 100 ms to 2 s.
 func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	k, err := b.keysOf(w.Key)
 	if err != nil {
@@ -69,8 +69,7 @@ func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcom
 	return b.enqueue(ctx, k, w, channel)
 }
 
-// enqueue asks for the lock, and for a place in the queue if the claimant can be
-// woken through channel.
+// enqueue asks for the lock, and for a place in the queue if the claimant can be woken through channel.
 func (b *Backing) enqueue(ctx context.Context, k *keys, w backing.Waiter, channel string) (backing.Outcome, error) {
 	in, mode := place{}, cannotQueue
 	if channel != "" {
@@ -86,13 +85,7 @@ func (b *Backing) enqueue(ctx context.Context, k *keys, w backing.Waiter, channe
 	return b.outcome(k, w.Claim, r), nil
 }
 
-// The ways to ask for a lock: ARGV[3] of acquire.lua.
-const (
-	tries       = "t"
-	cannotQueue = "p"
-	queues      = "q"
-	probes      = "u"
-)
+const tries, cannotQueue, queues, probes = "t", "p", "q", "u" // the ways to ask for a lock: ARGV[3] of acquire.lua
 
 // placeOf is the place in the queue of a claimant that channel reaches.
 func placeOf(w backing.Waiter, channel string) place {
@@ -121,28 +114,25 @@ func (b *Backing) outcome(k *keys, c backing.Claim, r reply) backing.Outcome {
 func (b *Backing) acquire(ctx context.Context, k *keys, c backing.Claim, in place, mode string) (reply, error) {
 	req := b.ledger.begin(claimantOf(c), in)
 	return b.grants(ctx, c, req, "grqupn", func() *pipeline.Command {
-		holder, lease := any(c.Holder), any(millis(c.TTL))
-		if mode == cannotQueue && req.asked.member == "" && c.Attempt == "" {
-			return command(acquireScript, 3, k.lockWord, k.queueWord, b.fence(k), holder, lease) // less to read for the server
-		}
-		return command(acquireScript, 3, k.lockWord, k.queueWord, b.fence(k), holder, lease, mode, req.asked.member, nameOf(c))
+		return command(acquireScript, 3, []any{k.lockWord, k.queueWord, b.fence(k), c.Holder, millis(c.TTL)},
+			optional{mode, cannotQueue}, optional{req.asked.member, ""}, optional{nameOf(c), c.Holder})
 	})
 }
 
-// grants runs a script that may give the lock to the claim c, and notes in the ledger what it
-// has done.
+// grants runs a script that may give the lock to the claim c, and notes in the ledger what it has done.
 func (b *Backing) grants(ctx context.Context, c backing.Claim, req request, want string, command func() *pipeline.Command) (reply, error) {
 	r, err := b.run(ctx, acknowledged, want, command)
 	now, inDoubt := req.asked, r.repeated // it is queued, or may be
 	switch {
+	case backing.IsNotSent(err):
+		now = req.before
 	case err != nil:
-		inDoubt = b.mayBeApplied(err)
-		if backing.IsNotSent(err) {
-			now = req.before
-		}
-	case r.unacknowledged != nil:
-		now = place{}
-		inDoubt, err = b.takeBack(ctx, c, r.unacknowledged)
+		// With RequireAcks nobody knows whether the server has refused the only copy, or the second of one that
+		// has no reply; but what it refuses for good it has refused twice.
+		inDoubt = pipeline.MayBeApplied(err) || b.acks.Needed > 0 && !backing.IsPermanent(err)
+	case r.missing != nil: // the grant is taken back; the claim goes on, so that release is not remembered
+		_, failed := b.release(ctx, c, "", false, noMemory)
+		now, inDoubt, err = place{}, failed != nil, errors.Join(r.missing, failed)
 	case r.isGrant():
 		now = place{}
 	case r.kind == polls, r.kind == no:
@@ -173,12 +163,9 @@ func grantOf(r reply) backing.Grant {
 // leaseWhenWoken is how long a lock is reserved for a claimant.
 func leaseWhenWoken(c backing.Claim) time.Duration { return min(c.TTL, reservedLease) }
 
-// untilNext is how long a claimant in the queue may wait, if the holder's lease has so
-// many milliseconds left.
+// untilNext is how long a claimant in the queue may wait, if the holder's lease has so many milliseconds left.
 func untilNext(c backing.Claim, left uint64) time.Duration {
 	most := time.Duration(askAgain * float64(leaseWhenWoken(c)))
-	if left > uint64(most.Milliseconds()) { //nolint:gosec // most is positive
-		return most
-	}
+	left = min(left, uint64(most.Milliseconds()))                      //nolint:gosec // most is positive
 	return min(most, time.Duration(left)*time.Millisecond+expirySlack) //nolint:gosec // left is at most `most`
 }

@@ -18,14 +18,13 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// SetupError reports that no lock can be had because of how the client, the server or the
-// user is set up, and says what to do about it. It is marked by [backing.Permanent] if
-// trying again does not help, as with a server that is too old, or a plain client of a
-// Cluster. It is not marked if the fault may pass, as at a replica that may become the
-// primary, or with credentials that have been refused for no more than a second.
+// SetupError reports that no lock can be had because of how the client, the server or the user is set up, and
+// says what to do about it. It is marked by [backing.Permanent] if trying again does not help, as with a server
+// that is too old, or a plain client of a Cluster. It is not marked if the fault may pass, as at a replica that
+// may become the primary, or with credentials that have been refused for no more than a second.
 //
-// A claim that fails with it must be released all the same: an earlier request may have
-// been applied, and a server that is too old may apply the first half of one.
+// A claim that fails with it must be released all the same: an earlier request may have been applied, and a
+// server that is too old may apply the first half of one.
 type SetupError struct {
 	Advice string // what to do, or to look at
 	Err    error  // the client's error
@@ -44,22 +43,16 @@ var setups = regexp.MustCompile(`(?m)^(passing|permanent|refused) +(.*)\n +(.*)$
 //go:embed setups.txt
 var setupsText string
 
-// The verdicts on a failure: does trying again help?
-const (
-	passing   = "passing"
-	permanent = "permanent"
-	refused   = "refused" // for a moment
-)
+const passing, permanent, refused = "passing", "permanent", "refused" // what setups.txt explains
 
 const (
 	aclRules        = "&push:* +eval +evalsha +get +set +del +exists +pttl +pexpire +time +zadd +zrem +zscore +zincrby +zrangebyscore +zremrangebyscore +publish +subscribe"
 	aclClusterRules = " +cluster|slots +spublish +ssubscribe"
 )
 
-// classify notes what an answer says about the client's settings, and adds advice to the
-// errors that come of them. It marks those that trying again cannot cure. Everything else,
-// such as a refused connection, may pass within the lease; the mutex's policy decides how
-// long to try.
+// classify notes what an answer says about the client's settings, and adds advice to the errors that come of
+// them. It marks those that trying again cannot cure. Everything else, such as a refused connection, may pass
+// within the lease; the mutex's policy decides how long to try.
 func (b *Backing) classify(err error) error {
 	if err == nil {
 		b.contact.note(false)
@@ -79,7 +72,7 @@ func (b *Backing) classify(err error) error {
 		advice = "the Sentinels know no group of this name: check MasterName of the client"
 	default:
 		verdict, advice = b.verdictOn(answer.Error())
-		if stays := b.contact.note(verdict == refused); stays {
+		if b.contact.note(verdict == refused) {
 			verdict = permanent
 		}
 	}
@@ -92,12 +85,11 @@ func (b *Backing) classify(err error) error {
 	return err
 }
 
-// scriptFailure finds the error of a command inside a script: Redis before 7.0 says where it
-// was, with or without "ERR Error running script (call to f_…): " and a minus sign.
+// scriptFailure finds the error of a command inside a script: Redis before 7.0 says where it was, with or
+// without "ERR Error running script (call to f_…): " and a minus sign.
 var scriptFailure = regexp.MustCompile(`^(?:ERR Error running script .*)?@user_script: ?\d+: -?(.*)`)
 
-// verdictOn returns the verdict on an error of a server, and the advice, which is "" if the
-// error needs none.
+// verdictOn returns the verdict on an error of a server, and the advice, which is "" if the error needs none.
 func (b *Backing) verdictOn(text string) (verdict, advice string) {
 	if inner := scriptFailure.FindStringSubmatch(text); inner != nil {
 		text = inner[1]
@@ -127,9 +119,8 @@ func (b *Backing) verdictOn(text string) (verdict, advice string) {
 	return passing, ""
 }
 
-// isNil reports whether err is the answer that there is no such key. A Sentinel that knows
-// no group of the name answers the same, but go-redis joins that with the answers of the
-// other Sentinels.
+// isNil reports whether err is the answer that there is no such key. A Sentinel that knows no group of the name
+// answers the same, but go-redis joins that with the answers of the other Sentinels.
 func isNil(err error) bool {
 	for err != nil && err != goredis.Nil { //nolint:errorlint // errors.Is looks into joined errors
 		err = errors.Unwrap(err)
@@ -156,8 +147,8 @@ func (b *Backing) adviceOnSilence(err error) string {
 }
 
 const (
-	// lateCredentials is how long credentials may be refused before that counts as
-	// permanent: a password may be changed on the server a moment before the client has it.
+	// lateCredentials is how long credentials may be refused before that counts as permanent: a password may be
+	// changed on the server a moment before the client has it.
 	lateCredentials = time.Second
 	// forgetRefusals is how long after a refusal the next one begins a new streak.
 	forgetRefusals = 10 * time.Second
@@ -172,8 +163,8 @@ type contact struct {
 	last    time.Time // when the last refusal of that streak came
 }
 
-// note notes an answer of a server, and reports whether it has refused the client's
-// credentials for longer than lateCredentials.
+// note notes an answer of a server, and reports whether it has refused the client's credentials for longer than
+// lateCredentials.
 func (c *contact) note(refused bool) (stays bool) {
 	c.answered.Store(true)
 	c.mu.Lock()

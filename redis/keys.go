@@ -5,52 +5,43 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/redis/internal/slot"
 )
 
-// keys are the names of what belongs to a lock. Those that each command has are words of a
-// command already, which costs an allocation each.
+// keys are the names of what belongs to a lock. Those that each command has are words of a command already,
+// which costs an allocation each.
 type keys struct {
 	lock                              string
 	lockWord, queueWord, releasedWord any
 }
 
-// names keeps the names that were used last: making them takes a tenth of the time that the
-// library adds to a lock.
-type names struct {
-	mu   sync.Mutex
-	kept map[string]*keys
-}
-
-const namesKept = 1024
-
-// keysOf names the keys of the lock of a mutex key. It fails with *[ReservedKeyError].
+// keysOf names the keys of the lock of a mutex key. It fails with *[ReservedKeyError]. The names that were used
+// last are kept: making them takes a tenth of the time that the library adds to a lock.
 func (b *Backing) keysOf(key string) (*keys, error) {
-	b.names.mu.Lock()
-	defer b.names.mu.Unlock()
-	if k := b.names.kept[key]; k != nil {
+	b.namesMu.Lock()
+	defer b.namesMu.Unlock()
+	k := b.names[key]
+	if k != nil {
 		return k, nil
 	}
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	if b.names.kept == nil || len(b.names.kept) >= namesKept {
-		b.names.kept = map[string]*keys{}
+	if len(b.names) >= 1024 {
+		clear(b.names)
 	}
-	k := newKeys(b.prefix, key, b.id)
-	b.names.kept[key] = k
+	k = newKeys(b.prefix, key, b.id)
+	b.names[key] = k
 	return k, nil
 }
 
 // newKeys names the keys of a lock.
 //
-// Putting every lock into braces is the obvious way to keep its keys in its hash slot,
-// but a lock with a "}" in it cannot be a tag. Such a lock stands behind a tag of its slot,
-// and behind its length, which says where it ends. A digit follows the first "}" in this
-// form only.
+// Putting every lock into braces is the obvious way to keep its keys in its hash slot, but a lock with a "}" in
+// it cannot be a tag. Such a lock stands behind a tag of its slot, and behind its length, which says where it
+// ends. A digit follows the first "}" in this form only.
 func newKeys(prefix, key, client string) *keys {
 	lock := prefix + key
 	owned := prefix + "{" + lock + "}"
@@ -72,8 +63,8 @@ func (k *keys) released(in memoryOf) any {
 	return k.releasedWord.(string) + ":" + in.claim
 }
 
-// fence names the key of the last token: one for the whole server, or one for each
-// slot where a script must not touch several.
+// fence names the key of the last token: one for the whole server, or one for each slot where a script must not
+// touch several.
 func (b *Backing) fence(k *keys) any {
 	if !b.slots.Load() {
 		return b.commonFence
@@ -94,8 +85,8 @@ func checkKey(key string) error {
 	return nil
 }
 
-// ReservedKeyError reports a mutex key that looks like a key that this package keeps for
-// itself. Nothing was sent. Trying again does not help: it is marked by [backing.Permanent].
+// ReservedKeyError reports a mutex key that looks like a key that this package keeps for itself. Nothing was
+// sent. Trying again does not help: it is marked by [backing.Permanent].
 type ReservedKeyError struct{ Key string }
 
 func (e *ReservedKeyError) Error() string {
@@ -105,12 +96,12 @@ func (e *ReservedKeyError) Error() string {
 // Tag returns "ReservedKeyError".
 func (*ReservedKeyError) Tag() string { return "ReservedKeyError" }
 
-// KeyPrefix sets what stands before each mutex key, "dmutex:" if unset. Programs
-// exclude each other only if they use the same prefix. An empty prefix locks the
-// mutex key itself. All other keys of this package begin with the prefix as well.
+// KeyPrefix sets what stands before each mutex key, "dmutex:" if unset. Programs exclude each other only if
+// they use the same prefix. An empty prefix locks the mutex key itself. All other keys of this package begin
+// with the prefix as well.
 //
-// A prefix may contain a hash tag, as in "app:{locks}:". It then puts all locks into one
-// slot. KeyPrefix panics if it contains a "{" without a tag.
+// A prefix may contain a hash tag, as in "app:{locks}:". It then puts all locks into one slot. KeyPrefix panics
+// if it contains a "{" without a tag.
 func KeyPrefix(prefix string) Option {
 	if strings.Contains(prefix, "{") && slot.HashTag(prefix) == prefix {
 		panic(fmt.Sprintf("redis: KeyPrefix(%q): a { in a prefix must begin a hash tag that ends in the prefix, as in app:{locks}:", prefix))

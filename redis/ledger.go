@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,17 +15,16 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// A ledger has an entry for each claimant of which the server may know more than it has
-// answered. A claimant is in any of four states; in none of them it has no entry:
+// A ledger has an entry for each claimant of which the server may know more than it has answered. A claimant
+// is in any of four states; in none of them it has no entry:
 //
 //	queued    it may be in the queue, as member
 //	waiting   messages wake it: wake is set
 //	in doubt  a request of it has no reply, and may be applied within undoFor
 //	undone    it has left, its release has no answer, and is repeated: undo is set
 //
-// Invariant: a claimant that waits is queued and not undone. One that is undone is queued or in doubt.
-// One that does not wait is forgotten undoFor after its last request, when the network
-// delivers nothing of it any more.
+// Invariant: a claimant that waits is queued and not undone; one that is undone is queued or in doubt. One that
+// does not wait is forgotten undoFor after its last request, when the network delivers nothing of it any more.
 type ledger struct {
 	mu      sync.Mutex
 	entries map[claimant]*entry
@@ -71,37 +72,34 @@ type request struct {
 	inDoubt       bool  // from earlier requests
 }
 
-// begin notes that a request is about to be sent. If it asks for a place in the queue, a message
-// that overtakes the reply finds the claimant. What was undone no longer is: the claimant has
-// come back under its holder id.
+// begin notes that a request is about to be sent. If it asks for a place in the queue, a message that overtakes
+// the reply finds the claimant. What was undone no longer is: the claimant has come back under its holder id.
 func (l *ledger) begin(who claimant, asked place) request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[who]
-	if e == nil && asked.member == "" {
+	if l.entries[who] == nil && asked.member == "" {
 		return request{who: who}
 	}
-	e = l.enter(who)
+	e := l.enter(who)
 	e.undo = nil
-	r := request{who, e.place, e.place, e.inDoubt}
-	if asked.member != "" {
-		r.asked = asked
-		l.move(e, asked)
+	r := request{who, e.place, asked, e.inDoubt}
+	if asked.member == "" {
+		r.asked = e.place
 	}
+	l.move(e, r.asked)
 	return r
 }
 
-// end notes the place at which a request has left the claimant, and whether a copy of it may yet
-// be applied. The claimant may have left meanwhile, and have released before the server queued it:
-// its next release takes it out of the queue.
+// end notes the place at which a request has left the claimant, and whether a copy of it may yet be applied.
+// The claimant may have left meanwhile, and have released before the server queued it: its next release takes
+// it out of the queue.
 func (l *ledger) end(r request, now place, inDoubt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[r.who]
-	if e == nil && now.member == "" && !inDoubt {
+	if l.entries[r.who] == nil && now.member == "" && !inDoubt {
 		return
 	}
-	e = l.enter(r.who)
+	e := l.enter(r.who)
 	if e.wake == nil { // it has left meanwhile
 		now.wake = nil
 	}
@@ -121,8 +119,8 @@ func (l *ledger) end(r request, now place, inDoubt bool) {
 	}
 }
 
-// leave notes that a claimant is about to release, and returns what the server must be
-// told: how it may be in the queue, and whether it is in doubt.
+// leave notes that a claimant is about to release, and returns what the server must be told: how it may be
+// in the queue, and whether it is in doubt.
 func (l *ledger) leave(who claimant) (member string, inDoubt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,12 +142,10 @@ func (l *ledger) released(who claimant) {
 // The caller of enter, remove and move has locked mu.
 
 func (l *ledger) enter(who claimant) *entry {
-	e := l.entries[who]
-	if e == nil {
-		e = &entry{}
-		l.entries[who] = e
+	if l.entries[who] == nil {
+		l.entries[who] = &entry{}
 	}
-	return e
+	return l.entries[who]
 }
 
 func (l *ledger) remove(who claimant) {
@@ -171,15 +167,13 @@ func (l *ledger) move(e *entry, to place) {
 }
 
 const (
-	// firstUndo is how long after a failed release it is tried again; the pauses
-	// double until undoFor has passed.
-	firstUndo = time.Second / 2
+	firstUndo = time.Second / 2 // how long after a failed release it is tried again; then the pauses double
 	undoFor   = time.Minute
 	undoLimit = 5 * time.Second // of one try
 )
 
-// undo repeats the release of a claimant, whose requests may yet be applied. Once a release is
-// answered, the server refuses what arrives after it.
+// undo repeats the release of a claimant, whose requests may yet be applied. Once a release is answered, the
+// server refuses what arrives after it.
 func (l *ledger) undo(who claimant, release func(ctx context.Context, member string) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -204,12 +198,11 @@ func (l *ledger) undo(who claimant, release func(ctx context.Context, member str
 		cancel()
 		l.mu.Lock()
 		left -= pause
-		switch {
+		switch pause = min(2*pause, left); {
 		case e.undo != timer:
 		case err == nil, errors.Is(err, goredis.ErrClosed), left <= 0:
 			l.remove(who)
 		default:
-			pause = min(2*pause, left)
 			timer.Reset(pause)
 		}
 	})
@@ -219,36 +212,34 @@ func (l *ledger) undo(who claimant, release func(ctx context.Context, member str
 // wakeAll wakes all claimants that wait, because messages may have been lost.
 func (l *ledger) wakeAll() {
 	l.mu.Lock()
-	var wakes []func()
-	for _, e := range l.entries {
-		if e.wake != nil {
-			wakes = append(wakes, e.wake)
-		}
-	}
+	all := slices.Collect(maps.Keys(l.entries))
 	l.mu.Unlock()
-	for _, wake := range wakes { // which may ask, and so use the ledger
-		wake()
+	for _, who := range all {
+		l.wake(who)
 	}
 }
 
-// onMessage takes a message, on the goroutine that reads them all: "<length of the lock's
-// name> <the lock's name><holder's id>", as both may hold any bytes. It is a hint to ask
-// and nothing else, so whatever cannot be read is left alone.
-func (b *Backing) onMessage(payload string) {
-	digits, names, ok := strings.Cut(payload, " ")
-	n, err := strconv.Atoi(digits)
-	if !ok || err != nil || n < 0 || n > len(names) {
+func (l *ledger) wake(who claimant) {
+	l.mu.Lock()
+	e := l.entries[who]
+	if e == nil || e.wake == nil {
+		l.mu.Unlock()
 		return
 	}
-	key, ours := strings.CutPrefix(names[:n], b.prefix)
-	b.ledger.mu.Lock()
-	e := b.ledger.entries[claimant{key, names[n:]}]
-	var wake func()
-	if ours && e != nil {
-		wake = e.wake
+	wake := e.wake
+	l.mu.Unlock()
+	wake() // it may ask, and so use the ledger
+}
+
+// onMessage takes a message, on the goroutine that reads them all: "<length of the lock's name> <the lock's
+// name><holder's id>", as both may hold any bytes. It is a hint to ask, so what cannot be read is left alone.
+func (b *Backing) onMessage(payload string) {
+	digits, names, _ := strings.Cut(payload, " ")
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 0 || n > len(names) {
+		return
 	}
-	b.ledger.mu.Unlock()
-	if wake != nil {
-		wake()
+	if key, ours := strings.CutPrefix(names[:n], b.prefix); ours {
+		b.ledger.wake(claimant{key, names[n:]})
 	}
 }

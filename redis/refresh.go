@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,12 +14,12 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/slot"
 )
 
-// maxBatch is how many leases one script refreshes: it takes about a millisecond
-// then, for which the server does nothing else.
+// maxBatch is how many leases one script refreshes: it takes about a millisecond then, for which the server
+// does nothing else.
 const maxBatch = 500
 
-// Refresh implements [backing.Backing] with one round trip. It touches one key only, so
-// it is served while the key's slot is moved.
+// Refresh implements [backing.Backing] with one round trip. It touches one key only, so it is served while the
+// key's slot is moved.
 func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	if c.TTL <= 0 { // would delete the lock
 		return false, fmt.Errorf("redis: Claim.TTL is %v; it must be more than 0", c.TTL)
@@ -27,17 +28,15 @@ func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 		return false, err
 	}
 	r, err := b.run(ctx, acknowledged, "yn", func() *pipeline.Command {
-		return command(refreshScript, 1, b.prefix+c.Key, c.Holder, millis(c.TTL))
+		return command(refreshScript, 1, []any{b.prefix + c.Key, c.Holder, millis(c.TTL)})
 	})
-	if err == nil {
-		err = r.unacknowledged
-	}
+	err = cmp.Or(err, r.missing)
 	return err == nil && r.kind == yes, err
 }
 
-// RefreshAll implements [backing.Batcher] with a script for every 500 leases of the
-// same TTL; on a Cluster, a Ring, or a client that may be either, for those whose keys have
-// the same hash tag. Scripts that are sent together share their round trips.
+// RefreshAll implements [backing.Batcher] with a script for every 500 leases of the same TTL; on a Cluster, a
+// Ring, or a client that may be either, for those whose keys have the same hash tag. Scripts that are sent
+// together share their round trips.
 func (b *Backing) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 	answers := make([]backing.Refreshed, len(claims))
 	type group struct {
@@ -67,18 +66,18 @@ func (b *Backing) RefreshAll(ctx context.Context, claims []backing.Claim) []back
 	return answers
 }
 
-// refreshBatch refreshes those of the claims that which lists, and stores the answers. A
-// proxy in front of several servers sends a script to the server of its first key, which
-// does not have the other locks. So a no to a batch proves nothing: it is asked for again
-// alone.
+// refreshBatch refreshes those of the claims that which lists, and stores the answers. A proxy in front of
+// several servers sends a script to the server of its first key, which does not have the other locks. So a no to
+// a batch proves nothing: it is asked for again alone.
 func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, which []int, answers []backing.Refreshed) {
-	held, err := "!", error(nil)
+	held, err := strings.Repeat("!", len(which)), error(nil)
 	if len(which) > 1 {
-		held, err = b.refreshTogether(ctx, claims, which)
-	}
-	if isCrossSlot(err) { // later batches keep to one slot
-		b.slots.Store(true)
-		held, err = strings.Repeat("!", len(which)), nil
+		together, failed := b.refreshTogether(ctx, claims, which)
+		if isCrossSlot(failed) {
+			b.slots.Store(true) // later batches keep to one slot
+		} else {
+			held, err = together, failed
+		}
 	}
 	var again sync.WaitGroup
 	for n, i := range which {
@@ -109,12 +108,9 @@ func (b *Backing) refreshTogether(ctx context.Context, claims []backing.Claim, w
 	for _, i := range which {
 		cmd.Add(claims[i].Holder)
 	}
-	a, err := b.send(ctx, inBulk, cmd)
-	if err != nil {
-		return "", err
+	reply, missing, err := b.send(ctx, inBulk, cmd)
+	if err == nil && (len(reply.Value) != len(which) || strings.Trim(reply.Value, "yn!") != "") {
+		err = fmt.Errorf("redis: a script replied %q for %d leases", reply.Value, len(which))
 	}
-	if len(a.Value) != len(which) || strings.Trim(a.Value, "yn!") != "" {
-		return "", fmt.Errorf("redis: a script replied %q for %d leases", a.Value, len(which))
-	}
-	return a.Value, a.unacknowledged
+	return reply.Value, cmp.Or(err, missing)
 }

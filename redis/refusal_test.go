@@ -61,11 +61,11 @@ func TestWrongCredentialsAreExplainedAndNotTold(t *testing.T) {
 		permanent bool // when it is said for the first time
 		says      string
 	}{
-		"no password":                          {goredis.Options{Addr: s.Addr()}, false, "unauthenticated"}, // as it says to more than ten words
+		"no password":                          {goredis.Options{Addr: s.Addr()}, false, "NOAUTH"},
 		"wrong password":                       {goredis.Options{Addr: s.Addr(), Password: "wrong-secret"}, false, "WRONGPASS"},
 		"wrong user":                           {goredis.Options{Addr: s.Addr(), Username: "nobody", Password: "wrong-secret"}, false, "WRONGPASS"},
 		"a database that the server has not":   {goredis.Options{Addr: open.Addr(), DB: 4711}, true, "ERR DB index"},
-		"no password, and an old RESP version": {goredis.Options{Addr: s.Addr(), Protocol: 2}, false, "unauthenticated"},
+		"no password, and an old RESP version": {goredis.Options{Addr: s.Addr(), Protocol: 2}, false, "NOAUTH"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := goredis.NewClient(&tt.o)

@@ -8,24 +8,19 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
-// How long the server remembers a release, in milliseconds: as long as its holder may
-// repeat it; or not at all, when the claim goes on.
-const (
-	memory   = "6000"
-	noMemory = ""
-)
+// How long the server remembers a release, in milliseconds: as long as its holder may repeat it; or not at all,
+// when the claim goes on.
+const memory, noMemory = "6000", ""
 
-// Release implements [backing.Backing] with one round trip. It works on a server whose
-// memory is full.
+// Release implements [backing.Backing] with one round trip. It works on a server whose memory is full.
 func (b *Backing) Release(ctx context.Context, key, holder string) (bool, error) {
 	found, err := b.ReleaseClaim(ctx, backing.Claim{Key: key, Holder: holder})
 	return found != backing.NotHeld, err
 }
 
-// ReleaseClaim implements [backing.Releaser] with one round trip. The server remembers the
-// release for 6 s. If a request of the claim was left without a reply, the server refuses it
-// for a minute, should it arrive late. If the release fails too, or that of a claimant that
-// waits, it is repeated for a minute.
+// ReleaseClaim implements [backing.Releaser] with one round trip. The server remembers the release for 6 s. If
+// a request of the claim was left without a reply, the server refuses it for a minute, should it arrive late.
+// If the release fails too, or that of a claimant that waits, it is repeated for a minute.
 func (b *Backing) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
 	if err := ctx.Err(); err != nil {
 		return backing.NotHeld, err
@@ -45,8 +40,8 @@ func (b *Backing) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Re
 	return found, err
 }
 
-// release takes the claimant out of the queue too, where it stands as member. If it is in
-// doubt, the server refuses for a minute what it asked for and arrives late.
+// release takes the claimant out of the queue too, where it stands as member. If it is in doubt, the server
+// refuses for a minute what it asked for and arrives late.
 func (b *Backing) release(ctx context.Context, c backing.Claim, member string, inDoubt bool, life string) (backing.Released, error) {
 	k, err := b.keysOf(c.Key)
 	if err != nil {
@@ -54,10 +49,8 @@ func (b *Backing) release(ctx context.Context, c backing.Claim, member string, i
 	}
 	in := b.memories.take(k.lock, nameOf(c))
 	r, err := b.run(ctx, unacknowledged, "yen", func() *pipeline.Command {
-		if member == "" && !inDoubt && c.Attempt == "" && life == memory {
-			return command(releaseScript, 3, k.lockWord, k.queueWord, k.released(in), c.Holder) // less to read for the server
-		}
-		return command(releaseScript, 3, k.lockWord, k.queueWord, k.released(in), c.Holder, life, member, nameOf(c), flag(inDoubt))
+		return command(releaseScript, 3, []any{k.lockWord, k.queueWord, k.released(in), c.Holder},
+			optional{life, memory}, optional{member, ""}, optional{nameOf(c), c.Holder}, flag[inDoubt])
 	})
 	b.memories.done(in, err)
 	switch {
@@ -69,16 +62,11 @@ func (b *Backing) release(ctx context.Context, c backing.Claim, member string, i
 	return backing.FreedNow, nil
 }
 
-func flag(set bool) string {
-	if set {
-		return "1"
-	}
-	return ""
-}
+var flag = map[bool]optional{true: {value: "1"}}
 
-// Pass implements [backing.Passer] with one round trip. To be queued when it yields, the
-// claimant needs a subscription, which Pass does not wait for: without one, and
-// [WithoutPush], the lock goes to the first in the queue, or is free for those who poll.
+// Pass implements [backing.Passer] with one round trip. To be queued when it yields, the claimant needs a
+// subscription, which Pass does not wait for: without one, and [WithoutPush], the lock goes to the first in the
+// queue, or is free for those who poll.
 func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -97,12 +85,9 @@ func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Wai
 	req := b.ledger.begin(claimantOf(next.Claim), asked)
 	in := b.memories.take(k.lock, nameOf(from))
 	r, err := b.grants(ctx, next.Claim, req, "grqpn", func() *pipeline.Command {
-		holder, lease, released := any(next.Holder), any(millis(next.TTL)), k.released(in)
-		if req.asked.member == "" && !yield && !inDoubt && next.Attempt == "" && from.Attempt == "" { // less to read for the server
-			return command(passScript, 4, k.lockWord, k.queueWord, b.fence(k), released, holder, lease, from.Holder)
-		}
-		return command(passScript, 4, k.lockWord, k.queueWord, b.fence(k), released, holder, lease, from.Holder,
-			mode, req.asked.member, nameOf(next.Claim), nameOf(from), flag(yield), flag(inDoubt))
+		return command(passScript, 4, []any{k.lockWord, k.queueWord, b.fence(k), k.released(in), next.Holder, millis(next.TTL), from.Holder},
+			optional{mode, cannotQueue}, optional{req.asked.member, ""}, optional{nameOf(next.Claim), next.Holder},
+			optional{nameOf(from), from.Holder}, flag[yield], flag[inDoubt])
 	})
 	b.memories.done(in, err)
 	few, takenBack := errors.AsType[*AcknowledgeError](err)

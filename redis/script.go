@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/redis/internal/pipeline"
 	"github.com/effectlock/effectlock/redis/internal/script"
 )
@@ -40,33 +41,67 @@ func idempotent(s *script.Script) *script.Script {
 	return s
 }
 
-// command is a run of a script on so many keys, which come first among the words.
-func command(s *script.Script, keys int, words ...any) *pipeline.Command {
+// optional is an argument that may be missing, which the server reads as the value of unless.
+type optional struct{ value, unless string }
+
+// command is a run of a script on so many keys, which come first among the words. The server has the fewer
+// arguments to read if the last ones are missing.
+func command(s *script.Script, keys int, words []any, more ...optional) *pipeline.Command {
 	cmd := pipeline.NewCommand(s, keys)
 	for _, word := range words {
 		cmd.Add(word)
 	}
+	for n := len(more); n > 0 && more[n-1].value == more[n-1].unless; n-- {
+		more = more[:n-1]
+	}
+	for _, o := range more {
+		cmd.Add(o.value)
+	}
 	return cmd
 }
 
-// run runs the script that command makes, and reads its reply, which must be of one of the
-// kinds in want. A server may refuse a script because its keys are in several hash slots, which
-// the client's type does not say if one address stands for many slots: then the command is
-// made again, with a fence in the lock's own slot.
+// sending is the way to send a script.
+type sending int
+
+const (
+	acknowledged   sending = iota // with the acknowledgements that RequireAcks asks for
+	inBulk                        // likewise; it takes long, and no other should wait behind it
+	unacknowledged                // the primary's word is enough
+)
+
+// send returns the reply of a script, and why its effects do not count, with RequireAcks.
+func (b *Backing) send(ctx context.Context, how sending, cmd *pipeline.Command) (value pipeline.Reply, missing, err error) {
+	switch {
+	case b.acks.Needed > 0 && how != unacknowledged:
+		return b.sendAcknowledged(ctx, cmd)
+	case how == inBulk:
+		value, err = b.pipeline.RunBulk(ctx, cmd)
+	default:
+		value, err = b.pipeline.Run(ctx, cmd)
+	}
+	if pipeline.IsNotSent(err) {
+		return value, nil, backing.NotSent(b.classify(err))
+	}
+	return value, nil, b.classify(err)
+}
+
+// run sends the script that command makes, and reads its reply, which must be of one of the kinds in want. A
+// server may refuse a script because its keys are in several hash slots, which the client's type does not
+// say if one address stands for many slots: then the command is made again, with a fence in the lock's slot.
 func (b *Backing) run(ctx context.Context, how sending, want string, command func() *pipeline.Command) (reply, error) {
 	apart := b.slots.Load()
-	a, err := b.send(ctx, how, command())
+	value, missing, err := b.send(ctx, how, command())
 	if isCrossSlot(err) && !apart {
 		b.slots.Store(true)
-		a, err = b.send(ctx, how, command())
+		value, missing, err = b.send(ctx, how, command())
 	}
 	if err != nil {
 		return reply{}, err
 	}
-	r, err := parseReply(a.Value, want)
-	r.repeated = a.Repeated
+	r, err := parseReply(value.Value, want)
+	r.repeated = value.Repeated
 	if r.isGrant() || r.kind == yes {
-		r.unacknowledged = a.unacknowledged
+		r.missing = missing
 	}
 	return r, err
 }
@@ -75,10 +110,10 @@ func isCrossSlot(err error) bool { return err != nil && strings.Contains(err.Err
 
 // reply is what a script answered: a letter, and a number if one belongs to it.
 type reply struct {
-	kind           kind
-	number         uint64 // the token of a grant; what is left of the lease in ms, or noExpiry
-	repeated       bool   // another copy of the script has no reply, and may yet be applied
-	unacknowledged error  // why a grant or a refresh does not count, with RequireAcks
+	kind     kind
+	number   uint64 // the token of a grant; what is left of the lease in ms, or noExpiry
+	repeated bool   // another copy of the script has no reply, and may yet be applied
+	missing  error  // why a grant or a refresh does not count, with RequireAcks
 }
 
 func (r reply) isGrant() bool { return r.kind == granted || r.kind == resumed }

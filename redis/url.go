@@ -15,8 +15,8 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
-// URLError tells that the address given to [FromURL] cannot be used. Neither it
-// nor its cause contains the user or the password.
+// URLError tells that the address given to [FromURL] cannot be used. Neither it nor its cause contains the user
+// or the password.
 type URLError struct {
 	URL   string // without user, password and query
 	Cause error
@@ -32,16 +32,16 @@ func (e *URLError) Unwrap() error { return e.Cause }
 // Tag is the type's name.
 func (e *URLError) Tag() string { return "URLError" }
 
-// FromURL connects to the server at a redis://, rediss:// (TLS) or unix:// URL and keeps locks
-// there for as long as the scope is open: the Backing and its connections are closed with the
-// scope. The URL's query may set what redis.ParseURL of go-redis knows, such as
-// ?pool_size=20&read_timeout=1s. By default an idle connection is closed after 3 min.
+// FromURL connects to the server at a redis://, rediss:// (TLS) or unix:// URL and keeps locks there for as
+// long as the scope is open: the Backing and its connections are closed with the scope. The URL's query may set
+// what redis.ParseURL of go-redis knows, such as ?pool_size=20&read_timeout=1s. By default an idle connection
+// is closed after 3 min.
 //
-// The effect fails with [*URLError] if the URL is malformed, and with the client's error and the
-// server's address if the server does not answer a PING: an [*effect.TimeoutError] if no answer
-// comes for as long as the client waits, 5 s by default and 10 s at most, or a [*SetupError] if
-// the server refuses the client, or closes the connection, as a port that wants TLS does. FromURL
-// asks once, so a wrong password is not marked as permanent.
+// The effect fails with [*URLError] if the URL is malformed, and with the client's error and the server's
+// address if the server does not answer a PING: an [*effect.TimeoutError] if no answer comes for as long as the
+// client waits, 5 s by default and 10 s at most, or a [*SetupError] if the server refuses the client, or closes
+// the connection, as a port that wants TLS does. FromURL asks once, so a wrong password is not marked as
+// permanent.
 //
 // Sentinel, Cluster and other options: make the client with go-redis, and [New].
 func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Backing] {
@@ -55,11 +55,11 @@ func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Back
 }
 
 const (
-	// pingLimit is for a server that neither answers nor refuses. The URL may set
-	// timeouts with which go-redis would need longer to give up.
+	// pingLimit is for a server that neither answers nor refuses. The URL may set timeouts with which go-redis
+	// would need longer to give up.
 	pingLimit = 10 * time.Second
-	// maxIdle is how long an idle connection is kept, unless the URL says otherwise. Load
-	// balancers drop idle connections after four minutes or more; go-redis keeps them for thirty.
+	// maxIdle is how long an idle connection is kept, unless the URL says otherwise. Load balancers drop idle
+	// connections after four minutes or more; go-redis keeps them for thirty.
 	maxIdle = 3 * time.Minute
 )
 
@@ -86,9 +86,9 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	return b, nil
 }
 
-// parse reads the URL. The reason why it is bad is found by reading it again
-// without user and password, for the messages of both parsers quote whatever
-// they stumble over, and a password with a slash in it looks like a bad port.
+// parse reads the URL. The reason why it is bad is found by reading it again without user and password, for the
+// messages of both parsers quote whatever they stumble over, and a password with a slash in it looks like a bad
+// port.
 func parse(raw string) (*goredis.Options, error) {
 	scheme, rest, hasScheme := strings.Cut(raw, "://")
 	o, err := goredis.ParseURL(raw)
@@ -96,16 +96,17 @@ func parse(raw string) (*goredis.Options, error) {
 		return o, nil
 	}
 	bare := rest[strings.LastIndex(rest, "@")+1:]
-	switch known := scheme == "redis" || scheme == "rediss" || scheme == "unix"; {
+	switch {
 	case !hasScheme: // go-redis would read redis:host as localhost
-		bare, err = raw[strings.LastIndex(raw, "@")+1:], errors.New("no :// after a scheme")
-	case !known: // what stands there may be a part of a password
-		err = errors.New("the scheme is none of redis, rediss and unix")
-	default:
+		bare = raw[strings.LastIndex(raw, "@")+1:]
+		err = errors.New("no :// after a scheme")
+	case scheme == "redis", scheme == "rediss", scheme == "unix":
 		bare = scheme + "://" + bare
 		if _, err = goredis.ParseURL(bare); err == nil || isMisread(bare) {
 			err = errors.New("user and password must be percent-encoded")
 		}
+	default: // what stands there may be a part of a password
+		err = errors.New("the scheme is none of redis, rediss and unix")
 	}
 	if syntax, ok := errors.AsType[*url.Error](err); ok { // it quotes the URL with its query
 		err = syntax.Err
@@ -120,9 +121,9 @@ func parse(raw string) (*goredis.Options, error) {
 	return nil, &URLError{URL: bare, Cause: err}
 }
 
-// isMisread reports whether a URL that can be parsed most likely means something else:
-// it ends too early, at the slash or the hash mark of a password, or has options in the
-// name of the host. That would connect to the wrong server, and show a secret in its name.
+// isMisread reports whether a URL that can be parsed most likely means something else: it ends too early, at
+// the slash or the hash mark of a password, or has options in the name of the host. That would connect to the
+// wrong server, and show a secret in its name.
 func isMisread(raw string) bool {
 	u, err := url.Parse(raw)
 	return err == nil && (u.Fragment != "" || strings.Contains(u.Path, "@") || strings.ContainsAny(u.Host, ",;"))
