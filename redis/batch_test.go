@@ -3,8 +3,6 @@ package redis_test
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -13,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/redis"
 )
 
@@ -76,38 +73,6 @@ func TestServerThatIsGoneFailsAllLeasesOfABatch(t *testing.T) {
 	for _, r := range b.RefreshAll(t.Context(), []backing.Claim{claim("a", "h"), claim("b", "h")}) {
 		assert.Error(t, r.Err)
 		assert.False(t, r.Held)
-	}
-}
-
-// A proxy may stand for a Cluster behind one address.
-func TestServerThatRefusesSeveralSlotsIsGivenABatchForEachTag(t *testing.T) {
-	t.Parallel()
-	cluster := redistest.StartCluster(t)
-	client := cluster.Servers[0].Client(t)
-	b, fresh := redis.New(client), redis.New(client)
-	var claims []backing.Claim
-	for _, key := range keysOn(t, cluster, 0, 3) {
-		claims = append(claims, claim(key, "h"), claim("{dmutex:"+key+"}1", "h"), claim("{dmutex:"+key+"}2", "h"))
-	}
-	for _, c := range claims {
-		acquire(t, b, c.Key, c.Holder)
-	}
-	claims = append(claims, claim(claims[0].Key+"not held", "h"))
-	claims = slices.DeleteFunc(claims, func(c backing.Claim) bool { return cluster.Owner(t, "dmutex:"+c.Key) != cluster.Servers[0] })
-	fresh.RefreshAll(t.Context(), claims) // it learns here
-	require.NoError(t, client.ConfigResetStat(t.Context()).Err())
-	for range 2 {
-		for i, r := range fresh.RefreshAll(t.Context(), claims) {
-			require.NoError(t, r.Err)
-			assert.Equal(t, !strings.HasSuffix(claims[i].Key, "not held"), r.Held, claims[i].Key)
-		}
-	}
-	assert.Less(t, ran(t, client, "evalsha"), 2*len(claims), "those of a tag go together")
-
-	// With the first batch it learns, and answers all the same.
-	for i, r := range redis.New(client).RefreshAll(t.Context(), claims) {
-		require.NoError(t, r.Err)
-		assert.Equal(t, !strings.HasSuffix(claims[i].Key, "not held"), r.Held)
 	}
 }
 

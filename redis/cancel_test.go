@@ -13,50 +13,6 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-func TestEndedContextSendsNothing(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	warm(t, b)
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-	defer cancel()
-	require.NoError(t, c.ConfigResetStat(t.Context()).Err())
-	for name, operation := range operations(b) {
-		assert.ErrorIs(t, operation(cancelled), context.Canceled, name)
-		assert.ErrorIs(t, operation(late), context.DeadlineExceeded, name)
-	}
-	for _, command := range []string{"evalsha", "eval", "get"} {
-		assert.Zero(t, ran(t, c, command), command)
-	}
-	acquire(t, b, "k", "h")
-	assert.Positive(t, ran(t, c, "evalsha"), "the counter must count")
-}
-
-func TestGrantThatCameTooLateIsLeftToTheCaller(t *testing.T) {
-	t.Parallel()
-	p, b, direct := throughProxy(t)
-	p.CutReplies()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	failed := make(chan error, 1)
-	go func() {
-		_, err := b.TryAcquire(ctx, claim("k", "h"))
-		failed <- err
-	}()
-	require.Eventually(t, func() bool {
-		locked, err := direct.IsLocked(t.Context(), "k")
-		return err == nil && locked
-	}, 10*time.Second, time.Millisecond)
-	cancel()
-	require.ErrorIs(t, <-failed, context.Canceled)
-	p.Heal()
-	acquire(t, b, "other", "h") // the connection's turn has come
-	assertHolder(t, direct, "k", "h")
-	assertReleases(t, true, b, "k", "h")
-}
-
 func TestWaiterWhoseContextEndsWhileItSubscribesIsNotQueued(t *testing.T) {
 	t.Parallel()
 	s, direct := start(t)

@@ -2,14 +2,11 @@ package redis_test
 
 import (
 	"testing"
-	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/redis"
 )
@@ -30,63 +27,6 @@ func throughProxy(t *testing.T) (p *redistest.Proxy, b, direct *redis.Backing) {
 // indirect is a client whose own type is not known: no request is repeated because its
 // reply is not prompt, as on a machine that is busy.
 type indirect struct{ goredis.UniversalClient }
-
-func TestLostReplyOfAnAcquireIsAnErrorAndTheHolderRecognizesItself(t *testing.T) {
-	t.Parallel()
-	p, b, direct := throughProxy(t)
-	p.DropReplies(1, "evalsha")
-	grant, err := b.TryAcquire(t.Context(), claim("k", "h"))
-	require.Error(t, err)
-	assert.False(t, backing.IsPermanent(err))
-	assert.Equal(t, option.None[backing.Grant](), grant)
-	assertHolder(t, direct, "k", "h")
-	again, err := b.TryAcquire(t.Context(), claim("k", "h"))
-	require.NoError(t, err)
-	g, _ := option.Unwrap(again)
-	assert.True(t, g.Resumed)
-}
-
-func TestLostReplyOfARefreshIsMadeUpByTheNext(t *testing.T) {
-	t.Parallel()
-	p, b, _ := throughProxy(t)
-	acquire(t, b, "k", "h")
-	p.DropReplies(1, "evalsha")
-	_, err := b.Refresh(t.Context(), claim("k", "h"))
-	require.Error(t, err)
-	assertRefreshes(t, true, b, "k", "h")
-	assert.Equal(t, 1, p.Dropped())
-}
-
-func TestLostReplyOfAReleaseIsAnsweredAgain(t *testing.T) {
-	t.Parallel()
-	p, b, direct := throughProxy(t)
-	acquire(t, b, "k", "h")
-	p.DropReplies(1, "evalsha")
-	_, err := b.Release(t.Context(), "k", "h")
-	require.Error(t, err)
-
-	assertReleases(t, true, b, "k", "h")
-	acquire(t, direct, "k", "next")
-	assertReleases(t, true, b, "k", "h")
-	assertHolder(t, direct, "k", "next")
-	assertReleases(t, true, direct, "k", "next")
-	assertReleases(t, true, b, "k", "h") // although it was not the last to release
-	assertReleases(t, true, direct, "k", "next")
-	assertReleases(t, false, b, "k", "stranger")
-}
-
-func TestReleaseIsForgottenInTheEnd(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	acquire(t, b, "k", "h")
-	assertReleases(t, true, b, "k", "h")
-	require.NoError(t, c.PExpire(t.Context(), releasedKey(t, c), time.Millisecond).Err())
-	require.Eventually(t, func() bool {
-		again, err := b.Release(t.Context(), "k", "h")
-		return err == nil && !again
-	}, 5*time.Second, time.Millisecond)
-}
 
 // Only refreshes are repeated unnoticed: of what may be granted or freed the caller must
 // know that a copy may be on its way.
@@ -109,33 +49,6 @@ func TestDefaultClientMakesUpForLostRepliesOfRefreshesAlone(t *testing.T) {
 	require.Error(t, err)
 	assertReleases(t, true, b, "k", "h")
 	assert.Equal(t, 3, p.Dropped())
-}
-
-func TestEmptiedScriptCacheIsTransparent(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	flush := func() { require.NoError(t, c.ScriptFlush(t.Context()).Err()) }
-	warm(t, b)
-	flush()
-	acquire(t, b, "k", "h")
-	flush()
-	assertRefreshes(t, true, b, "k", "h")
-	flush()
-	assertReleases(t, true, b, "k", "h")
-}
-
-func TestServerThatCameBackEmptyHasForgottenTheLock(t *testing.T) {
-	t.Parallel()
-	s, c := start(t)
-	b := redis.New(c)
-	acquire(t, b, "k", "h")
-	s.Restart()
-	assertRefreshes(t, false, b, "k", "h")
-	locked, err := b.IsLocked(t.Context(), "k")
-	require.NoError(t, err)
-	assert.False(t, locked, "a refresh must not create the lock again")
-	assertReleases(t, false, b, "k", "h")
 }
 
 func TestOneRoundTripForEachOperation(t *testing.T) {

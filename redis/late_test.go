@@ -152,36 +152,6 @@ func TestReleasedClaimsAreForgottenAfterAMinute(t *testing.T) {
 	assertReports(t, backing.FreedNow, b, claim("k", "another"))
 }
 
-// Nobody answers the acquire, whose sender has gone, nor the release that should undo
-// it. When the server goes on, it applies what it was sent.
-func TestRequestThatNobodyAnswersIsUndoneWhenItArrives(t *testing.T) {
-	t.Parallel()
-	for name, timeouts := range map[string]bool{"the sender leaves": false, "the socket gives up first": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, client := start(t)
-			warm(t, redis.New(client))
-			brief := goredis.NewClient(&goredis.Options{
-				Addr: s.Addr(), MaxRetries: -1, ReadTimeout: 300 * time.Millisecond, ContextTimeoutEnabled: timeouts,
-			})
-			t.Cleanup(func() { _ = brief.Close() })
-			b := redis.New(brief)
-			acquire(t, b, "first", "h") // it is connected, and knows the server's version
-			assertReleases(t, true, b, "first", "h")
-			before := ran(t, client, "evalsha")
-
-			s.Freeze()
-			fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, claim("k", "h")); return err })
-			fails(t, func(ctx context.Context) error { _, err := b.Release(ctx, "k", "h"); return err })
-			time.Sleep(400 * time.Millisecond) // the client gives up its connections
-			s.Thaw()
-			require.Eventually(t, func() bool { return ran(t, client, "evalsha") > before }, 20*time.Second, time.Millisecond, "it arrives")
-			require.Eventually(t, func() bool { return holderOf(t, client) == "" }, 30*time.Second, time.Millisecond)
-			stays(t, 50*time.Millisecond, func() bool { return holderOf(t, client) == "" })
-		})
-	}
-}
-
 // The network holds the first copy of a request back. If go-redis repeated it, and the
 // second copy was answered, nobody would know that there is a first.
 func TestCopyThatWasNotAnsweredIsRefusedThoughALaterOneWas(t *testing.T) {

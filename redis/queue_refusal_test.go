@@ -26,27 +26,6 @@ func TestMessageThatMayNotBeSentCountsAsNotReceived(t *testing.T) {
 	acquire(t, mute, "k", "c")
 }
 
-func TestUserWithoutPubSubPolls(t *testing.T) {
-	t.Parallel()
-	for _, rules := range []string{"resetchannels", "-subscribe"} {
-		s, admin := start(t)
-		require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "worker", "on", ">pw", "~*", "&*", "+@all", rules).Err())
-		c := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Username: "worker", Password: "pw"})
-		defer c.Close()
-		locks := redis.New(c)
-		acquire(t, locks, "k", "a")
-		for range 3 {
-			o := enqueue(t, locks, waiter("k", "b"))
-			require.IsType(t, backing.MustPoll{}, o)
-			assert.ErrorContains(t, o.(backing.MustPoll).Why, "NOPERM")
-			assert.True(t, backing.IsPermanent(o.(backing.MustPoll).Why))
-		}
-		assert.Empty(t, inQueue(t, admin))
-		assertReleases(t, true, locks, "k", "a")
-		assert.IsType(t, backing.Granted{}, enqueue(t, locks, waiter("k", "b")))
-	}
-}
-
 func TestWaiterThatCannotBeWokenAnyMorePollsAndLeavesTheQueueWithItsRelease(t *testing.T) {
 	t.Parallel()
 	s, admin := start(t)
@@ -93,23 +72,6 @@ func TestWithoutPushNothingIsQueuedAndTheQueueOfOthersIsServed(t *testing.T) {
 	}
 }
 
-func TestQueueOfAnotherTypeSpoilsNothingButTheWaiting(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks := redis.New(c)
-	acquire(t, locks, "k", "a")
-	require.NoError(t, c.Set(t.Context(), queueKey, "mine", lease).Err())
-	_, err := locks.Enqueue(t.Context(), waiter("k", "b").Waiter)
-	require.ErrorContains(t, err, "WRONGTYPE")
-	assert.True(t, backing.IsPermanent(err))
-	_, err = locks.Pass(t.Context(), claim("k", "a"), waiter("k", "b").Waiter, true)
-	require.ErrorContains(t, err, "WRONGTYPE")
-	assertHolder(t, locks, "k", "a")
-	assertReleases(t, true, locks, "k", "a")
-	assert.Zero(t, c.Exists(t.Context(), "dmutex:k").Val())
-	assert.Equal(t, "mine", c.Get(t.Context(), queueKey).Val())
-}
-
 func TestFenceOfAnotherTypeLeavesNoHalfAGrant(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
@@ -134,21 +96,6 @@ func TestFenceOfAnotherTypeLeavesNoHalfAGrant(t *testing.T) {
 	require.ErrorContains(t, err, "WRONGTYPE")
 	assertFree(t, locks, "k")
 	assert.Equal(t, []string{"mine"}, c.LRange(t.Context(), fenceKey, 0, -1).Val())
-}
-
-func TestLockOfAnotherTypeIsAnErrorForThoseWhoWait(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks := redis.New(c)
-	acquire(t, locks, "busy", "x")
-	queues(t, locks, waiter("busy", "y"))
-	require.NoError(t, c.LPush(t.Context(), "dmutex:k", "mine").Err())
-	require.NoError(t, c.PExpire(t.Context(), "dmutex:k", lease).Err())
-	_, err := locks.Enqueue(t.Context(), waiter("k", "b").Waiter)
-	require.ErrorContains(t, err, "WRONGTYPE")
-	_, err = locks.Pass(t.Context(), claim("k", "a"), waiter("k", "b").Waiter, false)
-	require.ErrorContains(t, err, "WRONGTYPE")
-	assert.Equal(t, []string{"mine"}, c.LRange(t.Context(), "dmutex:k", 0, -1).Val())
 }
 
 func TestFullServerHandsOverAndPasses(t *testing.T) {

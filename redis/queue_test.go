@@ -14,25 +14,6 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-func TestLockGoesFromProcessToProcessInTheOrderOfTheQueue(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	first, second := redis.New(c), redis.New(c)
-	token := acquire(t, first, "k", "a")
-	b, d := waiter("k", "b"), waiter("k", "d")
-	queues(t, second, b)
-	queues(t, first, d)
-	queues(t, second, b) // and keeps its place
-	assert.Equal(t, []string{"b", "d"}, inQueue(t, c))
-	assertReleases(t, true, first, "k", "a")
-	g := b.isGranted(t, second)
-	assert.Greater(t, g.Token, token)
-	assert.Empty(t, d.woken)
-	assertReleases(t, true, second, "k", "b")
-	assert.Greater(t, d.isGranted(t, first).Token, g.Token)
-	assert.Empty(t, inQueue(t, c))
-}
-
 func TestReservedLockIsShortUntilItsWaiterAsks(t *testing.T) {
 	t.Parallel()
 	for ttl, reserved := range map[time.Duration]time.Duration{lease: 2 * time.Second, 1700 * time.Millisecond: 1700 * time.Millisecond} {
@@ -52,83 +33,6 @@ func TestReservedLockIsShortUntilItsWaiterAsks(t *testing.T) {
 		assert.True(t, w.isGranted(t, locks).Resumed)
 		assert.Greater(t, c.PTTL(t.Context(), "dmutex:k").Val(), ttl/2)
 	}
-}
-
-func TestReservationThatIsNotClaimedEnds(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks := redis.New(c)
-	acquire(t, locks, "k", "a")
-	stopped, next := waiter("k", "b"), waiter("k", "d")
-	queues(t, locks, stopped)
-	queues(t, locks, next)
-	assertReleases(t, true, locks, "k", "a")
-	stopped.isWoken(t)
-	assert.Empty(t, next.woken)
-	require.Eventually(t, func() bool {
-		_, granted := enqueue(t, locks, next).(backing.Granted)
-		return granted
-	}, 30*time.Second, 10*time.Millisecond)
-	assertHolder(t, locks, "k", "d")
-}
-
-// The waiter need not have been woken: the server recognizes it.
-func TestWaiterThatAsksByItselfFindsTheLockReservedForIt(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks := redis.New(c)
-	acquire(t, locks, "k", "a")
-	queues(t, locks, waiter("k", "b"))
-	assertReleases(t, true, locks, "k", "a")
-	acquire(t, locks, "k", "b")
-	assertRefused(t, locks, "k", "d")
-}
-
-func TestLeaseThatEndsIsNoticedByWhicheverWaiterAsks(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks, other := redis.New(c), redis.New(c)
-	acquire(t, locks, "k", "a")
-	first, second := waiter("k", "b"), waiter("k", "d")
-	queues(t, locks, first)
-	queues(t, other, second)
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	queues(t, other, second)
-	first.isGranted(t, locks)
-
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	assert.IsType(t, backing.Granted{}, enqueue(t, other, second), "the first in the queue asks itself")
-	assert.Greater(t, c.PTTL(t.Context(), "dmutex:k").Val(), lease/2)
-	assert.Empty(t, inQueue(t, c))
-}
-
-func TestNewcomerToAFreeLockStandsBehindTheWaiters(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks := redis.New(c)
-	acquire(t, locks, "k", "a")
-	first, newcomer := waiter("k", "b"), waiter("k", "d")
-	queues(t, locks, first)
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	queues(t, locks, newcomer)
-	first.isGranted(t, locks)
-	assertReleases(t, true, locks, "k", "b")
-	newcomer.isGranted(t, locks)
-}
-
-func TestTryAcquireTakesAFreeLockThoughOthersWait(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks := redis.New(c)
-	acquire(t, locks, "k", "a")
-	w := waiter("k", "b")
-	queues(t, locks, w)
-	assertRefused(t, locks, "k", "d")
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	acquire(t, locks, "k", "d")
-	assert.Equal(t, []string{"b"}, inQueue(t, c))
-	assertReleases(t, true, locks, "k", "d")
-	w.isGranted(t, locks)
 }
 
 // And no later than while the lock is still reserved for a waiter that has missed it.

@@ -4,12 +4,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/redis"
 )
 
@@ -70,22 +68,6 @@ func TestForeignLockWithoutExpiryIsRespectedAndReleasedByItsHolder(t *testing.T)
 	locked, err := b.IsLocked(t.Context(), "k")
 	require.NoError(t, err)
 	assert.False(t, locked)
-}
-
-func TestLeaseIsRoundedUpToAMillisecond(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	grant, err := b.TryAcquire(t.Context(), backing.Claim{Key: "k", Holder: "h", TTL: time.Nanosecond})
-	require.NoError(t, err, "SET PX 0 is an error")
-	assert.True(t, option.IsSome(grant))
-
-	acquire(t, b, "long", "h")
-	require.NoError(t, c.PExpire(t.Context(), "dmutex:long", lease/2).Err())
-	kept, err := b.Refresh(t.Context(), backing.Claim{Key: "long", Holder: "h", TTL: 59*time.Second + time.Nanosecond})
-	require.NoError(t, err)
-	assert.True(t, kept)
-	assert.Greater(t, c.PTTL(t.Context(), "dmutex:long").Val(), 50*time.Second)
 }
 
 func TestReleaseIsForgottenInTimeAndTheLastTokenIsNot(t *testing.T) {

@@ -2,7 +2,6 @@ package redis_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -142,52 +141,4 @@ func TestCredentialsAreInNoErrorAndNoEvent(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A user with the rules that the documentation names can do all that mutexes do:
-// wait and be told in turn, in several processes, with leases that are refreshed
-// alone and together.
-func TestDocumentedUserLocksInTurnWithManyProcesses(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t)
-	admin := s.Client(t)
-	setUser(t, admin, documentedRules(t))
-	const processes, each, turns = 3, 4, 5
-	const ttl = 6 * time.Second
-	var heard listener
-	var all []effect.Effect[int]
-	for range processes {
-		c := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Username: "worker", Password: "pw"})
-		t.Cleanup(func() { _ = c.Close() })
-		b := redis.New(c)
-		keep := func(key string) *mutex.Mutex {
-			m, err := mutex.New(b, key, mutex.Config{TTL: ttl, RefreshInterval: 50 * time.Millisecond, Observer: heard.observe})
-			require.NoError(t, err)
-			return m
-		}
-		shared := keep("shared")
-		for n := range each {
-			// Its own lock is refreshed with those of the others, while it takes turns.
-			own := keep(fmt.Sprintf("own %d of %p", n, b))
-			all = append(all, mutex.WithLock(own, func(ctx context.Context) (done int, err error) {
-				for done < turns && err == nil {
-					_, err = mutex.WithLock(shared, effect.Sleep(10*time.Millisecond))(ctx)
-					done++
-				}
-				return done, err
-			}))
-		}
-	}
-	done, err := effect.Timeout[[]int](2 * time.Minute)(effect.All(len(all), all...))(t.Context())
-	require.NoError(t, err)
-	assert.Len(t, done, processes*each)
-	assert.Equal(t, processes*each*(turns+1), heard.seen(mutex.Released))
-	assert.Zero(t, heard.seen(mutex.Lost))
-	for _, refusal := range []string{"NOPERM", "user executing the script", "ACL failure"} {
-		assert.NotContains(t, heard.said.String(), refusal)
-	}
-	assert.Positive(t, ran(t, admin, "subscribe"))
-	assert.Positive(t, ran(t, admin, "publish"))
-	assert.Positive(t, ran(t, admin, "pexpire"), "a refresh")
-	assertAllExpire(t, admin)
 }

@@ -2,8 +2,6 @@ package redis_test
 
 import (
 	"context"
-	"net"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,38 +46,4 @@ func TestHolderThatPollsIsRecognizedThoughOthersWait(t *testing.T) {
 	g, ok := o.(backing.Granted)
 	require.True(t, ok, "%#v", o)
 	assert.True(t, g.Resumed)
-}
-
-// As after a failover that the connection to the old primary survives: the new one counts
-// no receiver, which its reply says.
-func TestSubscriptionOnAnotherServerIsReplacedAtOnce(t *testing.T) {
-	t.Parallel()
-	before, old := start(t)
-	after, admin := start(t)
-	var addr atomic.Value
-	addr.Store(before.Addr())
-	c := goredis.NewClient(&goredis.Options{Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, addr.Load().(string))
-	}})
-	t.Cleanup(func() { _ = c.Close() })
-	locks, direct := redis.New(c), redis.New(admin)
-	acquire(t, redis.New(old), "k", "a")
-	acquire(t, direct, "k", "a")
-	w := waiter("k", "b")
-	queues(t, locks, w)
-
-	addr.Store(after.Addr())
-	require.NoError(t, old.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err())
-	require.Eventually(t, func() bool { // the probe is due once a second
-		o, err := locks.Enqueue(t.Context(), w.Waiter)
-		q, _ := o.(backing.Queued)
-		return err == nil && q.AskAgain > 0 && q.AskAgain <= 250*time.Millisecond
-	}, 20*time.Second, 10*time.Millisecond)
-	w.isWoken(t) // for what may have been lost
-	require.Eventually(t, func() bool {
-		return len(admin.PubSubChannels(t.Context(), "push:*").Val()) == 1
-	}, 20*time.Second, time.Millisecond)
-	queues(t, locks, w)
-	assertReleases(t, true, direct, "k", "a")
-	w.isGranted(t, locks)
 }
