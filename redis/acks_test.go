@@ -1,7 +1,6 @@
 package redis_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -101,23 +100,6 @@ func TestPassThatTooFewReplicasAcknowledgeFreesTheLock(t *testing.T) {
 	assertReports(t, backing.NotHeld, b, claim("k", "b"))
 }
 
-// The waiter was first in the queue, and the next one must not suffer.
-func TestGrantThatIsTakenBackGoesToTheNextInTheQueue(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	plain := redis.New(c)
-	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
-	acquire(t, plain, "k", "a")
-	first, second := waiter("k", "b"), waiter("k", "d")
-	queues(t, b, first)
-	queues(t, plain, second)
-	assertReleases(t, true, plain, "k", "a")
-	first.isWoken(t)
-	_, err := b.Enqueue(t.Context(), first.Waiter)
-	assertTooFew(t, err)
-	second.isGranted(t, plain)
-}
-
 func TestServerThatRefusesToWaitIsAFailureThatLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s, admin := start(t)
@@ -132,20 +114,6 @@ func TestServerThatRefusesToWaitIsAFailureThatLeavesNothing(t *testing.T) {
 	acquire(t, redis.New(admin), "k", "a")
 	_, err = b.Refresh(t.Context(), claim("k", "a"))
 	require.ErrorContains(t, err, "redis: WAIT: NOPERM")
-}
-
-func TestRefusalsAreTheServersWithAcknowledgementsToo(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
-	require.NoError(t, c.LPush(t.Context(), "dmutex:k", "mine").Err())
-	assertCannotAnswer(t, b, true, "WRONGTYPE")
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	for name, operation := range operations(b) {
-		assert.ErrorIs(t, operation(ctx), context.Canceled, name)
-	}
 }
 
 // The first copy of a request has no reply, and nobody knows whether it will be applied.

@@ -147,3 +147,34 @@ func warm(t *testing.T, b *redis.Backing) {
 	assertRefreshes(t, true, b, "warm", "h")
 	assertReleases(t, true, b, "warm", "h")
 }
+
+// throughProxy returns a backing whose replies the proxy can lose, and one that
+// goes past the proxy. The first never repeats a command by itself.
+func throughProxy(t *testing.T) (p *redistest.Proxy, b, direct *redis.Backing) {
+	t.Helper()
+	s, c := start(t)
+	p = redistest.NewProxy(t, s.Addr())
+	once := goredis.NewClient(&goredis.Options{Addr: p.Addr(), MaxRetries: -1})
+	t.Cleanup(func() { _ = once.Close() })
+	b = redis.New(indirect{once})
+	warm(t, b)
+	return p, b, redis.New(c)
+}
+
+// indirect is a client whose own type is not known: no request is repeated because its
+// reply is not prompt, as on a machine that is busy.
+type indirect struct{ goredis.UniversalClient }
+
+func TestOneRoundTripForEachOperation(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(indirect{c})
+	warm(t, b)
+	require.NoError(t, c.ConfigResetStat(t.Context()).Err())
+	acquire(t, b, "k", "h")
+	assertRefused(t, b, "k", "other")
+	assertRefreshes(t, true, b, "k", "h")
+	assertReleases(t, true, b, "k", "h")
+	assert.Equal(t, 4, ran(t, c, "evalsha"))
+	assert.Zero(t, ran(t, c, "eval"))
+}

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -24,21 +25,6 @@ func TestRepeatedReleaseAfterAnotherClaimOfTheClientWasReleased(t *testing.T) {
 	acquire(t, direct, "k", "d")
 	assertReports(t, backing.FreedEarlier, b, claim("k", "a"))
 	assertHolder(t, direct, "k", "d")
-}
-
-func TestReleaseOfAnEarlierGrantIsNotThatOfALaterOne(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	first := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "1"}
-	second := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "2"}
-	_, err := b.TryAcquire(t.Context(), first)
-	require.NoError(t, err)
-	assertReports(t, backing.FreedNow, b, first)
-	_, err = b.TryAcquire(t.Context(), second)
-	require.NoError(t, err)
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	assertReports(t, backing.NotHeld, b, second)
 }
 
 func TestTheLongestLeaseOverflowsNothing(t *testing.T) {
@@ -70,4 +56,63 @@ func TestRefreshForNoTimeIsRefused(t *testing.T) {
 	}
 	assertHolder(t, b, "k", "h")
 	assertHolder(t, b, "l", "h")
+}
+
+func pass(t *testing.T, b *redis.Backing, from string, to waiting, yield bool) backing.Outcome {
+	t.Helper()
+	o, err := b.Pass(context.Background(), claim(to.Key, from), to.Waiter, yield)
+	require.NoError(t, err)
+	return o
+}
+
+// passes hands the lock on, which must be granted.
+func passes(t *testing.T, b *redis.Backing, from string, to waiting, yield bool) backing.Grant {
+	t.Helper()
+	o := pass(t, b, from, to, yield)
+	g, ok := o.(backing.Granted)
+	require.True(t, ok, "%#v", o)
+	return g.Grant
+}
+
+// subscribes makes b receive messages.
+func subscribes(t *testing.T, b *redis.Backing) {
+	t.Helper()
+	acquire(t, b, "busy", "x")
+	queues(t, b, waiter("busy", "y"))
+}
+
+func TestYieldWithoutSubscriptionLeavesTheNextHolderOutOfTheQueue(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks, other := redis.New(c), redis.New(c)
+	acquire(t, locks, "k", "a")
+	theirs := waiter("k", "b")
+	queues(t, other, theirs)
+	for range 2 {
+		assert.Equal(t, backing.MustPoll{}, pass(t, locks, "a", waiter("k", "d"), true))
+	}
+	theirs.isGranted(t, other)
+	assert.Empty(t, inQueue(t, c))
+}
+
+// Two acquisitions under a configured holder id are told apart by their attempts alone.
+func TestPassToTheSameHolderThatQueuesItLeavesItWaiting(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks, other := redis.New(c), redis.New(c)
+	subscribes(t, locks)
+	from := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "1"}
+	next, theirs := waiter("k", "h"), waiter("k", "b")
+	next.Attempt = "2"
+	_, err := locks.TryAcquire(t.Context(), from)
+	require.NoError(t, err)
+	queues(t, other, theirs)
+	o, err := locks.Pass(t.Context(), from, next.Waiter, true)
+	require.NoError(t, err)
+	require.IsType(t, backing.Queued{}, o)
+	theirs.isGranted(t, other)
+	assertReports(t, backing.FreedNow, other, theirs.Claim)
+	next.isGranted(t, locks)
+	assertReports(t, backing.FreedEarlier, locks, from)
+	assertHolder(t, locks, "k", "h")
 }

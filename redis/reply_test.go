@@ -37,35 +37,3 @@ func TestReplyIsALetterAndItsNumber(t *testing.T) {
 		assert.Equal(t, reply{}, got, value)
 	}
 }
-
-// Whatever a server answers, it is read as what it says or not at all.
-func FuzzParseReply(f *testing.F) {
-	for _, value := range []string{"", "g1", "r2", "q3", "u-1", "q-", "p", "y", "n", "e", "g01", "g99999999999999999999", "\xff", "g\x00"} {
-		f.Add(value, "grqupnye")
-		f.Add(value, "yn")
-	}
-	f.Fuzz(func(t *testing.T, value, want string) {
-		r, err := parseReply(value, want)
-		if err != nil {
-			assert.Equal(t, reply{}, r)
-			return
-		}
-		assert.Equal(t, value[0], byte(r.kind))
-		assert.NotEqual(t, -1, strings.IndexByte(want, value[0]))
-		switch r.kind {
-		case granted, resumed:
-			assert.Equal(t, strconv.FormatUint(r.number, 10), trimZeros(value[1:]))
-		case queued, unheard:
-			assert.True(t, r.number == noExpiry || strconv.FormatUint(r.number, 10) == trimZeros(value[1:]))
-		default:
-			assert.Len(t, value, 1)
-		}
-	})
-}
-
-func trimZeros(digits string) string {
-	if rest := strings.TrimLeft(digits, "0"); rest != "" {
-		return rest
-	}
-	return digits[:1]
-}

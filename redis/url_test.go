@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -100,26 +99,6 @@ func TestBadURLIsATypedErrorWithoutThePassword(t *testing.T) {
 		assert.Contains(t, err.Error(), says)
 		assert.NotContains(t, err.Error(), "secret")
 	}
-}
-
-func TestUnreachableServerIsNamed(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t)
-	s.Kill()
-	err := during(t.Context(), s.URL(), func(*redis.Backing) { assert.Fail(t, "connected") })
-	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
-	assert.ErrorContains(t, err, "redis: PING "+s.Addr())
-	assert.False(t, backing.IsPermanent(err))
-}
-
-func TestServerThatRefusesThePasswordIsNamedAndThePasswordIsNot(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t, "--requirepass", "right-secret")
-	err := during(t.Context(), "redis://u:wrong-secret@"+s.Addr(), func(*redis.Backing) { assert.Fail(t, "connected") })
-	assert.ErrorContains(t, err, "redis: PING "+s.Addr()+": WRONGPASS")
-	assert.True(t, errorsAs[*redis.SetupError](err))
-	assert.False(t, backing.IsPermanent(err), "it was asked once")
-	assert.NotContains(t, err.Error(), "secret")
 }
 
 // It takes connections and never answers, and the URL allows it all the time in the world.
