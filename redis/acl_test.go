@@ -105,8 +105,7 @@ func TestDocumentedUserCanLockAndNoRuleIsTooMuch(t *testing.T) {
 		require.NoError(t, admin.FlushAll(ctx).Err())
 		require.NoError(t, admin.ScriptFlush(ctx).Err())
 		setUser(t, admin, rules)
-		c := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Username: "worker", Password: "pw"})
-		defer c.Close()
+		c := dial(t, goredis.Options{Addr: s.Addr(), Username: "worker", Password: "pw"})
 		return useAll(ctx, redis.New(c), admin)
 	}
 	rules := documentedRules(t)

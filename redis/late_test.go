@@ -88,7 +88,7 @@ func TestCopyThatWasNotAnsweredIsRefusedThoughALaterOneWas(t *testing.T) {
 	s, direct := start(t)
 	slow := redistest.NewProxy(t, s.Addr())
 	var past atomic.Bool
-	c := goredis.NewClient(&goredis.Options{
+	c := dial(t, goredis.Options{
 		ReadTimeout: 200 * time.Millisecond, // MaxRetries is 3
 		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			addr := slow.Addr()
@@ -98,7 +98,6 @@ func TestCopyThatWasNotAnsweredIsRefusedThoughALaterOneWas(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		},
 	})
-	t.Cleanup(func() { _ = c.Close() })
 	b := redis.New(c)
 	warm(t, b)
 	slow.Cut()

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/redis/internal/script"
 )
 
 func TestReplyIsALetterAndItsNumber(t *testing.T) {
@@ -35,5 +37,13 @@ func TestReplyIsALetterAndItsNumber(t *testing.T) {
 		got, err := parseReply(value, "grqupnye")
 		require.ErrorContains(t, err, strconv.Quote(value))
 		assert.Equal(t, reply{}, got, value)
+	}
+}
+
+// A copy of a script that changes who has the lock may arrive after its claim has been released.
+func TestTheClientItselfMayRepeatRefreshesAlone(t *testing.T) {
+	t.Parallel()
+	for s, may := range map[*script.Script]bool{acquireScript: false, passScript: false, releaseScript: false, refreshScript: true, refreshAllScript: true} {
+		assert.Equal(t, may, s.Idempotent, s.Source)
 	}
 }
