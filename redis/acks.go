@@ -13,15 +13,13 @@ import (
 
 // RequireAcks makes a grant or a refresh count only if so many replicas have acknowledged it within a bound,
 // which is rounded up to whole milliseconds. It is for failovers that lose data: with as many replicas as
-// can be elected, none is promoted that has not received the grants that count.
+// can be elected, none is promoted that has not received the grants that count. Each grant and refresh then takes
+// as long as the slowest of those replicas needs, and commands do not share round trips.
 //
-// A grant that too few have acknowledged is taken back, and the acquire fails with an [*AcknowledgeError];
-// the mutex asks again as its BackingFailureRetryPolicy says. A refresh fails likewise, and does not extend
-// the lease that the holder relies on. Releases are not waited for: a failover may bring a released lock
-// back for the rest of its lease.
-//
-// Each grant and refresh then takes as long as the slowest of those replicas needs, and commands do not share
-// round trips. RequireAcks panics if replicas or within is not positive.
+// A grant that too few have acknowledged is taken back, and the acquire fails with an [*AcknowledgeError]. A
+// refresh fails likewise, and does not extend the lease that the holder relies on. Releases are not waited for: a
+// failover may bring a released lock back for the rest of its lease. RequireAcks panics if replicas or within is
+// not positive.
 func RequireAcks(replicas int, within time.Duration) Option {
 	if replicas <= 0 || within <= 0 {
 		panic(fmt.Sprintf("redis: RequireAcks(%d, %v): both must be positive", replicas, within))

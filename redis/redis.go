@@ -21,12 +21,10 @@
 //
 // Waiters stand in the queue, first come, first served. A release reserves the lock for the first of them, for
 // 2 s, and publishes a wake-up to its process alone, on the channel push:<random id> or, on a Cluster, the
-// shard channel push:{<tag>}:<random id>, which needs Redis 7. The waiter asks, and the server's answer is
-// the grant. A waiter whose process does not receive messages is passed over, and gets its place back when it
-// asks again; one whose process has stopped, but is still connected, costs the others 2 s.
-//
-// TryAcquire and foreign clients bypass the queue. While anyone is queued they find the lock free only after a
-// lease has expired. A foreign client that deletes the key wakes nobody: waiters ask every 1.5 s.
+// shard channel push:{<tag>}:<random id>, which needs Redis 7. A waiter whose process does not receive messages
+// is passed over; one whose process has stopped, but is still connected, costs the others 2 s. TryAcquire and
+// foreign clients bypass the queue: while anyone is queued they find the lock free only after a lease has
+// expired. A foreign client that deletes the key wakes nobody: waiters ask every 1.5 s.
 //
 // # What is promised, and what is not
 //
@@ -35,13 +33,11 @@
 // after expiry, restart, failover and loss of all data, unless the server's clock was set back by more than
 // the time since the last grant and the fence is gone as well.
 //
-// A change of topology that loses no data keeps two from holding a lock. Expiries are replicated as absolute
-// times, so a lease ends early or late by as much as the clocks of the two servers differ: keep that below
-// the margin of the mutex, 1 % of the TTL.
-//
-// Redis replicates asynchronously. A failover may promote a replica that has not received a grant, and the lock
-// can then be granted a second time while the first holder still works: see [RequireAcks]. So can an
-// eviction: use the maxmemory-policy noeviction. Let the resource refuse old fencing tokens where that matters.
+// A change of topology that loses no data keeps two from holding a lock, if the clocks of the servers differ by
+// less than the margin of the mutex, 1 % of the TTL. Redis replicates asynchronously: a failover may promote a
+// replica that has not received a grant, and the lock can then be granted a second time while the first holder
+// still works: see [RequireAcks]. So can an eviction: use the maxmemory-policy noeviction. Let the resource
+// refuse old fencing tokens where that matters.
 //
 // # What runs, what it costs, and who ends it
 //

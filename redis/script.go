@@ -19,9 +19,13 @@ var (
 	acquireScript    = load("token", "acquire_free", "queue", "acquire")
 	passScript       = load("token", "pass_free", "queue", "pass")
 	releaseScript    = load("release_free", "queue", "release")
-	refreshScript    = idempotent(load("refresh"))
-	refreshAllScript = idempotent(load("refresh_all"))
+	refreshScript    = load("refresh")
+	refreshAllScript = load("refresh_all")
 )
+
+func init() { // go-redis may repeat these by itself
+	refreshScript.Idempotent, refreshAllScript.Idempotent = true, true
+}
 
 // load joins the Lua sources of a script.
 func load(parts ...string) *script.Script {
@@ -33,12 +37,6 @@ func load(parts ...string) *script.Script {
 		parts[i] = string(source)
 	}
 	return script.New(parts...)
-}
-
-// idempotent marks a script that go-redis may repeat by itself.
-func idempotent(s *script.Script) *script.Script {
-	s.Idempotent = true
-	return s
 }
 
 // optional is an argument that may be missing, which the server reads as the value of unless.
