@@ -38,16 +38,10 @@ func FuzzKeysAndHolders(f *testing.F) {
 			return
 		}
 		require.NoError(t, c.FlushAll(t.Context()).Err())
-		token := acquire(t, one, key, holder)
+		acquire(t, one, key, holder)
 		assertHolder(t, other, key, holder)
-		assert.Greater(t, acquire(t, other, key, holder), token)
 		if key2 != key {
-			locked, err := one.IsLocked(t.Context(), key2)
-			require.NoError(t, err)
-			require.False(t, locked)
-			acquire(t, other, key2, holder)
-			assertReleases(t, true, other, key2, holder)
-			assertHolder(t, one, key, holder)
+			assertFree(t, one, key2)
 			acquire(t, other, key2, holder2) // which is not in key's queue
 		}
 		if holder2 != holder {
@@ -57,14 +51,13 @@ func FuzzKeysAndHolders(f *testing.F) {
 			handsOver(t, one, other, key, holder, holder2)
 		}
 		assertRefreshes(t, true, one, key, holder)
-		assertReleases(t, true, one, key, holder)
-		assertReleases(t, true, one, key, holder)
-		assertRefreshes(t, false, one, key, holder)
+		for range 2 {
+			assertReleases(t, true, one, key, holder)
+		}
 		assertReleases(t, false, one, key, "not "+holder)
 		if key2 != key {
 			all := one.RefreshAll(t.Context(), []backing.Claim{claim(key2, holder2), claim(key, holder)})
 			assert.Equal(t, []backing.Refreshed{{Held: true}, {}}, all)
-			assertHolder(t, one, key2, holder2)
 			assertReleases(t, true, one, key2, holder2)
 		}
 		left, err := c.Keys(t.Context(), "*").Result()
@@ -89,12 +82,10 @@ func handsOver(t *testing.T, one, other *redis.Backing, key, holder, holder2 str
 	queues(t, other, w)
 	queues(t, other, w) // and keeps its place
 	assertReleases(t, true, one, key, holder)
-	token := w.isGranted(t, other).Token
+	w.isGranted(t, other)
 	assertHolder(t, one, key, holder2)
-	assertRefused(t, one, key, holder)
-	assert.Greater(t, passes(t, other, holder2, waiter(key, holder), true).Token, token) // nobody else waits
-	assertHolder(t, other, key, holder)
-	assertReleases(t, true, other, key, holder2) // that was done by Pass
+	passes(t, other, holder2, waiter(key, holder), true) // nobody else waits
+	assertReleases(t, true, other, key, holder2)         // that was done by Pass
 	assertHolder(t, other, key, holder)
 }
 
