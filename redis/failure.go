@@ -64,7 +64,8 @@ func (b *Backing) classify(err error) error {
 	if errors.Is(err, goredis.ErrClosed) {
 		return backing.Permanent(err)
 	}
-	verdict, advice := passing, ""
+	verdict := passing
+	var advice string
 	switch answer, ok := errors.AsType[goredis.Error](err); {
 	case !ok:
 		advice = b.adviceOnSilence(err)
