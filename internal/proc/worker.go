@@ -122,6 +122,5 @@ func (p *Parent) listen() {
 	}
 	p.finish()
 	p.end()
-	time.Sleep(grace)
-	Fail("did not end")
+	time.AfterFunc(grace, func() { Fail("did not end") })
 }
