@@ -43,7 +43,7 @@ func (h *history) checkAttempt(a attempt) {
 		h.violated("no token", "%v", a)
 	case a.inside() && a.Outcome == done && a.Left >= a.Until:
 		h.violated("success, though the work ended after the lease", "by %v: %v", a.Left.since(a.Until), a)
-	case a.Overdue > enoughLooks && len(h.slow.within(span{a.Until, a.Left})) == 0:
+	case a.Overdue > a.Mode.enoughLooks() && len(h.slow.within(span{a.Until, a.Left})) == 0:
 		h.violated("the context did not end with the lease", "%v", a)
 	case a.Kept && a.Outcome == done && !h.disturbed(a) && !h.troubled(a.Place, all):
 		// A request of the claim that was late may take it once more, for a moment;

@@ -108,6 +108,15 @@ const (
 	enoughLooks = 200
 )
 
+// enoughLooks is higher for work under a lock that a scope holds: that its context ends rests
+// on timers and goroutines, where that of WithLock compares the clock.
+func (m mode) enoughLooks() int {
+	if m == inScope || m == tryInScope {
+		return 5 * enoughLooks
+	}
+	return enoughLooks
+}
+
 // stay lasts for so long, or until the context ends. Work that sees its context live though its
 // lease has ended stays for longer, to see whether it ends at all.
 func (s *section) stay(ctx context.Context, d time.Duration) {
@@ -131,13 +140,15 @@ func (s *section) stay(ctx context.Context, d time.Duration) {
 				s.Cancelled = now()
 				return
 			}
-			s.Seen = t
+			if s.Mode != inScope && s.Mode != tryInScope {
+				s.Seen = t
+			}
 			if looks++; t < s.ledger.end(s.Holder) {
 				looks = 0
 			}
 			s.Overdue = max(s.Overdue, looks)
 		}
-		if (t >= end || s.parent.Running().Err() != nil) && (looks == 0 || looks > enoughLooks) {
+		if (t >= end || s.parent.Running().Err() != nil) && (looks == 0 || looks > s.Mode.enoughLooks()) {
 			return
 		}
 		pause.Reset(min(look, max(end.since(t), 0)))
