@@ -26,7 +26,7 @@ type workload struct {
 	Modes    [modes]int // how often each is chosen, of their sum
 	Stays    []stay
 	Bare     bool // the work writes to no register
-	PerWrite int  // of so many sections one writes as it begins, and one when its context has ended; 0: none
+	PerWrite int  // of so many sections one writes as it begins, and all write when their lock was lost; 0: none
 }
 
 // stay is for how long so many percent of the sections last, at random; the rest 2 ms.

@@ -28,9 +28,10 @@ type card struct {
 // cards are all of them.
 var cards = map[string]card{
 	killing:                 {begin: (*round).replace},
-	"stopped":               {least: 0.04, most: 2, begin: func(r *round, i int) { r.now[i].Stop() }, end: func(r *round, i int) { r.now[i].Continue() }},
+	"stopped briefly":       {least: 0.04, most: 0.5, begin: func(r *round, i int) { r.now[i].Stop() }, end: func(r *round, i int) { r.now[i].Continue() }},
+	"stopped":               {least: 1, most: 2, begin: func(r *round, i int) { r.now[i].Stop() }, end: func(r *round, i int) { r.now[i].Continue() }},
 	"busy":                  {least: 0.5, most: 2, begin: (*round).busy},
-	"cut":                   {least: 0.04, most: 3, begin: func(r *round, i int) { r.proxies[i].Cut() }, end: (*round).mend},
+	"cut":                   {least: 0.5, most: 3, begin: func(r *round, i int) { r.proxies[i].Cut() }, end: (*round).mend},
 	"replies cut":           {least: 0.04, most: 2, begin: func(r *round, i int) { r.proxies[i].CutReplies() }, end: (*round).mend},
 	"cut briefly":           {least: 0.005, most: 0.15, begin: func(r *round, i int) { r.proxies[i].CutReplies() }, end: (*round).mend},
 	"reset":                 {begin: func(r *round, i int) { r.proxies[i].Reset() }},

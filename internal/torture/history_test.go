@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,12 +17,10 @@ import (
 // history is all that is known of a run. Its fields that are exported are kept in a file if the run
 // fails.
 type history struct {
-	Run      string
-	Seed     uint64
-	Attempts []attempt
-	Writes   []write
-	Gaps     []gap
-	Faults   []fault
+	Run  string
+	Seed uint64
+	records
+	Faults []fault
 
 	longest  time.Duration    // of the leases
 	clients  int              // of all processes at a time
@@ -122,7 +121,7 @@ func (h *history) violated(rule, format string, args ...any) {
 func (h *history) settle() {
 	for process, stalls := range h.stood {
 		for _, f := range h.Faults {
-			if f.Kind == "stopped" && f.Process == process {
+			if strings.HasPrefix(f.Kind, "stopped") && f.Process == process {
 				stalls = append(stalls, f.span)
 			}
 		}

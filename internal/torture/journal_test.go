@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -114,34 +114,51 @@ func (j *journal) add(l line) {
 	}
 }
 
-// read takes in the journal of a process. A line that has no end was not finished when the
+// records are what has been read of all journals.
+type records struct {
+	Attempts []attempt
+	Writes   []write
+	Gaps     []gap
+	stalls   map[string][]span // by process
+}
+
+// reading is how far the journal of a process has been read.
+type reading struct {
+	process string
+	file    *os.File
+	rest    []byte      // of a line that was not complete
+	at      map[int]int // the places of attempts, by their numbers
+	writes  map[int]int // the places of writes, by their values
+}
+
+// goOn takes in what has been added. A line that has no end was not finished, perhaps because the
 // process was killed.
-func (h *history) read(path string) error {
-	text, err := os.ReadFile(path)
+func (r *reading) goOn(all *records) error {
+	text, err := io.ReadAll(r.file)
 	if err != nil {
 		return err
 	}
-	attempts, writes := map[int]int{}, map[int]int{} // their places in h
+	text = append(r.rest, text...)
 	for {
 		entry, rest, complete := bytes.Cut(text, []byte{'\n'})
 		if !complete {
+			r.rest = bytes.Clone(text)
 			return nil
 		}
 		text = rest
 		var l line
 		if err := json.Unmarshal(entry, &l); err != nil {
-			return fmt.Errorf("%s has %q: %w", path, entry, err)
+			return fmt.Errorf("the journal of %s has %q: %w", r.process, entry, err)
 		}
 		switch {
 		case l.Attempt != nil:
-			h.Attempts = latest(h.Attempts, attempts, l.Attempt.Number, *l.Attempt)
+			all.Attempts = latest(all.Attempts, r.at, l.Attempt.Number, *l.Attempt)
 		case l.Write != nil:
-			h.Writes = latest(h.Writes, writes, l.Write.Version.Value, *l.Write)
+			all.Writes = latest(all.Writes, r.writes, l.Write.Version.Value, *l.Write)
 		case l.Gap != nil:
-			h.Gaps = append(h.Gaps, *l.Gap)
+			all.Gaps = append(all.Gaps, *l.Gap)
 		case l.Stall != nil:
-			process := filepath.Base(path)
-			h.stood[process] = append(h.stood[process], *l.Stall)
+			all.stalls[r.process] = append(all.stalls[r.process], *l.Stall)
 		}
 	}
 }

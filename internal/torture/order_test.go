@@ -12,7 +12,7 @@ import (
 const (
 	// checkLimit bounds the check of one window: one that is in order takes well under a
 	// second, and one that is not may take for ever.
-	checkLimit = 10 * time.Second
+	checkLimit = time.Minute
 
 	// window is how many operations are put in order at once: the memory that a check needs
 	// grows with the square of what it checks.

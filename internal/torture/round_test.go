@@ -45,6 +45,8 @@ type round struct {
 	faults   []fault
 	cures    []cure
 	lost     *losses
+	readings []*reading
+	records  records
 }
 
 // cure ends a fault.
@@ -75,6 +77,7 @@ func newRound(t *testing.T, run run) *round {
 		r.direct, r.locks.Addr = r.server.Client(t), r.server.Addr()
 		r.pulse = feelPulse(t, r.server.Addr())
 	}
+	r.records.stalls = map[string][]span{}
 	r.lost = &losses{random: rand.New(rand.NewPCG(seed, 1)), oneIn: run.loses}
 	r.now, r.names = make([]*proc.Process[word], run.processes), make([]string, run.processes)
 	for place := range run.processes {
@@ -103,6 +106,10 @@ func (r *round) start(place int) {
 	if r.server != nil && !r.run.straight {
 		o.Locks.Addr, o.Data = r.proxies[place].Addr(), r.data[place].Addr()
 	}
+	file, err := os.Create(o.Journal)
+	require.NoError(r.t, err)
+	r.t.Cleanup(func() { _ = file.Close() })
+	r.readings = append(r.readings, &reading{process: o.Process, file: file, at: map[int]int{}, writes: map[int]int{}})
 	r.now[place], r.names[place] = proc.Start[word](r.t, "client", o), o.Process
 	r.all = append(r.all, r.now[place])
 }
@@ -210,8 +217,12 @@ func (r *round) history() *history {
 	h := newHistory(slices.Clone(r.faults))
 	h.Run, h.Seed, h.refusals, h.fair = r.run.name, r.seed, !r.run.leaks, !r.run.poll
 	h.longest, h.clients, h.finished = r.run.work.longest(), r.run.processes*r.run.work.Clients, now()
-	for number := range r.all {
-		require.NoError(r.t, h.read(filepath.Join(r.folder, fmt.Sprintf("p%d", number+1))))
+	for _, reading := range r.readings {
+		require.NoError(r.t, reading.goOn(&r.records))
+	}
+	h.records = r.records
+	for process, stalls := range r.records.stalls {
+		h.stood[process] = append(spans(nil), stalls...)
 	}
 	if r.pulse != nil {
 		h.slow = r.pulse.slow()

@@ -81,7 +81,7 @@ func (s *section) work(ctx context.Context, lock *mutex.KeepAlive) error {
 	if s.Cancelled != 0 {
 		_, lostIt := errors.AsType[*mutex.LockLostError](context.Cause(ctx))
 		s.Told = lostIt
-		if s.Work.PerWrite > 0 && s.oneIn(s.Work.PerWrite) {
+		if s.Work.PerWrite > 0 && s.Told {
 			s.write() // as work does that did not look
 		}
 		return ctx.Err()

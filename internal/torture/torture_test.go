@@ -101,7 +101,7 @@ var many = workload{
 
 // allFaults are those that need nothing of the server but that it is one.
 var allFaults = map[string]int{
-	killing: 2, "stopped": 3, "cut": 2, "replies cut": 1, "reset": 1, "replies dropped": 2, "all replies dropped": 1, "delayed": 1,
+	killing: 2, "stopped briefly": 1, "stopped": 3, "cut": 2, "cut briefly": 1, "replies cut": 1, "reset": 1, "replies dropped": 2, "all replies dropped": 1, "delayed": 1,
 	"notifications dropped": 1, "data cut": 1, "all cut": 1, "frozen": 1, "scripts flushed": 1,
 	"connections killed": 1, "subscriptions killed": 1,
 }
