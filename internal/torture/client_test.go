@@ -170,7 +170,7 @@ func (c *client) attempt(key string) {
 	err = effect.RunExit(ctx, s.asks(m)).Err()
 	s.Returned, s.Lost = now(), instant(lostAt.Load())
 	s.judge(ctx, err)
-	if !c.Work.Bare && s.inside() && c.oneIn(10) {
+	if !c.Work.Bare && s.inside() && (c.oneIn(10) || c.Flaw != "") {
 		s.Kept = c.holds(m, s.Holder)
 	}
 	s.note()
