@@ -141,12 +141,15 @@ func (c *client) length(ttl time.Duration) time.Duration {
 func (c *client) attempt(key string) {
 	ttl := c.Work.Leases[c.random.IntN(len(c.Work.Leases))]
 	lostAt := &atomic.Int64{} // of this attempt, which may be over when the observer is called
-	config := mutex.Config{TTL: ttl, AcquireRetryInterval: 5 * time.Millisecond, Observer: func(e mutex.Event) {
+	config := mutex.Config{TTL: ttl, Observer: func(e mutex.Event) {
 		c.observe(e)
 		if e.Kind == mutex.Lost {
 			lostAt.Store(int64(now()))
 		}
 	}}
+	if c.Poll || c.Flaw != "" {
+		config.AcquireRetryInterval = 5 * time.Millisecond
+	}
 	if c.Work.Refresh {
 		config.RefreshInterval = ttl/10 + c.upTo(ttl/2)
 	}

@@ -160,7 +160,7 @@ func (s *section) write() {
 	if !s.counts {
 		return
 	}
-	w := write{Process: s.Process, Client: s.attempt.Client, Attempt: s.attempt.Number, Key: s.Key, Called: now(), Version: version{
+	w := write{Process: s.Process, Client: s.Client, Attempt: s.Number, Key: s.Key, Called: now(), Version: version{
 		Token: s.Token, Value: s.worker.Number*1_000_000_000 + int(s.values.Add(1)), Count: s.read + s.wrote + 1,
 	}}
 	s.journal.add(line{Write: &w})
