@@ -90,9 +90,9 @@ type forgetful struct{ *redis.Backing }
 func (b *forgetful) Abilities() backing.Abilities { return backing.Abilities{Of: b, Queue: b} }
 
 func (b *forgetful) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
-	if rand.IntN(5) == 0 {
+	if rand.IntN(10) == 0 {
 		if locked, err := b.IsLocked(ctx, w.Key); locked && err == nil {
-			return backing.Queued{AskAgain: 5 * time.Second}, nil
+			return backing.Queued{AskAgain: 3 * time.Second}, nil
 		}
 	}
 	return b.Backing.Enqueue(ctx, w)

@@ -108,7 +108,7 @@ var allFaults = map[string]int{
 
 func TestTheLockHoldsWhileProcessesAndNetworksAndTheServerFail(t *testing.T) {
 	run{
-		name: "histories", processes: 8, work: many, args: trailed, faults: allFaults, every: 400 * time.Millisecond, share: 0.14, least: 10 * time.Second,
+		name: "histories", processes: 8, work: many, args: trailed, faults: allFaults, every: 400 * time.Millisecond, share: 0.14, least: 8 * time.Second,
 		enough: func(_ *round, f figures) bool {
 			return min(f.overran, f.outlasted, f.outcomes[lost]) >= 3 && min(f.killedInside, f.stale) >= 1
 		},
@@ -139,7 +139,7 @@ func TestWorkIsOverBeforeAnotherCanHaveTheLock(t *testing.T) {
 	work.Clients, work.Lingers, work.Keys, work.Kept, work.Refresh = 6, 4, 24, 18, true
 	work.Leases = []time.Duration{300 * time.Millisecond, 500 * time.Millisecond, time.Second}
 	run{
-		name: "timing", processes: 6, work: work, args: trailed, every: 100 * time.Millisecond, share: 0.1, least: 10 * time.Second,
+		name: "timing", processes: 6, work: work, args: trailed, every: 100 * time.Millisecond, share: 0.1, least: 8 * time.Second,
 		faults: map[string]int{"cut": 2, "replies cut": 2, "late, then cut": 2, "frozen": 1, "stopped": 1, "busy": 2},
 		enough: func(_ *round, f figures) bool { return f.lost[mutex.Expired] >= 20 },
 	}.assertSound(t)
@@ -164,7 +164,7 @@ func TestSoakEightProcessesShareAThousandLocksWhileEverythingBreaks(t *testing.T
 		// What is granted must be known after a restart: that it is not, is another
 		// hazard than those of this run.
 		args:   []string{"--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"},
-		faults: faults, every: time.Second, share: 0.4, least: 14 * time.Second, calm: recovery + 3*time.Second + 4*time.Second,
+		faults: faults, every: time.Second, share: 0.4, least: 12 * time.Second, calm: recovery + 3*time.Second + 4*time.Second,
 		patient: true, leaks: true,
 		check: func(t *testing.T, r *round, h *history, _ figures) {
 			t.Helper()
@@ -232,7 +232,7 @@ func TestTheLockIsNeverIdleForLongThoughNotificationsAreLost(t *testing.T) {
 func TestALockThatIsBrokenIsFoundOut(t *testing.T) {
 	budget(t) // or the test is skipped, and not only its parts
 	work := one
-	work.Leases = []time.Duration{500 * time.Millisecond}
+	work.Leases = []time.Duration{200 * time.Millisecond}
 	for flaw, want := range map[string][]string{
 		"grants the lock to everybody":            {"no order", "updates were lost"},
 		"the lease ends before its holder thinks": {"no order", "updates were lost"},
@@ -244,7 +244,7 @@ func TestALockThatIsBrokenIsFoundOut(t *testing.T) {
 		t.Run(flaw, func(t *testing.T) {
 			length := time.Second
 			if flaw == "waiters are forgotten" {
-				length = 7 * time.Second
+				length = 4 * time.Second
 			}
 			_, h := run{name: flaw, processes: 3, work: work, least: length, flaw: flaw, straight: true}.play(t)
 			t.Log(h.rules())
