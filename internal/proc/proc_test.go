@@ -23,11 +23,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// parrot says its orders, then what it is told, and how it comes to its end.
+// parrot says its orders, then what it is sent, and how it comes to its end.
 func parrot(p *proc.Parent) int {
 	var first string
 	p.Orders(&first)
-	p.Told(func(line string) { p.Say(line) })
+	p.Handle(func(line string) { p.Say(line) })
 	p.Say(first)
 	<-p.Running().Done()
 	p.Say("finishes")
@@ -43,11 +43,11 @@ func says(t *testing.T, p *proc.Process[string], want string) {
 	require.Equal(t, want, got)
 }
 
-func TestAWorkerGetsOrdersAndIsToldToFinishAndToEnd(t *testing.T) {
+func TestAWorkerGetsOrdersAndIsAskedToFinishAndToEnd(t *testing.T) {
 	t.Parallel()
 	p := proc.Start[string](t, "parrot", "hello")
 	says(t, p, "hello")
-	p.Tell("more")
+	p.Send("more")
 	says(t, p, "more")
 	p.Finish()
 	assert.Equal(t, "finishes", p.Await("the finish", limit, func(s string) bool { return s == "finishes" }))
@@ -65,7 +65,7 @@ func TestAWorkerIsStoppedContinuedAndKilled(t *testing.T) {
 	p := proc.Start[string](t, "parrot", "hello")
 	says(t, p, "hello")
 	p.Stop()
-	p.Tell("more")
+	p.Send("more")
 	_, ok := p.Next(50 * time.Millisecond)
 	assert.False(t, ok, "it speaks though it is stopped")
 	p.Continue()

@@ -130,17 +130,17 @@ func (p *Process[W]) Await(what string, limit time.Duration, wanted func(W) bool
 // Pid is the process id.
 func (p *Process[W]) Pid() int { return p.cmd.Process.Pid }
 
-// Tell sends the worker a line.
-func (p *Process[W]) Tell(line string) {
+// Send sends the worker a line.
+func (p *Process[W]) Send(line string) {
 	p.t.Helper()
 	_, err := fmt.Fprintln(p.stdin, line)
 	if err != nil {
-		p.t.Errorf("telling process %d: %v", p.Pid(), err)
+		p.t.Errorf("sending to process %d: %v", p.Pid(), err)
 	}
 }
 
 // Finish asks the worker to begin nothing new.
-func (p *Process[W]) Finish() { p.t.Helper(); p.Tell(finishWord) }
+func (p *Process[W]) Finish() { p.t.Helper(); p.Send(finishWord) }
 
 // End asks the worker to end, waits until it has, and fails the test if it did not end well.
 func (p *Process[W]) End() {

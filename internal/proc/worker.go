@@ -57,8 +57,8 @@ type Parent struct {
 	running, present context.Context
 	finish, end      context.CancelFunc
 
-	mu   sync.Mutex
-	told func(line string)
+	mu     sync.Mutex
+	handle func(line string)
 }
 
 // Running ends when the worker should begin nothing new.
@@ -67,11 +67,11 @@ func (p *Parent) Running() context.Context { return p.running }
 // Present ends when the worker should end. Running has ended by then.
 func (p *Parent) Present() context.Context { return p.present }
 
-// Told has a function called with each other line of the parent.
-func (p *Parent) Told(do func(line string)) {
+// Handle sets the function that is called with each other line of the parent.
+func (p *Parent) Handle(do func(line string)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told = do
+	p.handle = do
 }
 
 // Orders decodes what the process was started with.
@@ -113,10 +113,10 @@ func (p *Parent) listen() {
 			p.end()
 		default:
 			p.mu.Lock()
-			told := p.told
+			handle := p.handle
 			p.mu.Unlock()
-			if told != nil {
-				told(line)
+			if handle != nil {
+				handle(line)
 			}
 		}
 	}

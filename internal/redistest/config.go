@@ -40,7 +40,7 @@ func closing[C io.Closer](t testing.TB, c C) C {
 	return c
 }
 
-// do sends a command as the default user, who must need no password.
+// do sends a command as the default user, which must need no password.
 func (s *Server) do(command ...any) string {
 	s.t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: s.Addr()})

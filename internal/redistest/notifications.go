@@ -14,7 +14,7 @@ func (p *Proxy) DropNotifications(lose func() bool) { p.change(func() { p.lose =
 // sieve takes notifications out of a stream of replies.
 type sieve struct{ rest []byte }
 
-// notification begins what a subscriber is told, in the second or the third
+// notification begins what a subscriber is sent, in the second or the third
 // version of the protocol.
 var notification = regexp.MustCompile(`^[*>]\d+\r\n\$\d+\r\n[sp]?message\r\n`)
 

@@ -56,7 +56,7 @@ func (p *Proxy) Addr() string { return p.addr }
 // DropReplies loses the next n replies, all if n is negative, none if it is 0:
 // the server has applied the command by then, the client finds its connection
 // reset. If arg is not "", only replies to commands that carry it as an
-// argument count; so "the next release" can be told from the greetings of a
+// argument count; so "the next release" can be distinguished from the greetings of a
 // new connection. Case does not matter.
 func (p *Proxy) DropReplies(n int, arg string) {
 	p.change(func() { p.drops, p.arg = n, arg })
@@ -275,7 +275,7 @@ func (l *link) judge(b []byte, reply bool) bool {
 	return true
 }
 
-// carries tells whether one of the commands in b has that argument.
+// carries reports whether one of the commands in b has that argument.
 func carries(b []byte, arg string) bool {
 	return bytes.Contains(bytes.ToLower(b), []byte("\r\n"+strings.ToLower(arg)+"\r\n"))
 }

@@ -77,7 +77,7 @@ func (g *Sentinels) Addrs() (addrs []string) {
 	return addrs
 }
 
-// Client returns a client that asks the Sentinels who the primary is, closed when
+// Client returns a client that asks the Sentinels for the primary, closed when
 // t ends.
 func (g *Sentinels) Client(t testing.TB) *redis.Client {
 	t.Helper()

@@ -48,7 +48,7 @@ func run(t *testing.T, seed uint64, lateness bool) (w *world) {
 				}
 				locks = append(locks, func(holder string) *mutex.Mutex {
 					c := c
-					if reports { // without, a late release cannot be told from one of a later acquisition
+					if reports { // without, a late release looks like one of a later acquisition
 						c.HolderID = holder
 					}
 					m, err := mutex.New(p, "k", c)

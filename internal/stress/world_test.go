@@ -9,7 +9,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// world is a run: its randomness, and what is known of who is inside.
+// world is a run: its randomness, and which goroutine is inside.
 type world struct {
 	mu       sync.Mutex
 	r        *rand.Rand

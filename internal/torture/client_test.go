@@ -19,7 +19,7 @@ type workload struct {
 	Clients  int // goroutines of each process
 	Keys     int
 	Lingers  int // so many clients of each keep a lock for about a lease, so that faults find one
-	Kept     int // the first of the keys are for those that linger, who would be in the way elsewhere
+	Kept     int // the first of the keys are for those that linger: elsewhere they would be in the way
 	Leases   []time.Duration
 	Refresh  bool // at random intervals
 	Pause    time.Duration
@@ -136,8 +136,8 @@ func (c *client) length(ttl time.Duration) time.Duration {
 	return c.upTo(2 * time.Millisecond)
 }
 
-// attempt asks for the lock once. The mutex is made anew for it, as a server would
-// for a request.
+// attempt asks for the lock once. Each has a mutex of its own, as
+// each request to a server would.
 func (c *client) attempt(key string) {
 	ttl := c.Work.Leases[c.random.IntN(len(c.Work.Leases))]
 	lostAt := &atomic.Int64{} // of this attempt, which may be over when the observer is called

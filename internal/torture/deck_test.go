@@ -133,7 +133,7 @@ func (r *round) mend(place int) {
 // busy keeps the process from doing much else.
 func (r *round) busy(place int) {
 	d := r.run.work.longest()/5 + r.upTo(r.run.work.longest()*3/2)
-	r.now[place].Tell(fmt.Sprintf("busy %v", d))
+	r.now[place].Send(fmt.Sprintf("busy %v", d))
 }
 
 // late lets refreshes succeed late for a while, and then none: the lease runs from
@@ -188,8 +188,8 @@ func (r *round) command(args ...any) {
 	require.NoError(r.t, r.direct.Do(context.Background(), args...).Err(), "%v", args)
 }
 
-// deleteOne deletes a lock that is held, if possible one of those that are kept, and notes who
-// had it, and the last token that the server had given by then. A waiter for which a lock is
+// deleteOne deletes a lock that is held, if possible one of those that are kept, and notes its
+// holder, and the last token that the server had given by then. A waiter for which a lock is
 // only reserved has a higher token later, and loses nothing.
 func (r *round) deleteOne(int) {
 	r.t.Helper()

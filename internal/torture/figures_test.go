@@ -49,7 +49,7 @@ func (h *history) figures() figures {
 		for _, a := range sections(attempts) {
 			f.inside++
 			f.longestWait = max(f.longestWait, a.Entered.since(a.Called))
-			if a.Told || a.Overdue > 0 {
+			if a.Notified || a.Overdue > 0 {
 				f.outlasted++
 			}
 			if a.Left > a.Until {
@@ -71,7 +71,7 @@ func (h *history) figures() figures {
 		f.outcomes[a.Outcome]++
 		if _, deleted := h.deletion(a); a.Outcome == lost {
 			f.lost[a.Reason]++
-			if !deleted && !h.disturbed(a) && !h.unheard(a) {
+			if !deleted && !h.disturbed(a) && !h.hasGap(a) {
 				f.unprovoked++
 			}
 		}

@@ -24,7 +24,7 @@ type history struct {
 
 	longest  time.Duration    // of the leases
 	clients  int              // of all processes at a time
-	refusals bool             // that nobody has the lock who shows is held against it
+	refusals bool             // each has to be explained by the grants
 	fair     bool             // waiters are served in turn
 	stood    map[string]spans // when a process did nothing
 	sick     map[int]spans    // when a place, or the server, was in trouble
@@ -34,7 +34,7 @@ type history struct {
 	leases   map[claimant]instant       // the server's own account of when each ended, if it keeps one
 	tokens   func(token uint64) instant // when the server gave it
 	healed   instant                    // the last fault was over
-	finished instant                    // the processes were told to begin nothing new
+	finished instant                    // the processes were asked to begin nothing new
 
 	gaps     map[claimant][]gap // by process; see gapsOf
 	found    []violation

@@ -31,7 +31,7 @@ type attempt struct {
 	Until     instant `json:",omitzero"` // when its lease ended, as far as known when it left, or at least when it entered
 	Seen      instant `json:",omitzero"` // the last look at the context of the work at which that had not ended
 	Cancelled instant `json:",omitzero"` // when the work saw the end of its context
-	Told      bool    `json:",omitzero"` // that the lock was lost, by the cause of that end
+	Notified  bool    `json:",omitzero"` // the cause of that end was the loss of the lock
 	Overdue   int     `json:",omitzero"` // how often in a row the work saw its context live though the lease had ended
 	Blind     bool    `json:",omitzero"` // the work does not look at its context
 	Left      instant `json:",omitzero"` // the last act of the work
@@ -59,7 +59,7 @@ const (
 // inside reports whether the work began.
 func (a attempt) inside() bool { return a.Entered != 0 }
 
-// write is one write to the register of a key. A register tells each writer what it had before.
+// write is one write to the register of a key. A register answers each writer with what it had before.
 type write struct {
 	Process  string
 	Client   int

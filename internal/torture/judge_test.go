@@ -44,12 +44,12 @@ func TestALockThatDoesNotExcludeIsFoundByItsHistory(t *testing.T) {
 		"deleted only when another was inside": given(holds("A", 5, 0, 1, 60, 61).but(isLost(mutex.Gone)), holds("B", 7, 2, 30, 50, 51)).faults(deletes("A", 38, 5)).breaks(noOrder),
 		"deleted when it was only reserved":    given(holds("A", 5, 0, 4, 60, 61)).faults(deletes("A", 2, 4)),
 		"deleted, and nothing noticed":         given(holds("A", 5, 0, 1, 60, 61)).faults(deletes("A", 38, 5)).breaks("a loss was not noticed"),
-		"deleted, and noticed late": given(holds("A", 5, 0, 1, 2500, 2501).but(func(a *attempt) { a.Until = ms(3000) }).but(told(mutex.Gone, 2500))).faults(deletes("A", 38, 5)).
+		"deleted, and noticed late": given(holds("A", 5, 0, 1, 2500, 2501).but(func(a *attempt) { a.Until = ms(3000) }).but(notified(mutex.Gone, 2500))).faults(deletes("A", 38, 5)).
 			breaks("a loss was noticed late"),
-		"deleted, and noticed late because of a fault": given(holds("A", 5, 0, 1, 2500, 2501).but(func(a *attempt) { a.Until = ms(3000) }).but(told(mutex.Gone, 2500))).
+		"deleted, and noticed late because of a fault": given(holds("A", 5, 0, 1, 2500, 2501).but(func(a *attempt) { a.Until = ms(3000) }).but(notified(mutex.Gone, 2500))).
 			faults(deletes("A", 38, 5), on("A", "cut", 30, 2400)),
-		"goes on after its loss":      given(holds("A", 5, 0, 1, 400, 401).but(long).but(told(mutex.Expired, 100))).breaks("work went on after its loss"),
-		"stands still after its loss": given(holds("A", 5, 0, 1, 400, 401).but(long).but(told(mutex.Expired, 100))).stood(during(110, 390)),
+		"goes on after its loss":      given(holds("A", 5, 0, 1, 400, 401).but(long).but(notified(mutex.Expired, 100))).breaks("work went on after its loss"),
+		"stands still after its loss": given(holds("A", 5, 0, 1, 400, 401).but(long).but(notified(mutex.Expired, 100))).stood(during(110, 390)),
 
 		"a token is given twice":              given(holds("A", 5, 0, 1, 10, 12), holds("B", 5, 2, 11, 20, 21)).breaks(noOrder),
 		"a token falls":                       given(holds("A", 5, 0, 1, 10, 12), holds("B", 7, 2, 11, 20, 21), holds("C", 6, 2, 22, 23, 24)).breaks(noOrder),

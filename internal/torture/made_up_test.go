@@ -42,14 +42,14 @@ func isLost(reason mutex.LossReason) func(*attempt) {
 	return func(a *attempt) { a.Outcome, a.Reason = lost, reason }
 }
 
-// told is a loss that the work and the observer learn of at that time.
-func told(reason mutex.LossReason, at int) func(*attempt) {
+// notified is a loss of which the work and the observer are notified at that time.
+func notified(reason mutex.LossReason, at int) func(*attempt) {
 	return func(a *attempt) {
-		a.Outcome, a.Reason, a.Told, a.Cancelled, a.Lost = lost, reason, true, ms(at), ms(at)
+		a.Outcome, a.Reason, a.Notified, a.Cancelled, a.Lost = lost, reason, true, ms(at), ms(at)
 	}
 }
 
-// isKilled takes away what the attempt can no longer have told.
+// isKilled takes away what the process can no longer have written.
 func isKilled(a *attempt) { a.Outcome, a.Left, a.Returned = killed, 0, 0 }
 
 func long(a *attempt) { a.TTL, a.Until = time.Second, a.Entered.add(time.Second) }

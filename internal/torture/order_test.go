@@ -67,7 +67,7 @@ type tenure struct {
 //   - An attempt is refused at some moment between its call and its return.
 //
 // To let a waiter acquire from its call on would be right, and slow: at each
-// moment one of all who wait may be the next, and which one shows much later. But
+// moment one of all that wait may be the next, and which one shows much later. But
 // its grant comes after the end of the work that began last before its own, unless
 // it came too late to rely on it. So its time is cut to that. To cut can only make
 // the check stricter.

@@ -39,7 +39,7 @@ func TestLateWakeUpsAreSeenWhenAllIsHealed(t *testing.T) {
 	}
 }
 
-func TestAJournalTellsWhatWasUnderWayWhenItsWriterWasKilled(t *testing.T) {
+func TestAJournalHasWhatWasUnderWayWhenItsWriterWasKilled(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "p1")
 	out, err := os.Create(path)
@@ -92,12 +92,12 @@ func TestALeakOfAHundredBytesShowsInTenMinutes(t *testing.T) {
 	assert.False(t, grow(20).leaks(), "which is within what a run may differ by")
 }
 
-func TestFiguresTellWhatARunHasSeen(t *testing.T) {
+func TestFiguresSayWhatARunHasSeen(t *testing.T) {
 	t.Parallel()
 	h := newHistory([]fault{on("A", killing, 50, 51), on("C", "cut", 300, 400)})
 	h.Attempts = []attempt{
 		holds("A", 1, 0, 1, 10, 11), holds("A", 2, 12, 13, 0, 0).but(isKilled), holds("B", 3, 20, 120, 130, 131), holds("C", 4, 125, 140, 150, 151),
-		holds("C", 5, 160, 170, 290, 295).but(told(mutex.Expired, 270)),
+		holds("C", 5, 160, 170, 290, 295).but(notified(mutex.Expired, 270)),
 		holds("C", 6, 320, 330, 340, 345).but(isLost(mutex.Gone)),
 		gives("B", 1, 2).but(func(a *attempt) { a.Outcome = unanswered }),
 	}

@@ -72,7 +72,7 @@ func (h *history) endOf(a attempt) instant {
 // all its requests were answered, the last of which let go of the lock. Otherwise
 // some were perhaps still on their way when it ended, and won it a lease.
 func (h *history) settled(a attempt) instant {
-	if a.Outcome != killed && !h.unheard(a) {
+	if a.Outcome != killed && !h.hasGap(a) {
 		return a.Returned
 	}
 	landed := h.endOf(a).add(aftermath)
@@ -104,7 +104,7 @@ func (h *history) concerns(f fault, a attempt) bool {
 func (h *history) excuses(attempts []attempt) (all []span) {
 	for _, a := range attempts {
 		left := a.Outcome == gaveUp && !a.inside()
-		if left || a.Outcome == killed || h.unheard(a) || a.Outcome != refused && h.disturbed(a) {
+		if left || a.Outcome == killed || h.hasGap(a) || a.Outcome != refused && h.disturbed(a) {
 			all = append(all, span{a.Called, h.settled(a)})
 		}
 	}
@@ -126,7 +126,7 @@ func (h *history) disturbed(a attempt) bool {
 	})
 }
 
-// echo is for how long a message may be missed after the fault: to those who come
+// echo is for how long a message may be missed after the fault: to those that come
 // then, a connection is dead that the server may not yet know to be so. What was deleted
 // has no echo.
 func (f fault) echo() time.Duration {
@@ -136,8 +136,8 @@ func (f fault) echo() time.Duration {
 	return aftermath / 2
 }
 
-// unheard reports whether a request of its process for its key had no answer.
-func (h *history) unheard(a attempt) bool {
+// hasGap reports whether a request of its process for its key had no answer.
+func (h *history) hasGap(a attempt) bool {
 	return slices.ContainsFunc(h.gapsOf(a), func(g gap) bool {
 		return g.meets(a.Called, h.endOf(a))
 	})

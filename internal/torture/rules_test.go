@@ -61,7 +61,7 @@ func (h *history) checkLoss(a attempt) {
 		return
 	}
 	noticed := a.Returned
-	if a.Told {
+	if a.Notified {
 		noticed = a.Cancelled
 	}
 	f, deleted := h.deletion(a)

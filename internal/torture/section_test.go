@@ -80,8 +80,8 @@ func (s *section) work(ctx context.Context, lock *mutex.KeepAlive) error {
 	s.stay(ctx, s.length(s.TTL))
 	if s.Cancelled != 0 {
 		_, lostIt := errors.AsType[*mutex.LockLostError](context.Cause(ctx))
-		s.Told = lostIt
-		if s.Work.PerWrite > 0 && s.Told {
+		s.Notified = lostIt
+		if s.Work.PerWrite > 0 && s.Notified {
 			s.write() // as work does that did not look
 		}
 		return ctx.Err()

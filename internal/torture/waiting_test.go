@@ -76,7 +76,7 @@ func (h *history) inOrder(a attempt, waited span) (in []span) {
 }
 
 // checkWaiting sees that no key stays free for longer than the faults about it
-// explain: the lease of one who could not release it, the time for which it is reserved
+// explain: the lease of one that could not release it, the time for which it is reserved
 // for a waiter that is as good as dead, for each place in trouble, and one message lost. And
 // it sees that nobody starves: that a waiter is not passed by many more than wait.
 func (h *history) checkWaiting(attempts []attempt) {

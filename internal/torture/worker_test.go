@@ -108,7 +108,7 @@ func work(p *proc.Parent) int {
 	}
 	store := redis.New(w.locks, options...)
 	w.ledger = newLedger(flawed(w.Flaw, store, w.locks), w.Process, w.journal)
-	p.Told(w.told)
+	p.Handle(w.obey)
 	atFirst := runtime.NumGoroutine()
 	w.say("ready", "")
 
@@ -136,8 +136,8 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// told is for "busy <duration>": for so long the process has much else to do.
-func (w *worker) told(line string) {
+// obey is for the line "busy <duration>": for so long the process has much else to do.
+func (w *worker) obey(line string) {
 	d, err := time.ParseDuration(strings.TrimPrefix(line, "busy "))
 	if err != nil {
 		w.say("wrong", err.Error())
@@ -151,7 +151,7 @@ func (w *worker) told(line string) {
 }
 
 // expectNothing looks whether every lock that was acquired ended in one way, of which an
-// observer is told, and whether any goroutine is left.
+// observer is notified, and whether any goroutine is left.
 func (w *worker) expectNothing(store *redis.Backing, atFirst int) {
 	if acquired, ended := w.acquired.Load(), w.ended.Load(); acquired != ended {
 		w.say("wrong", fmt.Sprintf("of %d locks acquired %d ended", acquired, ended))
