@@ -127,7 +127,14 @@ func (g *Sentinels) HandOver() {
 	for _, s := range g.sentinels {
 		s.await("it follows the new primary", func() bool { return s.state("port") == strconv.Itoa(next.port) })
 	}
-	old.follows()
+	old.await("it is a replica", func() bool {
+		// On a slow machine a Sentinel that did not yet know of the failover has made the new
+		// primary a replica again. The old one has written nothing since.
+		if next.info("role") == "slave" {
+			next.Promote()
+		}
+		return old.info("role") == "slave" && old.info("master_link_status") == "up"
+	})
 	old.Configure("min-replicas-to-write", "0")
 }
 

@@ -151,7 +151,11 @@ func (s *section) stay(ctx context.Context, d time.Duration) {
 		if (t >= end || s.parent.Running().Err() != nil) && (looks == 0 || looks > s.Mode.enoughLooks()) {
 			return
 		}
-		pause.Reset(min(look, max(end.since(t), 0)))
+		wait := look
+		if left := end.since(t); left > 0 {
+			wait = min(wait, left)
+		}
+		pause.Reset(wait)
 	}
 }
 
