@@ -142,10 +142,13 @@ func (p *Process[W]) Send(line string) {
 // Finish asks the worker to begin nothing new.
 func (p *Process[W]) Finish() { p.t.Helper(); p.Send(finishWord) }
 
+// Dismiss asks the worker to end.
+func (p *Process[W]) Dismiss() { _ = p.stdin.Close() }
+
 // End asks the worker to end, waits until it has, and fails the test if it did not end well.
 func (p *Process[W]) End() {
 	p.t.Helper()
-	_ = p.stdin.Close()
+	p.Dismiss()
 	<-p.ended
 	if p.err != nil && !p.killed {
 		p.t.Errorf("process %d: %v", p.Pid(), p.err)

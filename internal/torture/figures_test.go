@@ -115,15 +115,6 @@ func (h *history) shares(in span) (s shares) {
 	return s
 }
 
-// stoodStill is for how much of a span a process did nothing, on average.
-func (h *history) stoodStill(in span) float64 {
-	var still time.Duration
-	for _, stalls := range h.stood {
-		still += stalls.within(in).length()
-	}
-	return float64(still) / float64(in.length()) / float64(max(len(h.stood), 1))
-}
-
 func jain(shares map[string]float64) float64 {
 	var sum, squares float64
 	for _, x := range shares {

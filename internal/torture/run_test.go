@@ -87,6 +87,9 @@ func (run run) play(t *testing.T) (*round, *history) {
 		r.checkLeft()
 	}
 	for _, p := range r.now {
+		p.Dismiss() // all of them first: each takes a second to look for what is left
+	}
+	for _, p := range r.now {
 		p.End()
 	}
 	for i, p := range r.all {

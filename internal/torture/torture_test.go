@@ -202,10 +202,6 @@ func TestTheLockIsHandedRoundFairlyAndAtTheSamePriceWhateverTheCrowd(t *testing.
 				assert.GreaterOrEqual(t, s.processes, 0.95)
 				assert.GreaterOrEqual(t, s.clients, 0.95)
 				assert.LessOrEqual(t, s.longest, 3*s.share)
-				if stood := h.stoodStill(f.window); stood > 0.1 {
-					t.Logf("the processes stood still for %.0f %% of the time: on so busy a machine they ask again before it is their turn", 100*stood)
-					return
-				}
 				assert.LessOrEqual(t, price, c.price)
 				assert.LessOrEqual(t, price, few*1.1, "the price grows with the crowd")
 			},
