@@ -57,13 +57,14 @@
 // TestLocksOnOtherPeoplesServers tries locks on each server that docs/servers.md marks as run
 // or imitated.
 //
-// 34, 43 and 44 are about quorums and semaphores, of which there are none. Where a test
-// makes do with a part of such numbers, EFFECTLOCK_HAZARDS_FULL has it take all.
+// 34, 43 and 44 are about quorums and semaphores, of which there are none. Each row is shown once,
+// end to end: variants of a rule of the store are in backing/backingtest, those of a rule of the mutex in
+// package mutex in virtual time, and many processes at a time in the tests of contention. Where a test
+// makes do with a part of such numbers, EFFECTLOCK_HAZARDS_FULL makes it take all.
 //
 // The faults are real: a redis-server that is frozen, connections that are cut,
-// processes that are killed and stopped; see redistest. Where a hazard exists
-// without a server, and no test in virtual time of another package has it, there
-// is one here that is named InMemory.
+// processes that are killed and stopped; see redistest. They are the named values of fault_test.go and
+// refusals_test.go. Tests that break no server share one.
 //
 // The package has no code of its own.
 package hazards

@@ -1,0 +1,76 @@
+package hazards_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+	"github.com/effectlock/effectlock/mutex"
+)
+
+var sharedEndpoint = shared[*redistest.Server]{start: func(t testing.TB) *redistest.Server { return redistest.StartEndpoint(t) }}
+
+// newEndpoint is one address in front of all slots of a Cluster.
+func newEndpoint(t *testing.T) store {
+	t.Helper()
+	return storeOf(t, sharedEndpoint.use(t))
+}
+
+// Leases that are due together are refreshed together, and those of different slots
+// cannot be in one request. Push is for a process what it is on a single server.
+func TestHazard50_LocksOfManySlotsAreKeptThroughOneEndpoint(t *testing.T) {
+	t.Parallel()
+	s := newEndpoint(t)
+	b, far := spyOn(t, s.process()), s.process()
+	holders := s.crowd(b, 20, mutex.Config{TTL: long, RefreshInterval: short / 2})
+	var waiters []*contender
+	for _, holder := range holders {
+		waiters = append(waiters, s.wantKey(holder.key, far))
+	}
+	for range 3 {
+		b.refreshes(holders...)
+	}
+	for i, holder := range holders {
+		waiters[i].waits()
+		holder.letsGo()
+		waiters[i].takesTurn()
+		waiters[i].assertQuiet()
+	}
+	s.assertFree()
+}
+
+// The first requests of a process find out together that slots are enforced. None of
+// them fails for that, and their tokens rise in the slots' own fences.
+func TestHazard50_TheFirstRequestsOfAProcessFindOutTogether(t *testing.T) {
+	t.Parallel()
+	s := newEndpoint(t)
+	b, before := s.process(), make([]uint64, 20)
+	var running sync.WaitGroup
+	for i := range before {
+		running.Go(func() {
+			for turn := range 2 {
+				grant, err := b.TryAcquire(t.Context(), claimOf(s.name(i), "h"))
+				assert.NoError(t, err)
+				g, ok := option.Unwrap(grant)
+				assert.True(t, ok)
+				assert.Greater(t, g.Token, before[i], "turn %d", turn)
+				before[i] = g.Token
+				_, err = b.Release(t.Context(), s.name(i), "h")
+				assert.NoError(t, err)
+			}
+		})
+	}
+	running.Wait()
+	fences := map[int64]bool{}
+	for _, fence := range s.keys("dmutex:{*}~fence") {
+		fences[s.slotOf(fence)] = true
+	}
+	for _, name := range s.names(len(before))[1:] { // the first may have been asked for before
+		assert.True(t, fences[s.slotOf(lockKey(name))] || fences[3560], "no fence for %q", name)
+	}
+	assert.Greater(t, len(fences), 1, "one for each slot")
+	s.assertFree()
+}
