@@ -193,15 +193,9 @@ func TestHazard61_ACallersDeadlineIsKeptThoughTheServerRefuses(t *testing.T) {
 	}
 }
 
-// silences are the ways in which a server does not answer, or not in time.
-var silences = []fault{frozen, cut, muted, {"replies are delayed by 200 ms", func(f site) func() {
-	f.network.Delay(200 * time.Millisecond)
-	return f.network.Heal
-}}}
-
 func TestHazard62_ACallersDeadlineIsKeptWhateverTheServerDoes(t *testing.T) {
 	t.Parallel()
-	each(t, silences, func(t *testing.T, silence fault) {
+	each(t, []fault{frozen, cut, muted, slow}, func(t *testing.T, silence fault) {
 		f := newStore(t).at(goredis.Options{})
 		callers := newCaller(t, f.network.Addr(), true)
 		mend := silence.begin(f)

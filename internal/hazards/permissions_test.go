@@ -64,9 +64,7 @@ func TestHazard51_AServerIsUsedWhateverItWouldSayToInfo(t *testing.T) {
 // What is too old shows by what it lacks. The texts are those of the versions named.
 func TestHazard51_AServerThatIsTooOldSaysWhatIsNeeded(t *testing.T) {
 	t.Parallel()
-	const script = "ERR Error running script (call to f_004398e7dce8888eb938b5261042d39bc20ae743): @user_script"
 	for name, text := range map[string]string{
-		"Redis 3.2":                            script + ":58: @user_script: 58: Write commands not allowed after non deterministic commands. Call redis.replicate_commands() at the start of your script in order to switch to single commands replication mode.",
 		"Redis 6.0":                            "ERR syntax error",
 		"Redis 7.2, without EVALSHA":           "ERR unknown command 'evalsha', with args beginning with: '004398e7dce8888eb938b5261042d39bc20ae743' '3' 'dmutex:k' ",
 		"a service without a table of its own": "ERR Error running script (call to f_0): @user_script:1: Script attempted to access nonexistent global variable 'table'",
