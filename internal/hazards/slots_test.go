@@ -202,12 +202,12 @@ func TestHazard46_TwoNeverHoldALockWhateverTheClustersClientIsWrappedIn(t *testi
 	c := sharedCluster(t)
 	var names []string
 	for _, master := range c.masters {
-		names = append(names, c.ownedBy(master, 2)...)
+		names = append(names, c.ownedBy(master, 1)...)
 	}
 	embedded := struct{ goredis.UniversalClient }{c.Client(t)}
 	counted, twice := countingClient{c.Client(t), &atomic.Int64{}}, countingClient{embedded, &atomic.Int64{}}
 	all := c.takeTurns(names, redis.New(embedded), redis.New(counted), redis.New(twice), c.process())
-	all.each(5)
+	all.each(1) // one that polls comes rarely before those that are woken
 	all.stop()
 	assert.Positive(t, counted.commands.Load(), "it went round its own client")
 	assert.Positive(t, twice.commands.Load(), "it went round its own client")

@@ -191,13 +191,7 @@ func (s store) awaitListeners(n int) {
 // isFree waits until nobody has a lock of the test or waits for one.
 func (s store) isFree() {
 	s.t.Helper()
-	var left []string
-	defer func() {
-		if len(left) > 0 {
-			s.t.Logf("left: %q", left)
-		}
-	}()
-	eventually(s.t, func() bool { left = s.left(); return len(left) == 0 }, "all is free")
+	eventually(s.t, func() bool { return len(s.left()) == 0 }, "all is free")
 }
 
 // assertFree asserts that nobody has a lock of the test or waits for one.
