@@ -2,6 +2,7 @@ package hazards_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,12 +51,16 @@ func (a *arena) use(processes ...backing.Backing) (keys int) {
 	return keys
 }
 
+// inDoubt is how many of so many requests a busy machine may leave without a reply. The server knows for a
+// minute which of their claims it has to refuse, in the queues of their locks.
+func inDoubt(requests int) int { return requests / 100 }
+
 // A program that locks a key per order leaves nothing behind for each of them.
 func TestHazard56_LocksThatWereUsedLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
-	s.use(s.process(), s.process())
-	eventually(t, func() bool { return len(s.keys("*")) <= 1 }, "all is forgotten but a fence")
+	keys := s.use(s.process(), s.process())
+	eventually(t, func() bool { return len(s.keys("*")) <= 1+inDoubt(keys) }, "all is forgotten but a fence")
 }
 
 // On a Cluster one key for each slot may stay.
@@ -64,9 +69,13 @@ func TestHazard56_LocksOfAClusterLeaveNoMoreThanASmallKeyForEachSlot(t *testing.
 	c := newCluster(t)
 	keys := c.use(c.process(), c.process())
 	time.Sleep(forgotten)
-	left := map[int64]string{}
+	left, doubts := map[int64]string{}, 0
 	for _, s := range c.masters {
 		for _, k := range s.keys("*") {
+			if strings.HasSuffix(k, "~queue") {
+				doubts++
+				continue
+			}
 			slot := s.slotOf(k)
 			require.Empty(t, left[slot], "%q has the slot of %q", k, left[slot])
 			left[slot] = k
@@ -75,5 +84,6 @@ func TestHazard56_LocksOfAClusterLeaveNoMoreThanASmallKeyForEachSlot(t *testing.
 			require.LessOrEqual(t, size, int64(150), "%q", k)
 		}
 	}
+	assert.LessOrEqual(t, doubts, inDoubt(keys))
 	assert.LessOrEqual(t, len(left), min(keys+1, 16384)) // and the first, that of a server
 }
