@@ -43,6 +43,13 @@ func sharedCluster(t *testing.T) cluster {
 // process is what another process would have.
 func (c cluster) process() *redis.Backing { return redis.New(c.Client(c.t)) }
 
+// moves moves keys from master to master: two that do so at a time wait for each other.
+func moves(step func()) {
+	sharedServers.moving.Lock()
+	defer sharedServers.moving.Unlock()
+	step()
+}
+
 // owner is the master of a lock.
 func (c cluster) owner(name string) store {
 	c.t.Helper()

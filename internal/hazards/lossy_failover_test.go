@@ -36,7 +36,6 @@ var laggings = []lagging{
 	{"frozen", false, func(_ *redistest.Proxy, replica *redistest.Server) {
 		replica.Freeze()
 		time.Sleep(rand.N(600 * time.Millisecond))
-		// It is thawed when the primary has died.
 	}},
 	// Meanwhile the lease is refreshed, and has run out for the replica.
 	{"cut off for longer than a lease", true, func(link *redistest.Proxy, _ *redistest.Server) {

@@ -24,10 +24,9 @@ func TestHazard07_WorkThatPanicsLetsGo(t *testing.T) {
 		is   error
 		left bool
 	}{
-		"a panic":                         {func() { panic(errBoom) }, errBoom, false},
-		"a panic, its caller has left":    {func() { panic(errBoom) }, errBoom, true},
-		"Goexit":                          {runtime.Goexit, effect.ErrGoexit, false},
-		"another panic of a deferred one": {func() { defer func() { panic(errBoom) }(); panic("first") }, errBoom, false},
+		"a panic":                      {func() { panic(errBoom) }, errBoom, false},
+		"a panic, its caller has left": {func() { panic(errBoom) }, errBoom, true},
+		"Goexit":                       {runtime.Goexit, effect.ErrGoexit, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -66,7 +66,7 @@ func TestHazard36_ALockIsKeptAndHandedOverWhileItsSlotMoves(t *testing.T) {
 				func() { m.MoveKeys() },
 				func() { m.Finish() },
 			} {
-				step()
+				moves(step)
 				switch {
 				case i < at:
 					b.refreshes() // the holder finds its keys, wherever they are
@@ -108,11 +108,11 @@ func TestHazard49_ProcessesTakeTurnsAtLocksWhoseSlotMoves(t *testing.T) {
 		m := c.Migrate(t, lockKey(names[0]), c.other(names[0]).Server)
 		for i, k := range m.Keys() {
 			if i%2 == 0 {
-				m.MoveKey(k)
+				moves(func() { m.MoveKey(k) })
 			}
 		}
 		time.Sleep(short)
-		m.Finish()
+		moves(m.Finish)
 		all.each(2)
 	}
 	all.stop()
@@ -123,7 +123,7 @@ func TestHazard49_ProcessesTakeTurnsAtLocksWhoseSlotMoves(t *testing.T) {
 // keys takes its time. The lock is refreshed all the same, wherever its key is.
 func TestHazard49_ALockIsRefreshedForAsLongAsItsSlotIsHalfMoved(t *testing.T) {
 	t.Parallel()
-	for name, moves := range map[string]func(isLock bool) bool{
+	for name, goes := range map[string]func(isLock bool) bool{
 		"the lock alone has moved":  func(isLock bool) bool { return isLock },
 		"all but the lock has gone": func(isLock bool) bool { return !isLock },
 	} {
@@ -135,14 +135,14 @@ func TestHazard49_ALockIsRefreshedForAsLongAsItsSlotIsHalfMoved(t *testing.T) {
 			waiter := c.rival()
 			m := c.Migrate(t, lockKey(c.key), c.other(c.key).Server)
 			for _, k := range m.Keys() {
-				if moves(k == lockKey(c.key)) {
-					m.MoveKey(k)
+				if goes(k == lockKey(c.key)) {
+					moves(func() { m.MoveKey(k) })
 				}
 			}
 			for range 3 {
 				b.refreshes()
 			}
-			m.Finish()
+			moves(m.Finish)
 			b.refreshes()
 			holder.letsGo()
 			waiter.takesTurn()

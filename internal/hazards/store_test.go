@@ -49,10 +49,11 @@ func sharedStore(t *testing.T) store {
 type shared[A any] struct {
 	start func(t testing.TB) A
 
-	mu    sync.Mutex
-	users int
-	owner *lasting
-	it    A
+	mu     sync.Mutex
+	users  int
+	moving sync.Mutex // of its slots
+	owner  *lasting
+	it     A
 }
 
 func (s *shared[A]) use(t *testing.T) A {
