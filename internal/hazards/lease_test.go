@@ -75,9 +75,9 @@ func TestHazard09_ARefreshThatIsAnsweredAfterTheDeadlineIsTooLate(t *testing.T) 
 			b := spyOn(t, f.near)
 			b.patient = patient
 			var told events
-			m := newMutex(t, b, f.key, mutex.Config{TTL: lease / 2, RefreshInterval: lease / 4, Observer: told.observe})
+			m := newMutex(t, b, f.key, mutex.Config{TTL: lease / 2, RefreshInterval: lease * 2 / 5, Observer: told.observe})
 			_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
-				f.network.Delay(lease / 2) // less than the timeout of a read
+				f.network.Delay(2 * short) // less than any timeout
 				<-ctx.Done()
 				if !patient {
 					return effect.Void{}, ctx.Err()
