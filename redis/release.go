@@ -67,8 +67,8 @@ func (b *Backing) release(ctx context.Context, c backing.Claim, member string, i
 var flag = map[bool]optional{true: {value: "1"}}
 
 // Pass implements [backing.Passer] with one round trip. To be queued when it yields, the claimant needs a
-// subscription. The first Pass that yields begins to subscribe, and for up to a second, until that is confirmed,
-// Pass does not yield. Without a subscription, and [WithoutPush], the lock goes to the first in the queue, or is
+// subscription. The first Pass begins to subscribe, and for up to a second, until that is confirmed, none
+// yields. Without a subscription, and [WithoutPush], the lock goes to the first in the queue, or is
 // free for those that poll.
 func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
@@ -79,10 +79,13 @@ func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Wai
 		return nil, err
 	}
 	asked, mode := place{}, cannotQueue
-	if yield && b.push != nil {
-		if channel, ready := b.push.Ready(k.lock); ready {
+	if b.push != nil { // with waiters of its own, the process will soon have to yield
+		channel, ready := b.push.Ready(k.lock)
+		subscribes := !ready && b.push.Prepare(k.lock)
+		switch {
+		case yield && ready:
 			asked, mode = placeOf(next, channel), queues
-		} else if b.push.Prepare(k.lock) {
+		case subscribes:
 			yield = false // until the next time: by then this process can be woken
 		}
 	}

@@ -97,7 +97,7 @@ func TestYieldWithoutSubscriptionLeavesTheNextHolderOutOfTheQueue(t *testing.T) 
 
 // A process that has never waited is not subscribed. It hands the lock on within for as long
 // as it takes to subscribe, rather than leave it free for those that poll.
-func TestTheFirstYieldOfAProcessSubscribes(t *testing.T) {
+func TestTheFirstPassOfAProcessSubscribes(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	locks, other := redis.New(c), redis.New(c)
