@@ -95,7 +95,9 @@ func (w *waiter) once(ctx context.Context) (*lease, error) {
 		return nil, err
 	}
 	if do, _, _ := w.next(); do == turn.Accept {
-		return w.accept(ctx)
+		if l, err := w.accept(ctx); l != nil || err != nil {
+			return l, err
+		}
 	}
 	return nil, errNotFree
 }
