@@ -210,8 +210,11 @@ func (s *State) passed(e Event, now time.Time) {
 		s.handedOver(w, e.Yield, out, now)
 	case backing.Queued:
 		s.queued(w, o, now)
-	case backing.MustPoll: // the lock is free, for those that poll
-		s.OthersUnknown, s.YieldUntil, w.AskAt = true, now.Add(w.PollEvery*5/4), now
+	case backing.MustPoll:
+		w.AskAt = now
+		if !out { // the lock is free for those that poll, and not because the waiter is gone
+			s.OthersUnknown, s.YieldUntil = true, now.Add(w.PollEvery*5/4)
+		}
 	case backing.Refused:
 		w.AskAt = now
 	default: // it is not known what came of it

@@ -184,6 +184,7 @@ func TestSteps(t *testing.T) {
 		"after a refused handover the holder releases":          {passing, "a>b gets nothing", "a is released"},
 		"and then the waiter asks":                              {append(passing, "a>b gets nothing"), "a is gone", "b asks"},
 		"a waiter that knows nothing of its handover asks":      {passing, "a>b never knows", "b asks"},
+		"a lock that was freed for one that left is asked for":  {append(passing, "b leaves"), "a>b finds it free", "c asks"},
 		"a lock that was freed is left to others for a while":   {passing, "a>b finds it free", "b sleeps 1.25s"},
 		"and asked for then":                                    {append(passing, "a>b finds it free", "1.25s"), "b is due", "b asks"},
 		"the next asks when a holder is gone":                   {append(hasIt, "b joins"), "a is gone", "b asks"},
