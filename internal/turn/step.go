@@ -108,9 +108,12 @@ func (s *State) Step(now time.Time, e Event) []Action {
 		s.passed(e, now)
 	case Freed:
 		s.drop(e.Holder.ID)
-		// One in the store's queue is woken by the store, unless it is late already.
-		if len(s.Waiters) > 0 && (s.Waiters[0].Phase == InLine || s.Waiters[0].Phase == Polling) {
-			s.Waiters[0].AskAt = now
+		if len(s.Waiters) > 0 {
+			switch first := s.Waiters[0]; first.Phase {
+			case InLine, Asking, Polling: // the answer to its request may be older
+				first.AskAt = now
+			default: // one in the store's queue is woken by the store, unless it is late already
+			}
 		}
 	}
 	s.proceed(now)

@@ -146,6 +146,7 @@ func TestSteps(t *testing.T) {
 		"the lock is not handed on by a store that cannot":      {append(hasIt, "b joins"), "a releases alone", "a is released"},
 		"the lock is released if nobody waits":                  {hasIt, "a releases", "a is released"},
 		"the lock is not handed to its own holder":              {append(hasIt, "a1 joins", "a1 is not queued"), "a releases", "a is released"},
+		"so does one with an older answer":                      {[]string{"a joins", "x is gone"}, "a is not queued", "a asks"},
 		"a polling waiter asks when the lock is free":           {append(polling, "x tries", "x is granted", "x accepts"), "x is gone", "a asks"},
 		"a second waiter of the holder's id asks":               {hasIt, "a joins", "a asks"},
 		"one that has asked is not handed the lock":             {append(queued, "a is woken", "x tries", "x is granted", "x accepts"), "x releases", "x is released"},
