@@ -10,7 +10,7 @@ import (
 type Event struct {
 	Kind    Kind
 	Waiter  *Waiter
-	Holder  Holder          // Releasing, Passed, Freed: the holder that has or had the lock
+	Holder  Holder          // Releasing, Passed, Freed, Undone: the holder that has or had the lock
 	Outcome backing.Outcome // Answered, Passed: the store's answer; Passed: nil if the store failed
 	NotSent bool            // Failed: the store cannot have received the request
 	Yield   bool            // Passed: the lock was offered to other processes first
@@ -38,6 +38,7 @@ const (
 	Passed                // the store answered the holder that handed the lock to it
 	Releasing             // the holder is about to release the lock
 	Freed                 // the holder does not have the lock any more, or nobody has
+	Undone                // what a waiter that left may have had in the store is released
 )
 
 // Action is something to do.
@@ -61,7 +62,7 @@ const (
 	Accept     // use the lock, or decline it
 	Pass       // hand the lock of the holder to the waiter, and report Passed
 	Release    // release the lock of the holder, and report Freed
-	Undo       // release what the waiter, which has left, may have in the store, and report Freed
+	Undo       // release what the waiter, which has left, may have in the store, and report Undone
 )
 
 // Step changes the state by one event, and returns the actions that follow. They are valid
@@ -106,15 +107,8 @@ func (s *State) Step(now time.Time, e Event) []Action {
 		s.releasing(e.Holder, e.Alone, now)
 	case Passed:
 		s.passed(e, now)
-	case Freed:
-		s.drop(e.Holder.ID)
-		if len(s.Waiters) > 0 {
-			switch first := s.Waiters[0]; first.Phase {
-			case InLine, Asking, Polling: // the answer to its request may be older
-				first.AskAt = now
-			default: // one in the store's queue is woken by the store, unless it is late already
-			}
-		}
+	case Freed, Undone:
+		s.freed(s.drop(e.Holder.ID) || e.Kind == Undone, now)
 	}
 	s.proceed(now)
 	return s.actions
@@ -143,6 +137,18 @@ func (s *State) proceed(now time.Time) {
 	case w.Until.IsZero() || at.Before(w.Until):
 		w.Until = at
 		s.do(Action{Do: Sleep, Waiter: w, Until: at})
+	}
+}
+
+// freed makes the first in line ask. If that is news, it asks again though a request is under
+// way, whose answer may be older. One in the store's queue is woken by the store, unless it is
+// late already.
+func (s *State) freed(isNew bool, now time.Time) {
+	if len(s.Waiters) == 0 {
+		return
+	}
+	if first := s.Waiters[0]; first.Phase == InLine || first.Phase == Polling || first.Phase == Asking && isNew {
+		first.AskAt = now
 	}
 }
 
