@@ -68,6 +68,7 @@ const (
 // Step changes the state by one event, and returns the actions that follow. They are valid
 // until the next step.
 func (s *State) Step(now time.Time, e Event) []Action {
+	clear(s.actions) // which would keep the waiters of a lock that nobody wants any more
 	s.actions = s.actions[:0]
 	w := e.Waiter
 	switch e.Kind {
