@@ -2,6 +2,7 @@ package mutex_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +45,30 @@ func TestTheDeadlineHoldsAlsoWhileTheReasonOfALossIsSought(t *testing.T) {
 				defer time.Sleep(time.Minute) // for the store, which may be busy still
 				require.Error(t, asLost(t, err))
 				assert.LessOrEqual(t, (<-cancelled).Sub(began), ttl)
+			})
+		})
+	}
+}
+
+func TestAStoreThatPanicsWhenAskedForTheReasonOfALossEndsNoProcess(t *testing.T) {
+	t.Parallel()
+	for name, seek := range map[string]func(context.Context) error{
+		"panics":             func(context.Context) error { panic(errStore) },
+		"ends the goroutine": func(context.Context) error { runtime.Goexit(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore()
+				s.inspect = seek
+				s.refresh = func(context.Context, backing.Claim) (bool, error) { return false, nil }
+				began := time.Now()
+				_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
+					<-ctx.Done()
+					return 1, nil
+				})(t.Context())
+				requireLost(t, err, mutex.Gone)
+				assert.Equal(t, ttl/3, time.Since(began), "at the first refresh")
 			})
 		})
 	}

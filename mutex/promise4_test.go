@@ -3,6 +3,7 @@ package mutex_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,4 +219,33 @@ func TestPromise4_APanicDuringTheAcquireLeavesNoLock(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slowContext takes a minute to say whether it has ended, once.
+type slowContext struct {
+	context.Context
+	slow *atomic.Bool
+}
+
+func (c slowContext) Err() error {
+	if c.slow.CompareAndSwap(true, false) {
+		time.Sleep(time.Minute)
+	}
+	return c.Context.Err()
+}
+
+func TestPromise4_ATryWhoseGrantHasEndedYieldsNoneAndLeavesNoLock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var slow atomic.Bool
+		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+			defer slow.Store(true)
+			return s.real().TryAcquire(ctx, c)
+		}
+		ran, err := mutex.WithLockIfAvailable(newMutex(t, s, mutex.Config{}), effect.Succeed(1))(slowContext{t.Context(), &slow})
+		require.NoError(t, err)
+		assert.True(t, option.IsNone(ran))
+		assert.Equal(t, 1, s.called("release"))
+	})
 }
