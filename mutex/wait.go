@@ -141,6 +141,7 @@ func (w *waiter) inTurn(ctx context.Context) (*lease, error) {
 				return l, err
 			}
 			continue
+		case turn.Nothing, turn.Sleep, turn.Pass, turn.Release, turn.Undo: // the last three are never for a waiter
 		}
 		if policy == nil {
 			policy = w.m.acquireRetry.Driver()

@@ -74,13 +74,10 @@ func (t *turns) run(k stepKey) (r stepResult) {
 	if k.to != nobody {
 		e.Waiter = s.waiter(t.holderOf(k.to), k.to)
 	}
-	switch k.kind {
-	case turn.Releasing:
-		s.Handovers = 0
-		if k.yield {
-			s.Handovers = turn.MaxHandovers
-		}
-	case turn.Due: // time has passed
+	if k.yield && k.kind == turn.Releasing {
+		s.Handovers = turn.MaxHandovers
+	}
+	if k.kind == turn.Due { // time has passed
 		s.YieldUntil = time.Time{}
 		if !e.Waiter.AskAt.IsZero() {
 			e.Waiter.AskAt = now

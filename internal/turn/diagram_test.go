@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
-	. "github.com/effectlock/effectlock/internal/turn"
+	"github.com/effectlock/effectlock/internal/turn"
 )
 
 // The diagram in docs/design.md has the steps that waiters take at random, and no others.
@@ -40,45 +40,45 @@ func TestTheStateDiagramShowsEveryStepOfAWaiter(t *testing.T) {
 // visit lets a store answer as it likes, and waiters come and go, and notes their steps.
 func visit(t *testing.T, random *rand.Rand, taken map[string]bool) {
 	t.Helper()
-	s := &State{Limit: 1}
-	var all []*Waiter
+	s := &turn.State{Limit: 1}
+	var all []*turn.Waiter
 	for _, name := range []string{"a", "b", "c"} {
-		all = append(all, &Waiter{Holder: holder(name), PollEvery: time.Second, Phase: Out})
+		all = append(all, &turn.Waiter{Holder: holder(name), PollEvery: time.Second, Phase: turn.Out})
 	}
-	now, passing := epoch, (*Event)(nil)
+	now, passing := epoch, (*turn.Event)(nil)
 	outcomes := []backing.Outcome{
 		backing.Granted{}, backing.Queued{AskAgain: time.Second}, backing.MustPoll{}, backing.Refused{}, nil,
 	}
 	for range 200 {
 		now = now.Add(time.Duration(random.IntN(500)) * time.Millisecond)
 		w := all[random.IntN(len(all))]
-		e := Event{Waiter: w, Outcome: outcomes[random.IntN(len(outcomes))]}
+		e := turn.Event{Waiter: w, Outcome: outcomes[random.IntN(len(outcomes))]}
 		switch {
 		case passing != nil && random.IntN(3) == 0:
-			e = Event{Kind: Passed, Waiter: passing.Waiter, Holder: passing.Holder, Outcome: e.Outcome}
+			e = turn.Event{Kind: turn.Passed, Waiter: passing.Waiter, Holder: passing.Holder, Outcome: e.Outcome}
 			passing = nil
-		case random.IntN(8) == 0 && w.Phase != Out:
-			e.Kind = Left
-		case w.Phase == Out && passing == nil && slices.Contains(s.Holders, w.Holder):
-			e.Kind, e.Holder = []Kind{Releasing, Freed}[random.IntN(2)], w.Holder
-		case w.Phase == Out && (passing == nil || passing.Waiter != w):
-			e.Kind = []Kind{Join, Try}[random.IntN(2)]
-		case w.Phase == Asking && (e.Outcome == nil || e.Outcome == backing.Outcome(backing.Refused{})):
-			e.Kind = Failed
-		case w.Phase == Asking:
-			e.Kind = Answered
-		case w.Phase == Granted:
-			e.Kind = []Kind{Accepted, Declined}[random.IntN(2)]
-		case w.Phase != Out:
-			e.Kind = []Kind{Woken, Due, PolicyDue}[random.IntN(3)]
+		case random.IntN(8) == 0 && w.Phase != turn.Out:
+			e.Kind = turn.Left
+		case w.Phase == turn.Out && passing == nil && slices.Contains(s.Holders, w.Holder):
+			e.Kind, e.Holder = []turn.Kind{turn.Releasing, turn.Freed}[random.IntN(2)], w.Holder
+		case w.Phase == turn.Out && (passing == nil || passing.Waiter != w):
+			e.Kind = []turn.Kind{turn.Join, turn.Try}[random.IntN(2)]
+		case w.Phase == turn.Asking && (e.Outcome == nil || e.Outcome == backing.Outcome(backing.Refused{})):
+			e.Kind = turn.Failed
+		case w.Phase == turn.Asking:
+			e.Kind = turn.Answered
+		case w.Phase == turn.Granted:
+			e.Kind = []turn.Kind{turn.Accepted, turn.Declined}[random.IntN(2)]
+		case w.Phase != turn.Out:
+			e.Kind = []turn.Kind{turn.Woken, turn.Due, turn.PolicyDue}[random.IntN(3)]
 		default:
 			continue
 		}
 		e.Holder.Permits = 1
 		before := phasesOf(all)
 		for _, a := range s.Step(now, e) {
-			if a.Do == Pass {
-				passing = &Event{Waiter: a.Waiter, Holder: a.Holder}
+			if a.Do == turn.Pass {
+				passing = &turn.Event{Waiter: a.Waiter, Holder: a.Holder}
 			}
 		}
 		require.Empty(t, s.Invariant())
@@ -90,10 +90,10 @@ func visit(t *testing.T, random *rand.Rand, taken map[string]bool) {
 	}
 }
 
-func phasesOf(all []*Waiter) (names []string) {
+func phasesOf(all []*turn.Waiter) (names []string) {
 	for _, w := range all {
 		name := w.Phase.String()
-		if w.Phase == Out {
+		if w.Phase == turn.Out {
 			name = "[*]"
 		}
 		names = append(names, name)

@@ -10,73 +10,73 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/effectlock/effectlock/backing"
-	. "github.com/effectlock/effectlock/internal/turn"
+	"github.com/effectlock/effectlock/internal/turn"
 )
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // script is a lock with waiters named by letters, which are made when they are first named.
 type script struct {
-	State
+	turn.State
 	now     time.Time
-	waiters map[string]*Waiter
+	waiters map[string]*turn.Waiter
 }
 
 func newScript(limit int) *script {
-	return &script{State: State{Limit: limit}, now: epoch, waiters: map[string]*Waiter{}}
+	return &script{State: turn.State{Limit: limit}, now: epoch, waiters: map[string]*turn.Waiter{}}
 }
 
-func (s *script) waiter(name string) *Waiter {
+func (s *script) waiter(name string) *turn.Waiter {
 	if s.waiters[name] == nil {
-		s.waiters[name] = &Waiter{Holder: holder(name), PollEvery: time.Second}
+		s.waiters[name] = &turn.Waiter{Holder: holder(name), PollEvery: time.Second}
 	}
 	return s.waiters[name]
 }
 
 // holder is "a" with one permit, or "a3" with three.
-func holder(name string) Holder {
-	h := Holder{ID: name[:1], Permits: 1}
+func holder(name string) turn.Holder {
+	h := turn.Holder{ID: name[:1], Permits: 1}
 	if len(name) > 1 {
 		h.Permits = int(name[1] - '0')
 	}
 	return h
 }
 
-var events = map[string]Event{
-	"joins":                    {Kind: Join},
-	"tries":                    {Kind: Try},
-	"is woken":                 {Kind: Woken},
-	"is due":                   {Kind: Due},
-	"polls":                    {Kind: PolicyDue},
-	"polls for it":             {Kind: PollFor, Every: 2 * time.Second},
-	"is granted":               {Kind: Answered, Outcome: backing.Granted{}},
-	"is queued":                {Kind: Answered, Outcome: backing.Queued{AskAgain: time.Minute}},
-	"is not queued":            {Kind: Answered, Outcome: backing.MustPoll{}},
-	"cannot be told":           {Kind: Answered, Outcome: backing.MustPoll{Why: errors.New("no pub/sub")}},
-	"is refused":               {Kind: Answered, Outcome: backing.Refused{}},
-	"fails":                    {Kind: Failed},
-	"is not sent":              {Kind: Failed, NotSent: true},
-	"asks again":               {Kind: Retried},
-	"accepts":                  {Kind: Accepted},
-	"declines":                 {Kind: Declined},
-	"leaves":                   {Kind: Left},
-	"gets it":                  {Kind: Passed, Outcome: backing.Granted{}},
-	"gets it after all waited": {Kind: Passed, Outcome: backing.Granted{}, Yield: true},
-	"is put behind":            {Kind: Passed, Outcome: backing.Queued{AskAgain: time.Minute}},
-	"finds it free":            {Kind: Passed, Outcome: backing.MustPoll{}},
-	"gets nothing":             {Kind: Passed, Outcome: backing.Refused{}},
-	"never knows":              {Kind: Passed},
-	"releases":                 {Kind: Releasing},
-	"releases alone":           {Kind: Releasing, Alone: true},
-	"is gone":                  {Kind: Freed},
-	"is undone":                {Kind: Undone},
+var events = map[string]turn.Event{
+	"joins":                    {Kind: turn.Join},
+	"tries":                    {Kind: turn.Try},
+	"is woken":                 {Kind: turn.Woken},
+	"is due":                   {Kind: turn.Due},
+	"polls":                    {Kind: turn.PolicyDue},
+	"polls for it":             {Kind: turn.PollFor, Every: 2 * time.Second},
+	"is granted":               {Kind: turn.Answered, Outcome: backing.Granted{}},
+	"is queued":                {Kind: turn.Answered, Outcome: backing.Queued{AskAgain: time.Minute}},
+	"is not queued":            {Kind: turn.Answered, Outcome: backing.MustPoll{}},
+	"cannot be told":           {Kind: turn.Answered, Outcome: backing.MustPoll{Why: errors.New("no pub/sub")}},
+	"is refused":               {Kind: turn.Answered, Outcome: backing.Refused{}},
+	"fails":                    {Kind: turn.Failed},
+	"is not sent":              {Kind: turn.Failed, NotSent: true},
+	"asks again":               {Kind: turn.Retried},
+	"accepts":                  {Kind: turn.Accepted},
+	"declines":                 {Kind: turn.Declined},
+	"leaves":                   {Kind: turn.Left},
+	"gets it":                  {Kind: turn.Passed, Outcome: backing.Granted{}},
+	"gets it after all waited": {Kind: turn.Passed, Outcome: backing.Granted{}, Yield: true},
+	"is put behind":            {Kind: turn.Passed, Outcome: backing.Queued{AskAgain: time.Minute}},
+	"finds it free":            {Kind: turn.Passed, Outcome: backing.MustPoll{}},
+	"gets nothing":             {Kind: turn.Passed, Outcome: backing.Refused{}},
+	"never knows":              {Kind: turn.Passed},
+	"releases":                 {Kind: turn.Releasing},
+	"releases alone":           {Kind: turn.Releasing, Alone: true},
+	"is gone":                  {Kind: turn.Freed},
+	"is undone":                {Kind: turn.Undone},
 }
 
 // play lets events happen, such as "a joins" or "a>b gets it", where a hands the lock to b,
 // and returns the actions that follow from the last. "1s" lets time pass.
 func (s *script) play(t *testing.T, lines ...string) string {
 	t.Helper()
-	var actions []Action
+	var actions []turn.Action
 	for _, line := range lines {
 		if d, err := time.ParseDuration(line); err == nil {
 			s.now = s.now.Add(d)
@@ -91,7 +91,7 @@ func (s *script) play(t *testing.T, lines ...string) string {
 		switch {
 		case passed:
 			e.Holder, e.Waiter = holder(from), s.waiter(to)
-		case e.Kind == Releasing || e.Kind == Freed || e.Kind == Undone:
+		case e.Kind == turn.Releasing || e.Kind == turn.Freed || e.Kind == turn.Undone:
 			e.Holder = holder(who)
 		default:
 			e.Waiter = s.waiter(who)
@@ -102,7 +102,7 @@ func (s *script) play(t *testing.T, lines ...string) string {
 	return s.describe(actions)
 }
 
-func (s *script) describe(actions []Action) string {
+func (s *script) describe(actions []turn.Action) string {
 	var all []string
 	for _, a := range actions {
 		who := a.Holder.ID
@@ -110,19 +110,19 @@ func (s *script) describe(actions []Action) string {
 			who = a.Waiter.ID
 		}
 		switch a.Do {
-		case Ask:
+		case turn.Ask:
 			all = append(all, who+" asks")
-		case Sleep:
+		case turn.Sleep:
 			all = append(all, fmt.Sprint(who, " sleeps ", a.Until.Sub(s.now)))
-		case Accept:
+		case turn.Accept:
 			all = append(all, who+" accepts")
-		case Pass:
+		case turn.Pass:
 			all = append(all, a.Holder.ID+" passes to "+who+map[bool]string{true: ", the others first"}[a.Yield])
-		case Release:
+		case turn.Release:
 			all = append(all, who+" is released")
-		case Undo:
+		case turn.Undo:
 			all = append(all, who+" is undone")
-		case Nothing:
+		case turn.Nothing:
 		}
 	}
 	return strings.Join(all, "; ")
@@ -229,7 +229,7 @@ func TestALockIsRarelyLeftToThoseThatPoll(t *testing.T) {
 	t.Parallel()
 	s := newScript(1)
 	s.play(t, "a joins", "a is granted", "a accepts", "b joins", "a releases", "a>b finds it free", "1.25s", "b is due", "b is granted", "b accepts")
-	s.Handovers = MaxHandovers
+	s.Handovers = turn.MaxHandovers
 	assert.Equal(t, "b passes to c", s.play(t, "7.9s", "c joins", "b releases"))
 	s.play(t, "b>c gets it", "c accepts")
 	assert.Equal(t, "c passes to d, the others first", s.play(t, "100ms", "d joins", "c releases"))
