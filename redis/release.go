@@ -87,7 +87,8 @@ func flag(set bool) string {
 
 // Pass implements [backing.Passer] with one round trip. To be queued when it yields, the
 // claimant needs a subscription. The first Pass that yields begins to subscribe, and for up
-// to a second, until that is confirmed, Pass does not yield. Without a subscription, and
+// to a second, until that is confirmed, Pass does not yield. Later ones yield, also while the
+// subscription, which has ended unused, begins again. Without a subscription, and
 // [WithoutPush], the lock goes to the first in the queue, or is free for those who poll.
 func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
