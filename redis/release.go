@@ -68,8 +68,8 @@ var flag = map[bool]optional{true: {value: "1"}}
 
 // Pass implements [backing.Passer] with one round trip. To be queued when it yields, the claimant needs a
 // subscription. The first Pass begins to subscribe, and for up to a second, until that is confirmed, none
-// yields. Without a subscription, and [WithoutPush], the lock goes to the first in the queue, or is
-// free for those that poll.
+// yields. Later ones yield, also while the subscription, which has ended unused, begins again. Without a
+// subscription, and [WithoutPush], the lock goes to the first in the queue, or is free for those that poll.
 func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
