@@ -1,7 +1,7 @@
 package mutex_test
 
 import (
-	"fmt"
+	"context"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -12,9 +12,7 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/backing/memory"
-	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
-	"github.com/effectlock/effectlock/schedule"
 )
 
 func TestBadArgumentsAreRefusedWhenTheMutexIsMade(t *testing.T) {
@@ -54,106 +52,37 @@ func TestBadArgumentsAreRefusedWhenTheMutexIsMade(t *testing.T) {
 	}
 }
 
-type incomparable struct {
-	backing.Backing
-	_ []int
-}
-
-func TestTheZeroConfigIsReadyToUse(t *testing.T) {
-	t.Parallel()
-	m, err := mutex.Make(key, mutex.Config{})(memory.New())(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, key, m.Key())
-	a, err := mutex.WithLock(m, effect.Succeed(42))(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, 42, a)
-}
-
-func TestATTLIsRoundedUpToMilliseconds(t *testing.T) {
-	t.Parallel()
-	for ttl, want := range map[time.Duration]time.Duration{
-		time.Millisecond:             time.Millisecond,
-		time.Millisecond + 1:         2 * time.Millisecond,
-		1500 * time.Microsecond:      2 * time.Millisecond,
-		time.Second:                  time.Second,
-		0:                            30 * time.Second,
-		365 * 24 * time.Hour:         365 * 24 * time.Hour,
-		30*time.Second + time.Minute: 90 * time.Second,
-	} {
-		t.Run(fmt.Sprint(ttl), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { // a lease of 2 ms is soon over on a busy machine
-				s := newStore()
-				s.tryAcquire = s.claims(t, want)
-				_, err := mutex.WithLockIfAvailable(newMutex(t, s, mutex.Config{TTL: ttl}), effect.Succeed(1))(t.Context())
-				require.NoError(t, err)
-			})
-		})
-	}
-}
-
-func TestTheRefreshIntervalIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		m := newMutex(t, s, mutex.Config{TTL: time.Minute, RefreshInterval: 7 * time.Second})
-		_, err := mutex.WithLock(m, sleep(71*time.Second))(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, 10, s.called("refresh"))
-	})
-}
-
-func TestTheAcquireRetryIntervalIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.take(t)
-		m := newMutex(t, s, mutex.Config{AcquireRetryInterval: 7 * time.Second})
-		_, err := effect.Timeout[int](71 * time.Second)(mutex.WithLock(m, effect.Succeed(1)))(t.Context())
-		var timeout *effect.TimeoutError
-		require.ErrorAs(t, err, &timeout)
-		assert.Equal(t, 11, s.called("tryAcquire"))
-	})
-}
-
-func TestAnAcquireRetryPolicyReplacesTheInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.take(t)
-		m := newMutex(t, s, mutex.Config{
-			AcquireRetryInterval: time.Nanosecond,
-			AcquireRetryPolicy:   schedule.Exponential(time.Second).UpTo(time.Minute),
-		})
-		began := time.Now()
-		_, err := mutex.WithLock(m, effect.Succeed(1))(t.Context())
-		var refused *mutex.LockNotAcquiredError
-		require.ErrorAs(t, err, &refused)
-		assert.Equal(t, 63*time.Second, time.Since(began), "1 + 2 + 4 + 8 + 16 + 32")
-		assert.Equal(t, 7, s.called("tryAcquire"))
-	})
-}
-
+// A process that crashed left its lease; the one that resumes finds it.
 func TestOneHolderIDIsOneHolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		// A process that crashed left its lease; the one that resumes finds it.
-		_, err := s.real().TryAcquire(t.Context(), backing.Claim{Key: key, Holder: "job-7", TTL: ttl})
-		require.NoError(t, err)
+		require.True(t, s.grant("job-7", ttl))
 		time.Sleep(ttl / 2)
 		m := newMutex(t, s, mutex.Config{HolderID: "job-7"})
-		_, err = mutex.WithLock(m, sleep(2*ttl))(t.Context())
+		_, err := mutex.WithLock(m, sleep(2*ttl))(t.Context())
 		require.NoError(t, err)
 		s.requireFree(t)
 	})
 }
 
-func TestHolderIDsDifferByDefault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMutex(t, newStore(), mutex.Config{})
-		seen := map[string]bool{}
-		for range 100 {
-			id, err := mutex.WithLock(m, holderID)(t.Context())
-			require.NoError(t, err)
-			require.False(t, seen[id])
-			seen[id] = true
+// Acquisitions under one id are told apart by their attempts.
+func TestNoTwoAcquisitionsMakeTheSameClaim(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	claims := map[backing.Claim]bool{}
+	s.on(func(ctx context.Context, r *request) error {
+		claims[r.claim] = true
+		assert.Equal(t, r.claim.Holder == "job", r.claim.Attempt != "", "a random holder id is not used again")
+		return r.send(ctx)
+	}, "tryAcquire")
+	const rounds = 25
+	for _, m := range []*mutex.Mutex{newMutex(t, s, mutex.Config{HolderID: "job"}), newMutex(t, s, mutex.Config{})} {
+		for range rounds {
+			for _, acquire := range acquiring {
+				_, err := acquire(m)(t.Context())
+				require.NoError(t, err)
+			}
 		}
-	})
+	}
+	assert.Len(t, claims, 2*rounds*len(acquiring))
 }

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -25,6 +23,7 @@ func TestTheTagOfAnErrorIsTheNameOfItsType(t *testing.T) {
 		"LockNotAcquiredError": &mutex.LockNotAcquiredError{},
 		"MutexBackingError":    &mutex.MutexBackingError{},
 		"ConfigError":          &mutex.ConfigError{},
+		"ReentrantError":       &mutex.ReentrantError{},
 	} {
 		assert.Equal(t, tag, err.Tag())
 	}
@@ -43,89 +42,71 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// afterALoss is the error of a lock that the store says is gone, which ends the work.
+func afterALoss(t *testing.T, failed func(context.Context) error) error {
+	t.Helper()
+	s := newStore()
+	_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
+		s.loseData()
+		<-ctx.Done()
+		return 0, failed(ctx)
+	})(t.Context())
+	requireLost(t, err, mutex.Gone)
+	return err
+}
+
 func TestALossThatCancelledTheWorkIsNoCancellationOfTheCaller(t *testing.T) {
 	const lost = `lock "orders" was lost (gone): the store does not know of it any more`
-	for name, test := range map[string]struct {
+	each(t, map[string]struct {
 		work func(context.Context) error
 		want string
 	}{
-		"bare":        {context.Context.Err, lost},
-		"interrupted": {func(ctx context.Context) error { return effect.Interrupted(ctx, nil) }, lost},
+		"bare":            {context.Context.Err, lost},
+		"interrupted":     {func(ctx context.Context) error { return effect.Interrupted(ctx, nil) }, lost},
+		"it is the cause": {context.Cause, lost},
 		"says more": {
 			func(ctx context.Context) error { return fmt.Errorf("query: %w", ctx.Err()) },
 			lost + "; the work was cancelled, and said: query: context canceled",
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newStore()
-				_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
-					s.drop(t)
-					<-ctx.Done()
-					return 0, test.work(ctx)
-				})(t.Context())
-				requireLost(t, err, mutex.Gone)
-				require.EqualError(t, err, test.want)
-				var tagged effect.Tagged
-				require.ErrorAs(t, err, &tagged)
-				assert.Equal(t, "LockLostError", tagged.Tag())
-			})
-		})
-	}
+	}, func(t *testing.T, c struct {
+		work func(context.Context) error
+		want string
+	},
+	) {
+		err := afterALoss(t, c.work)
+		require.EqualError(t, err, c.want)
+		assert.Equal(t, "LockLostError", asA[effect.Tagged](t, err).Tag())
+	})
 }
 
-func TestALossIsToldOnceThoughTheWorkTellsItToo(t *testing.T) {
+func TestWhatCancelledWorkFailedWithIsFoundBesideTheLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
-			s.drop(t)
-			<-ctx.Done()
-			return 0, context.Cause(ctx)
-		})(t.Context())
-		requireLost(t, err, mutex.Gone)
-		assert.Equal(t, 1, strings.Count(err.Error(), "was lost"), err)
+		err := afterALoss(t, func(ctx context.Context) error {
+			return fmt.Errorf("query: %w: %w", ctx.Err(), &effect.TimeoutError{Err: errWork})
+		})
+		require.ErrorIs(t, err, errWork)
+		asA[*effect.TimeoutError](t, err)
 	})
 }
 
 func TestTheReasonOfALossIsAskedForButNotInsistedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		s.inspect = func(context.Context) error { return errStore }
+		s.on(fails, "getHolder")
 		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (effect.Void, error) {
-			s.take(t)
+			s.take()
 			return sleep(time.Hour)(ctx)
 		})(t.Context())
-		requireLost(t, err, mutex.Gone)
-		lost := asLost(t, err)
-		assert.ErrorIs(t, lost, errStore, "who has it could not be found out")
+		assert.ErrorIs(t, requireLost(t, err, mutex.Gone), errStore, "who has it could not be found out")
 	})
 }
 
-func TestARefusalOfTheStoreIsToldOnce(t *testing.T) {
+func TestARefusalOfTheStoreIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		wrongType := backing.Permanent(errors.New("WRONGTYPE"))
-		s.tryAcquire = func(context.Context, backing.Claim) (option.Option[backing.Grant], error) {
-			return option.None[backing.Grant](), wrongType
-		}
-		s.release = func(context.Context, string, string) (bool, error) { return false, wrongType }
+		s.on(func(context.Context, *request) error { return backing.Permanent(errors.New("WRONGTYPE")) }, "tryAcquire", "release")
 		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(1))(t.Context())
 		require.EqualError(t, err, `tryAcquire of lock "orders" failed: WRONGTYPE`)
 		assert.Equal(t, 1, s.called("release"), "it is tried all the same")
-	})
-}
-
-func TestWhatCancelledWorkFailedWithIsFoundBesideTheLoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
-			s.drop(t)
-			<-ctx.Done()
-			return 0, errors.Join(ctx.Err(), &effect.TimeoutError{Err: errWork})
-		})(t.Context())
-		requireLost(t, err, mutex.Gone)
-		require.ErrorIs(t, err, errWork)
-		var timeout *effect.TimeoutError
-		require.ErrorAs(t, err, &timeout)
 	})
 }

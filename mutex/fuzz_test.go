@@ -6,11 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/schedule"
 )
@@ -32,18 +30,19 @@ func FuzzConfig(f *testing.F) {
 			asked := mutex.Config{TTL: time.Duration(ttl), RefreshInterval: time.Duration(refresh), AcquireRetryInterval: time.Duration(retry), HolderID: holder}
 			s := newStore()
 			longest := time.Duration(0)
-			s.refresh = func(ctx context.Context, c backing.Claim) (bool, error) {
-				longest = max(longest, c.TTL)
-				return s.real().Refresh(ctx, c)
-			}
-			s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+			s.on(func(ctx context.Context, r *request) error {
+				longest = max(longest, r.claim.TTL)
+				return r.send(ctx)
+			}, "refresh")
+			s.on(func(ctx context.Context, r *request) error {
+				c := r.claim
 				assert.GreaterOrEqual(t, c.TTL, asked.TTL)
 				assert.GreaterOrEqual(t, c.TTL, time.Millisecond)
 				assert.Less(t, c.TTL-max(asked.TTL, c.TTL-time.Millisecond+1), time.Millisecond)
 				assert.Zero(t, c.TTL%time.Millisecond)
 				assert.NotEmpty(t, c.Holder)
-				return s.real().TryAcquire(ctx, c)
-			}
+				return r.send(ctx)
+			}, "tryAcquire")
 			m, err := mutex.New(s, key, asked)
 			if err != nil {
 				var bad *mutex.ConfigError
@@ -76,8 +75,7 @@ func FuzzConfig(f *testing.F) {
 // waits has another wait for a moment with the same durations.
 func waits(t *testing.T, s *store, c mutex.Config) {
 	t.Helper()
-	_, err := s.real().TryAcquire(t.Context(), backing.Claim{Key: key, Holder: "before", TTL: time.Millisecond})
-	require.NoError(t, err)
+	s.grant("before", time.Millisecond)
 	c.AcquireRetryPolicy = schedule.Spaced(time.Millisecond)
 	m, err := mutex.New(s, key, c)
 	require.NoError(t, err)

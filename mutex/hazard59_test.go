@@ -11,8 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 )
@@ -33,8 +31,10 @@ var bounds = map[string]bound{
 	},
 }
 
+type hold = func(*mutex.Mutex, *effect.Scope) effect.Effect[*mutex.KeepAlive]
+
 // holding are the ways to have the lock until a scope closes. They yield nil if it was not free.
-var holding = map[string]func(*mutex.Mutex, *effect.Scope) effect.Effect[*mutex.KeepAlive]{
+var holding = map[string]hold{
 	"Acquire": (*mutex.Mutex).Acquire,
 	"TryAcquire": func(m *mutex.Mutex, s *effect.Scope) effect.Effect[*mutex.KeepAlive] {
 		return effect.Map(func(lock option.Option[*mutex.KeepAlive]) *mutex.KeepAlive {
@@ -45,13 +45,11 @@ var holding = map[string]func(*mutex.Mutex, *effect.Scope) effect.Effect[*mutex.
 }
 
 // slowly is a store whose grants take 1 ms each way, and do not heed their context.
-func slowly() *store {
-	s := newStore()
-	s.tryAcquire = func(_ context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+func slowly(s *store) *store {
+	s.on(func(ctx context.Context, r *request) error {
 		time.Sleep(time.Millisecond)
-		defer time.Sleep(time.Millisecond)
-		return s.real().TryAcquire(context.Background(), c)
-	}
+		return late(time.Millisecond)(ctx, r)
+	}, "tryAcquire")
 	return s
 }
 
@@ -66,15 +64,13 @@ func TestHazard59_WhatIsYieldedIsHeldAndWhatTimedOutIsNot(t *testing.T) {
 					yielded, refused := 0, 0
 					for d := time.Duration(0); d < 8*time.Millisecond; d += 100 * time.Microsecond {
 						synctest.Test(t, func(t *testing.T) {
-							var b backing.Backing = slowly()
+							s := slowly(newStore())
 							if contended {
-								b = memory.New() // which queues, and where the holder hands the lock on
+								s = newQueued() // where the holder hands the lock on
 							}
-							m := newMutex(t, b, mutex.Config{Observer: slowObserver})
+							m := newMutex(t, s, mutex.Config{Observer: slowObserver})
 							if contended {
-								holder := locker(t, m, sleep(time.Millisecond))
-								defer join(t, holder)
-								arrived()
+								defer join(t, locker(t, m, sleep(time.Millisecond)))
 							}
 							got, err := heldOrNot(t, m, within(d), acquire)
 							require.Equal(t, got, err == nil, "%v: %v", d, err)
@@ -97,7 +93,7 @@ func TestHazard59_WhatIsYieldedIsHeldAndWhatTimedOutIsNot(t *testing.T) {
 
 // heldOrNot acquires the lock, and checks in the open scope that it is held if it was
 // yielded, and by nobody if not.
-func heldOrNot(t *testing.T, m *mutex.Mutex, within effect.Operator[*mutex.KeepAlive, *mutex.KeepAlive], acquire func(*mutex.Mutex, *effect.Scope) effect.Effect[*mutex.KeepAlive]) (got bool, failed error) {
+func heldOrNot(t *testing.T, m *mutex.Mutex, within effect.Operator[*mutex.KeepAlive, *mutex.KeepAlive], acquire hold) (got bool, failed error) {
 	t.Helper()
 	_, err := effect.Scoped(func(s *effect.Scope) effect.Effect[effect.Void] {
 		return func(ctx context.Context) (v effect.Void, err error) {
@@ -111,7 +107,7 @@ func heldOrNot(t *testing.T, m *mutex.Mutex, within effect.Operator[*mutex.KeepA
 				require.Equal(t, option.Some(lock.HolderID()), holder, "yielded, and not held")
 				return v, nil
 			}
-			time.Sleep(20 * time.Millisecond) // virtual, or for the clean-up
+			time.Sleep(20 * time.Millisecond) // for the holder, and the clean-up
 			locked, err := m.IsLocked(ctx)
 			require.NoError(t, err)
 			require.False(t, locked, "nothing was yielded (%v), and yet the lock is held", failed)
@@ -122,37 +118,12 @@ func heldOrNot(t *testing.T, m *mutex.Mutex, within effect.Operator[*mutex.KeepA
 	return got, failed
 }
 
-func TestHazard59_WhatIsYieldedIsHeldOnTheRealClockToo(t *testing.T) {
-	t.Parallel()
-	for how, acquire := range holding {
-		for by, within := range bounds {
-			m := newMutex(t, memory.New(), mutex.Config{})
-			for i := range 2000 {
-				_, err := effect.Scoped(func(s *effect.Scope) effect.Effect[effect.Void] {
-					return func(ctx context.Context) (v effect.Void, err error) {
-						lock, err := within(time.Duration(i) * 4 * time.Nanosecond)(acquire(m, s))(ctx)
-						locked, asked := m.IsLocked(ctx)
-						require.NoError(t, asked)
-						require.Equal(t, lock != nil, locked, "%s within %s: %v", how, by, err)
-						require.Equal(t, lock != nil, err == nil, "%s within %s: %v", how, by, err)
-						return v, nil
-					}
-				})(t.Context())
-				require.NoError(t, err)
-			}
-		}
-	}
-}
-
 func TestHazard59_WorkThatYieldedItsValueHasYieldedIt(t *testing.T) {
 	for d := time.Duration(0); d < 12*time.Millisecond; d += 250 * time.Microsecond {
 		for _, available := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
-				s := slowly()
-				s.release = func(ctx context.Context, key, holder string) (bool, error) {
-					time.Sleep(time.Millisecond)
-					return s.real().Release(ctx, key, holder)
-				}
+				s := slowly(newStore())
+				s.on(slow(time.Millisecond), "release")
 				m := newMutex(t, s, mutex.Config{Observer: slowObserver})
 				charged := false
 				charge := func(ctx context.Context) (int, error) {
@@ -170,7 +141,7 @@ func TestHazard59_WorkThatYieldedItsValueHasYieldedIt(t *testing.T) {
 				require.Equal(t, charged, err == nil, "%v: %v", d, err)
 				require.Equal(t, charged, receipt == 42, d)
 				if err != nil {
-					require.ErrorAs(t, err, new(*effect.TimeoutError))
+					asA[*effect.TimeoutError](t, err)
 				}
 				s.requireFree(t)
 			})
@@ -181,11 +152,11 @@ func TestHazard59_WorkThatYieldedItsValueHasYieldedIt(t *testing.T) {
 func TestHazard59_AReleaseThatFailsAfterTheWorkIsNoTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		s.release = func(context.Context, string, string) (bool, error) { return false, errStore }
+		s.on(fails, "release")
 		work := effect.As[effect.Void](42)(sleep(999 * time.Millisecond))
 		receipt, err := effect.Timeout[int](time.Second)(mutex.WithLock(newMutex(t, s, mutex.Config{}), work))(t.Context())
 		assert.Equal(t, 42, receipt)
-		require.ErrorAs(t, err, new(*mutex.MutexBackingError))
+		requireFailed(t, err, "release")
 		require.NotErrorAs(t, err, new(*effect.TimeoutError), "the release timed out, and not the work")
 	})
 }
@@ -193,12 +164,7 @@ func TestHazard59_AReleaseThatFailsAfterTheWorkIsNoTimeout(t *testing.T) {
 func TestHazard59_AGrantThatComesAfterItsLeaseIsAskedForAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			if s.called("tryAcquire") == 1 {
-				defer time.Sleep(c.TTL)
-			}
-			return s.real().TryAcquire(context.WithoutCancel(ctx), c)
-		}
+		s.on(first(1, late(ttl)), "tryAcquire")
 		n, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.As[effect.Void](42)(sleep(time.Second)))(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, 42, n)

@@ -23,10 +23,8 @@ func slowPolicy(slow time.Duration) schedule.Schedule {
 }
 
 func TestHazard64_NoLeaseIsLostByASlowRetryPolicy(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		failRefreshes(s, firstTime())
+		s, _ := failing(once())
 		errs := lockMany(t, s, 200, mutex.Config{TTL: 10 * time.Second, BackingFailureRetryPolicy: slowPolicy(200 * time.Millisecond)}, sleep(20*time.Second))
 		for _, err := range errs {
 			require.NoError(t, err)
@@ -36,46 +34,26 @@ func TestHazard64_NoLeaseIsLostByASlowRetryPolicy(t *testing.T) {
 
 // The one whose policy is slower than its lease is lost on time, and alone.
 func TestHazard64_ALockWhosePolicyHangsIsLostAloneAndOnTime(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, began := newQueued(), time.Now()
-		failRefreshes(s, firstTime())
+		s, _ := failing(once())
+		began, ended := time.Now(), time.Time{}
+		hung := locker(t, newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: slowPolicy(time.Hour)}), untilCancelled(&ended))
 		fibers := make([]*effect.Fiber[effect.Void], 10)
-		var ended time.Duration
 		for i := range fibers {
-			c, work := mutex.Config{}, sleep(2*time.Minute)
-			if i == 3 {
-				c.BackingFailureRetryPolicy = slowPolicy(time.Hour)
-				work = func(ctx context.Context) (effect.Void, error) {
-					<-ctx.Done()
-					ended = time.Since(began)
-					return effect.Void{}, nil
-				}
-			}
-			m, err := mutex.New(s, fmt.Sprint("lock ", i), c)
-			require.NoError(t, err)
-			fibers[i] = locker(t, m, work)
+			fibers[i] = locker(t, newMutexOf(t, s, fmt.Sprint("lock ", i), mutex.Config{}), sleep(2*time.Minute))
 		}
-		for i, f := range fibers {
-			_, err := f.Join()(t.Context())
-			if i == 3 {
-				requireExpired(t, err)
-			} else {
-				require.NoError(t, err)
-			}
-		}
-		assert.NotZero(t, ended)
-		assert.Less(t, ended, ttl)
+		join(t, fibers...)
+		_, err := hung.Join()(t.Context())
+		requireLost(t, err, mutex.Expired)
+		assert.Less(t, ended.Sub(began), ttl)
 		time.Sleep(2 * time.Hour) // until the policy has returned
 	})
 }
 
 // A policy may look at the context of the work whose lease it is about.
 func TestHazard64_ARetryPolicyMayAskTheContextOfTheWork(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		failRefreshes(s, firstTime())
+		s, _ := failing(once())
 		var held context.Context
 		asked := 0
 		m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Spaced(time.Second).WhileError(func(error) bool {
@@ -95,8 +73,7 @@ func TestHazard64_ARetryPolicyMayAskTheContextOfTheWork(t *testing.T) {
 type inquisitive struct{ *memory.Backing }
 
 func (i *inquisitive) Abilities() backing.Abilities {
-	_, err := mutex.New(i.Backing, key, mutex.Config{})
-	if err != nil {
+	if _, err := mutex.New(i.Backing, key, mutex.Config{}); err != nil {
 		panic(err)
 	}
 	return i.Backing.Abilities()

@@ -6,7 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -16,49 +15,32 @@ import (
 
 // Work that waits for the lock under which it runs would wait for itself.
 func TestHazard65_WorkThatWaitsForItsOwnLockFailsAtOnce(t *testing.T) {
-	t.Parallel()
-	for name, again := range map[string]func(*mutex.Mutex) effect.Effect[int]{
-		"WithLock": func(m *mutex.Mutex) effect.Effect[int] { return mutex.WithLock(m, effect.Succeed(1)) },
-		"Locked":   func(m *mutex.Mutex) effect.Effect[int] { return mutex.Locked[int](m)(effect.Succeed(1)) },
-		"Acquire":  acquireInAScope,
-		"in another fiber": func(m *mutex.Mutex) effect.Effect[int] {
-			return effect.Race(mutex.WithLock(m, effect.Succeed(1)))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				s := newStore()
-				outer, other := newMutex(t, s, mutex.Config{}), newMutexOf(t, s, "another", mutex.Config{})
-				began := time.Now()
-				// Another lock in between hides nothing, nor does another Mutex of the same lock.
-				_, err := mutex.WithLock(outer, mutex.WithLock(other, again(newMutex(t, s, mutex.Config{TTL: time.Minute}))))(t.Context())
-				var reentrant *mutex.ReentrantError
-				require.ErrorAs(t, err, &reentrant)
-				assert.Equal(t, "orders", reentrant.Key)
-				assert.Equal(t, "ReentrantError", reentrant.Tag())
-				assert.ErrorContains(t, err, `lock "orders" is held by the very work that waits for it`)
-				assert.Zero(t, time.Since(began))
-			})
-		})
-	}
+	each(t, map[string]way{
+		"WithLock":         acquiring["WithLock"],
+		"Acquire":          acquiring["Acquire"],
+		"in another fiber": func(m *mutex.Mutex) effect.Effect[bool] { return effect.Race(acquiring["WithLock"](m)) },
+	}, func(t *testing.T, again way) {
+		s := newStore()
+		outer, other := newMutex(t, s, mutex.Config{}), newMutexOf(t, s, "another", mutex.Config{})
+		began := time.Now()
+		// Another lock in between hides nothing, nor does another Mutex of the same lock.
+		_, err := mutex.WithLock(outer, mutex.WithLock(other, again(newMutex(t, s, mutex.Config{TTL: time.Minute}))))(t.Context())
+		assert.Equal(t, key, asA[*mutex.ReentrantError](t, err).Key)
+		assert.ErrorContains(t, err, `lock "orders" is held by the very work that waits for it`)
+		assert.Zero(t, time.Since(began))
+	})
 }
 
 func TestHazard65_WorkThatTriesItsOwnLockFindsItHeld(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	each(t, map[string]way{"WithLockIfAvailable": acquiring["WithLockIfAvailable"], "TryAcquire": acquiring["TryAcquire"]}, func(t *testing.T, try way) {
 		m := newMutex(t, newStore(), mutex.Config{})
-		ran, err := mutex.WithLock(m, mutex.WithLockIfAvailable(m, effect.Succeed(1)))(t.Context())
+		acquired, err := mutex.WithLock(m, try(m))(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, option.None[int](), ran)
-		held, err := mutex.WithLock(m, effect.Scoped(m.TryAcquire))(t.Context())
-		require.NoError(t, err)
-		assert.True(t, option.IsNone(held))
+		assert.False(t, acquired)
 	})
 }
 
 func TestHazard65_WorkWhoseLeaseHasEndedMayWaitForTheLock(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		m := newMutex(t, s, mutex.Config{TTL: time.Second})
@@ -68,23 +50,15 @@ func TestHazard65_WorkWhoseLeaseHasEndedMayWaitForTheLock(t *testing.T) {
 			return mutex.WithLock(m, effect.Succeed(1))(context.WithoutCancel(ctx))
 		})(t.Context())
 		requireLost(t, err, mutex.Gone)
-		var reentrant *mutex.ReentrantError
-		assert.NotErrorAs(t, err, &reentrant)
+		assert.NotErrorAs(t, err, new(*mutex.ReentrantError))
 	})
 }
 
 func TestHazard65_WorkMayWaitForItsOwnLockUnderItsConfiguredID(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	each(t, acquiring, func(t *testing.T, again way) {
 		m := newMutex(t, newStore(), mutex.Config{HolderID: "job"})
-		one, err := mutex.WithLock(m, effect.Scoped(func(s *effect.Scope) effect.Effect[string] {
-			return effect.Map(func(k *mutex.KeepAlive) string { return k.HolderID() })(m.Acquire(s))
-		}))(t.Context())
+		acquired, err := mutex.WithLock(m, again(m))(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, "job", one)
+		assert.True(t, acquired)
 	})
-}
-
-func acquireInAScope(m *mutex.Mutex) effect.Effect[int] {
-	return effect.Scoped(func(s *effect.Scope) effect.Effect[int] { return effect.As[*mutex.KeepAlive](1)(m.Acquire(s)) })
 }

@@ -25,10 +25,7 @@ func TestHazard69_ALockIsKeptThatWasUsedInAnotherBubbleBefore(t *testing.T) {
 						create()
 					}
 					time.Sleep(idle)
-					holder := locker(t, m, sleep(3*ttl))
-					arrived()
-					waiter := locker(t, m, sleep(3*ttl))
-					join(t, holder, waiter)
+					join(t, locker(t, m, sleep(3*ttl)), locker(t, m, sleep(3*ttl)))
 				})
 			}
 		})

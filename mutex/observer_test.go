@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"sync"
+	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -18,128 +17,76 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// recorder keeps the events of a mutex.
-type recorder struct {
-	mu     sync.Mutex
-	events []mutex.Event
-}
-
-func (r *recorder) observe(e mutex.Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.events = append(r.events, e)
-}
-
-func (r *recorder) kinds() []mutex.EventKind {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	kinds := make([]mutex.EventKind, len(r.events))
-	for i, e := range r.events {
-		kinds[i] = e.Kind
-	}
-	return kinds
-}
-
-func TestAnObserverSeesALockFromAcquisitionToRelease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r recorder
-		m := newMutex(t, newStore(), mutex.Config{Observer: r.observe})
-		id, err := mutex.WithLock(m, func(ctx context.Context) (string, error) {
-			time.Sleep(15 * time.Second)
-			return holderID(ctx)
-		})(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.Released}, r.kinds())
-		token := r.events[0].Token
-		assert.NotZero(t, token)
-		assert.Equal(t, mutex.Event{Kind: mutex.Acquired, Key: key, Holder: id, Token: token}, r.events[0])
-		assert.Equal(t, mutex.Event{Kind: mutex.Released, Key: key, Holder: id, Token: token, Elapsed: 15 * time.Second}, r.events[1])
-	})
-}
-
-func TestAnObserverSeesWaiting(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r recorder
-		s := newStore()
-		s.take(t)
-		time.AfterFunc(250*time.Millisecond, s.loseData)
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{Observer: r.observe}), effect.Succeed(1))(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, []mutex.EventKind{mutex.Waiting, mutex.Acquired, mutex.Released}, r.kinds())
-		assert.Equal(t, 300*time.Millisecond, r.events[1].Elapsed)
-	})
-}
-
-func TestAnObserverSeesWhoGaveUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r recorder
-		s := newStore()
-		s.take(t)
-		m := newMutex(t, s, mutex.Config{Observer: r.observe, AcquireRetryPolicy: schedule.Stop()})
-		_, err := mutex.WithLock(m, effect.Succeed(1))(t.Context())
-		require.Error(t, err)
-		require.Equal(t, []mutex.EventKind{mutex.Waiting, mutex.NotAcquired}, r.kinds())
-		assert.Equal(t, err, r.events[1].Err)
-	})
-}
-
-func TestAnObserverSeesFailuresOfTheStoreAndTheLoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r recorder
-		s := newStore()
-		s.refresh = func(ctx context.Context, _ backing.Claim) (bool, error) { return false, hang(ctx) }
-		s.release = func(context.Context, string, string) (bool, error) { return false, errStore }
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{Observer: r.observe}), sleep(time.Hour))(t.Context())
-		requireLost(t, err, mutex.Expired)
-		lost := asLost(t, err)
-		kinds := r.kinds()
-		require.Equal(t, mutex.Acquired, kinds[0])
-		for _, k := range kinds[1:10] { // each refresh is given up after 2 s; the last one with the lease
-			require.Equal(t, mutex.BackingFailed, k)
+// A lock whose observer sees everything, from the call to the end.
+func TestAnObserverSeesWhatHappensToALock(t *testing.T) {
+	failures := slices.Repeat([]mutex.EventKind{mutex.BackingFailed}, 9)
+	each(t, map[string]observed{
+		"it is acquired and released": {
+			func(*store) {}, schedule.Schedule{}, []mutex.EventKind{mutex.Acquired, mutex.Released}, 0, 15 * time.Second,
+		},
+		"it is waited for": {
+			func(s *store) { s.take(); time.AfterFunc(250*time.Millisecond, s.loseData) }, schedule.Schedule{},
+			[]mutex.EventKind{mutex.Waiting, mutex.Acquired, mutex.Released}, 300 * time.Millisecond, 15 * time.Second,
+		},
+		"it is given up": {
+			(*store).take, schedule.Stop(), []mutex.EventKind{mutex.Waiting, mutex.NotAcquired}, 0, 0,
+		},
+		// Each refresh is given up after 2 s, the last one with the lease; and the release fails.
+		"it is lost": {
+			func(s *store) { s.on(hangs, "refresh"); s.on(fails, "release") }, schedule.Schedule{},
+			slices.Concat([]mutex.EventKind{mutex.Acquired}, failures, []mutex.EventKind{mutex.Lost, mutex.BackingFailed}), 0, 29699 * time.Millisecond,
+		},
+		"it is not released": {
+			func(s *store) {
+				s.on(func(context.Context, *request) error { return backing.Permanent(errStore) }, "release")
+			}, schedule.Schedule{},
+			[]mutex.EventKind{mutex.Acquired, mutex.BackingFailed, mutex.ReleaseFailed}, 0, 15 * time.Second,
+		},
+	}, func(t *testing.T, c observed) {
+		s, r := newStore(), recorder{}
+		c.prepare(s)
+		m := newMutex(t, s, mutex.Config{AcquireRetryPolicy: c.policy, Observer: r.observe})
+		work := 15 * time.Second
+		if c.held > work {
+			work = time.Hour
 		}
-		require.Equal(t, []mutex.EventKind{mutex.Lost, mutex.BackingFailed}, kinds[10:], "and the release failed")
-		assert.Equal(t, lost, r.events[10].Err)
-		assert.Less(t, r.events[10].Elapsed, ttl)
-	})
-}
-
-func TestAnObserverSeesAReleaseThatFailed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r recorder
-		s := newStore()
-		s.release = func(context.Context, string, string) (bool, error) { return false, backing.Permanent(errStore) }
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{Observer: r.observe}), sleep(time.Second))(t.Context())
-		require.ErrorIs(t, err, errStore)
-		require.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.BackingFailed, mutex.ReleaseFailed}, r.kinds())
-		assert.Equal(t, err, r.events[2].Err)
-		assert.Equal(t, time.Second, r.events[2].Elapsed)
-	})
-}
-
-func TestAnObserverMayActOnTheLoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		var lock *mutex.KeepAlive
-		m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
-			if e.Kind == mutex.Lost {
-				go lock.Interrupt()(context.Background()) //nolint:errcheck // it ends all the same
-				_, err := lock.Join()(canceledContext())
-				assert.Error(t, err)
+		id := ""
+		_, err := mutex.WithLock(m, func(ctx context.Context) (v effect.Void, err error) {
+			if id, err = holderID(ctx); err != nil {
+				return v, err
 			}
-		}})
-		_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
-			lock, _ = mutex.FromContext(ctx)
-			s.drop(t)
-			return sleep(time.Hour)(ctx)
+			return sleep(work)(ctx)
 		})(t.Context())
-		requireLost(t, err, mutex.Gone)
+		require.Equal(t, c.kinds, r.kinds())
+		for _, e := range r.events {
+			want := mutex.Event{Kind: e.Kind, Key: key, Holder: e.Holder, Token: e.Token, Err: e.Err}
+			switch e.Kind {
+			case mutex.BackingFailed:
+				want.Holder, want.Token = "", 0
+				asA[*mutex.MutexBackingError](t, e.Err)
+			case mutex.Acquired:
+				want.Holder, want.Elapsed, want.Err = id, c.waited, nil
+				assert.NotZero(t, e.Token)
+			case mutex.Released:
+				want.Holder, want.Elapsed, want.Err = id, c.held, nil
+				assert.NotZero(t, e.Token)
+			case mutex.Lost, mutex.ReleaseFailed:
+				want.Holder, want.Elapsed, want.Err = id, c.held, err
+			case mutex.NotAcquired:
+				want.Elapsed, want.Err = c.waited, err
+			case mutex.Waiting, mutex.Polling:
+				want.Token, want.Err = 0, nil
+			}
+			assert.Equal(t, want, e)
+		}
 	})
 }
 
-func canceledContext() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
+type observed struct {
+	prepare      func(*store)
+	policy       schedule.Schedule
+	kinds        []mutex.EventKind
+	waited, held time.Duration
 }
 
 func TestLogObserver(t *testing.T) {

@@ -2,7 +2,6 @@ package mutex_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/schedule"
@@ -19,155 +17,80 @@ import (
 // Promise 1: WithLock succeeds only if the lease was ours for as long as the work ran.
 
 func TestPromise1_AHeldLockIsRefreshedForAsLongAsTheWorkRuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	// A policy that would wait beyond the deadline does not: there is time for a try.
+	each(t, map[string]struct {
+		config mutex.Config
+		fault  fault
+		work   time.Duration
+		tries  int // 0 if that is not the point
+	}{
+		"each 10 s by default":           {mutex.Config{}, nil, 10*ttl - time.Second, 29},
+		"as often as configured":         {mutex.Config{TTL: time.Minute, RefreshInterval: 7 * time.Second}, nil, 71 * time.Second, 10},
+		"a store that fails for 19 s":    {mutex.Config{}, first(190, fails), 2 * ttl, 0},
+		"a policy that ends":             {mutex.Config{BackingFailureRetryPolicy: schedule.Stop()}, first(1, fails), 2 * ttl, 0},
+		"exponential, in a short outage": {mutex.Config{BackingFailureRetryPolicy: schedule.Exponential(100 * time.Millisecond)}, outage(13 * time.Second), 2 * ttl, 0},
+		"few retries, in one":            {mutex.Config{BackingFailureRetryPolicy: schedule.Recurs(3), RefreshInterval: 20 * time.Second}, outage(time.Second), 2 * ttl, 0},
+		"no retry, in one":               {mutex.Config{BackingFailureRetryPolicy: schedule.Stop(), RefreshInterval: 15 * time.Second}, outage(time.Second), 2 * ttl, 0},
+		"long delays, in one":            {mutex.Config{BackingFailureRetryPolicy: schedule.Spaced(20 * time.Second)}, outage(time.Second), 2 * ttl, 0},
+	}, func(t *testing.T, c struct {
+		config mutex.Config
+		fault  fault
+		work   time.Duration
+		tries  int
+	},
+	) {
 		s := newStore()
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), sleep(10*ttl-time.Second))(t.Context())
+		s.on(c.fault, "refresh")
+		_, err := mutex.WithLock(newMutex(t, s, c.config), sleep(c.work))(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, 29, s.called("refresh"), "one each 10 s")
+		if c.tries > 0 {
+			assert.Equal(t, c.tries, s.called("refresh"))
+		}
 		s.requireFree(t)
 	})
 }
 
-func TestPromise1_AFailedRefreshDoesNotLoseTheLeaseWhileItRuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.refresh = func(ctx context.Context, c backing.Claim) (bool, error) {
-			if s.called("refresh") <= 190 { // for 19 s of the 20 that remain
-				return false, errStore
-			}
-			return s.real().Refresh(ctx, c)
-		}
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), sleep(2*ttl))(t.Context())
-		require.NoError(t, err)
-	})
-}
-
-func TestPromise1_APolicyThatEndsEarlyDoesNotLoseTheLease(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.refresh = func(ctx context.Context, c backing.Claim) (bool, error) {
-			if s.called("refresh") <= 1 {
-				return false, errStore
-			}
-			return s.real().Refresh(ctx, c)
-		}
-		m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Stop()})
-		_, err := mutex.WithLock(m, sleep(2*ttl))(t.Context())
-		require.NoError(t, err, "the next refresh, 10 s later, is still in time")
-	})
-}
-
-// A policy that would wait beyond the deadline does not: there is time for a try.
-func TestPromise1_AShortOutageLosesNoLeaseWhateverThePolicy(t *testing.T) {
-	for name, c := range map[string]struct {
-		config mutex.Config
-		outage time.Duration
-	}{
-		"exponential": {mutex.Config{BackingFailureRetryPolicy: schedule.Exponential(100 * time.Millisecond)}, 13 * time.Second},
-		"few retries": {mutex.Config{BackingFailureRetryPolicy: schedule.Recurs(3), RefreshInterval: 20 * time.Second}, time.Second},
-		"no retry":    {mutex.Config{BackingFailureRetryPolicy: schedule.Stop(), RefreshInterval: 15 * time.Second}, time.Second},
-		"long delays": {mutex.Config{BackingFailureRetryPolicy: schedule.Spaced(20 * time.Second)}, time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newStore()
-				var down time.Time // since when
-				s.refresh = func(ctx context.Context, claim backing.Claim) (bool, error) {
-					if down.IsZero() {
-						down = time.Now()
-					}
-					if time.Since(down) < c.outage {
-						return false, errStore
-					}
-					return s.real().Refresh(ctx, claim)
-				}
-				_, err := mutex.WithLock(newMutex(t, s, c.config), sleep(2*ttl))(t.Context())
-				require.NoError(t, err)
-			})
-		})
-	}
-}
-
 func TestPromise1_WorkThatOutlivesItsLeaseHasLostIt(t *testing.T) {
-	for name, refresh := range map[string]func(context.Context, backing.Claim) (bool, error){
-		"the store fails":           func(context.Context, backing.Claim) (bool, error) { return false, errStore },
-		"the store does not answer": func(ctx context.Context, _ backing.Claim) (bool, error) { return false, hang(ctx) },
-		"the store ignores the end of the request": func(context.Context, backing.Claim) (bool, error) {
+	each(t, map[string]fault{
+		"the store fails":           fails,
+		"the store does not answer": hangs,
+		"the store ignores the end of the request": func(context.Context, *request) error {
 			time.Sleep(2 * ttl)
-			return false, errStore
+			return errStore
 		},
-		"the store says yes, but too late": func(ctx context.Context, _ backing.Claim) (bool, error) {
-			time.Sleep(2 * ttl)
-			return true, nil
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newStore()
-				s.refresh = refresh
-				work := effect.As[effect.Void](42)(deafSleep(ttl + time.Millisecond))
-				a, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), work)(t.Context())
-				defer time.Sleep(2 * ttl) // for the store, which may be busy still
-				requireLost(t, err, mutex.Expired)
-				require.Equal(t, 42, a, "the value is returned beside the error")
-			})
-		})
-	}
-}
-
-func TestPromise1_ALossNamesWhatTheStoreLastFailedWith(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+		"the store says yes, but too late": late(2 * ttl),
+	}, func(t *testing.T, refresh fault) {
 		s := newStore()
-		s.refresh = func(context.Context, backing.Claim) (bool, error) { return false, errStore }
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), sleep(2*ttl))(t.Context())
-		requireLost(t, err, mutex.Expired)
-		lost := asLost(t, err)
-		require.ErrorIs(t, lost, errStore)
-		var failed *mutex.MutexBackingError
-		require.NotErrorAs(t, err, &failed, "who handles failures of the store would take the loss for one")
+		s.on(refresh, "refresh")
+		work := effect.As[effect.Void](42)(oblivious(ttl + time.Millisecond))
+		a, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), work)(t.Context())
+		defer time.Sleep(2 * ttl) // for the store, which may be busy still
+		lost := requireLost(t, err, mutex.Expired)
+		require.Equal(t, key, lost.Key)
+		require.Equal(t, 42, a, "the value is returned beside the error")
+		if s.called("refresh") > 100 {
+			require.ErrorIs(t, err, errStore, "what the store last failed with")
+		}
 	})
 }
 
-func TestPromise1_ARefreshThatFindsAnotherHolderOrNobody(t *testing.T) {
-	for reason, happen := range map[mutex.LossReason]func(*store, *testing.T){
-		mutex.Taken: (*store).take,
-		mutex.Gone:  (*store).drop,
-	} {
-		t.Run(string(reason), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newStore()
-				began := time.Now()
-				_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (effect.Void, error) {
-					happen(s, t)
-					return sleep(ttl)(ctx)
-				})(t.Context())
-				requireLost(t, err, reason)
-				assert.Equal(t, 10*time.Second, time.Since(began), "at the next refresh")
-
-				locked, err := s.real().IsLocked(t.Context(), key)
-				require.NoError(t, err)
-				assert.Equal(t, reason == mutex.Taken, locked, "the key is neither taken back nor freed")
-			})
-		})
-	}
-}
-
-func TestPromise1_AReleaseThatFindsAnotherHolderOrNobody(t *testing.T) {
-	for reason, happen := range map[mutex.LossReason]func(*store, *testing.T){
-		mutex.Taken: (*store).take,
-		mutex.Gone:  (*store).drop,
-	} {
-		t.Run(string(reason), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newStore()
-				a, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(context.Context) (int, error) {
-					happen(s, t)
-					return 42, nil
-				})(t.Context())
-				requireLost(t, err, reason)
-				require.Equal(t, 42, a)
-				require.Zero(t, s.called("refresh"))
-			})
+func TestPromise1_TheStoreSaysThatTheLockIsLost(t *testing.T) {
+	for reason, happen := range map[mutex.LossReason]func(*store){mutex.Taken: (*store).take, mutex.Gone: (*store).loseData} {
+		each(t, map[string]struct{ work, found time.Duration }{
+			string(reason) + ", in answer to a refresh": {ttl, 10 * time.Second},
+			string(reason) + ", at the release":         {0, 0},
+		}, func(t *testing.T, c struct{ work, found time.Duration }) {
+			s := newStore()
+			began := time.Now()
+			a, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
+				happen(s)
+				_, err := sleep(c.work)(ctx)
+				return 42, err
+			})(t.Context())
+			requireLost(t, err, reason)
+			assert.Equal(t, 42, a)
+			assert.Equal(t, c.found, time.Since(began))
+			assert.Equal(t, reason == mutex.Taken, s.holder() == "somebody else", "the key is neither taken back nor freed")
 		})
 	}
 }
@@ -184,19 +107,5 @@ func TestPromise1_AnInterruptedKeepAliveLosesTheLeaseAtItsDeadline(t *testing.T)
 		})(t.Context())
 		requireLost(t, err, mutex.Expired)
 		require.LessOrEqual(t, time.Since(began), ttl)
-	})
-}
-
-func TestPromise1_TheErrorOfTheWorkIsKeptBesideTheLoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.refresh = func(context.Context, backing.Claim) (bool, error) { return false, errStore }
-		errWork := errors.New("the payment was refused")
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(context.Context) (int, error) {
-			time.Sleep(2 * ttl)
-			return 0, errWork
-		})(t.Context())
-		requireLost(t, err, mutex.Expired)
-		require.ErrorIs(t, err, errWork)
 	})
 }

@@ -2,7 +2,7 @@ package mutex_test
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,16 +17,15 @@ import (
 )
 
 func TestAnAcquiredLockIsHeldUntilItsScopeCloses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	each(t, holding, func(t *testing.T, acquire hold) {
 		s := newStore()
 		m := newMutex(t, s, mutex.Config{})
 		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[int] {
 			return func(ctx context.Context) (int, error) {
 				// The timeout on the acquisition does not end the keep-alive.
-				lock, err := effect.Timeout[*mutex.KeepAlive](time.Second)(m.Acquire(scope))(ctx)
+				lock, err := effect.Timeout[*mutex.KeepAlive](time.Second)(acquire(m, scope))(ctx)
 				require.NoError(t, err)
 				time.Sleep(3 * ttl)
-
 				holder, err := m.Holder(ctx)
 				require.NoError(t, err)
 				assert.Equal(t, option.Some(lock.HolderID()), holder)
@@ -34,13 +33,11 @@ func TestAnAcquiredLockIsHeldUntilItsScopeCloses(t *testing.T) {
 				require.NoError(t, err)
 				assert.True(t, locked)
 				assert.NotZero(t, lock.Token())
-				assert.Equal(t, key, lock.Key())
+				assert.Equal(t, m.Key(), lock.Key())
 				assert.True(t, option.IsNone(lock.Poll()), "the keep-alive runs")
-
 				busy, err := m.TryAcquire(scope)(ctx)
-				require.NoError(t, err)
 				assert.True(t, option.IsNone(busy), "a mutex is not reentrant")
-				return 0, nil
+				return 0, err
 			}
 		})(t.Context())
 		require.NoError(t, err)
@@ -48,26 +45,6 @@ func TestAnAcquiredLockIsHeldUntilItsScopeCloses(t *testing.T) {
 		locked, err := m.IsLocked(t.Context())
 		require.NoError(t, err)
 		assert.False(t, locked)
-	})
-}
-
-func TestTryAcquireHoldsALockThatIsFree(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		m := newMutex(t, s, mutex.Config{})
-		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[int] {
-			return func(ctx context.Context) (int, error) {
-				lock, err := m.TryAcquire(scope)(ctx)
-				require.NoError(t, err)
-				require.True(t, option.IsSome(lock))
-				time.Sleep(3 * ttl)
-				locked, err := m.IsLocked(ctx)
-				assert.True(t, locked)
-				return 0, err
-			}
-		})(t.Context())
-		require.NoError(t, err)
-		s.requireFree(t)
 	})
 }
 
@@ -81,7 +58,7 @@ func TestJoiningTheKeepAliveShowsTheLoss(t *testing.T) {
 			return func(ctx context.Context) (effect.Void, error) {
 				lock, err := m.Acquire(scope)(ctx)
 				require.NoError(t, err)
-				s.drop(t)
+				s.loseData()
 				work := effect.Ensuring[effect.Void](func(context.Context) (effect.Void, error) {
 					workEnded = true
 					return effect.Void{}, nil
@@ -89,8 +66,7 @@ func TestJoiningTheKeepAliveShowsTheLoss(t *testing.T) {
 				return effect.RaceFirst(work, effect.Absurd[effect.Void](lock.Join()))(ctx)
 			}
 		})(t.Context())
-		requireLost(t, err, mutex.Gone)
-		lost := asLost(t, err)
+		lost := requireLost(t, err, mutex.Gone)
 		assert.True(t, workEnded)
 		assert.Equal(t, lost.Error(), err.Error(), "said once")
 		assert.Equal(t, 10*time.Second, time.Since(began), "by the refresh that found it")
@@ -104,7 +80,7 @@ func TestAScopeInWhichALockWasLostFailsThoughNobodyLooked(t *testing.T) {
 		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[int] {
 			return func(ctx context.Context) (int, error) {
 				_, err := m.Acquire(scope)(ctx)
-				s.drop(t)
+				s.loseData()
 				time.Sleep(ttl)
 				return 42, err
 			}
@@ -117,43 +93,27 @@ func TestWithLockIfAvailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		m := newMutex(t, s, mutex.Config{})
-		nested := func(ctx context.Context) (option.Option[int], error) {
-			return mutex.LockedIfAvailable[int](m)(effect.Succeed(1))(ctx)
-		}
-		inner, err := mutex.LockedIfAvailable[option.Option[int]](m)(nested)(t.Context())
+		inner, err := mutex.LockedIfAvailable[option.Option[int]](m)(mutex.LockedIfAvailable[int](m)(effect.Succeed(1)))(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, option.Some(option.None[int]()), inner, "free outside, held inside")
-
-		s.release = func(context.Context, string, string) (bool, error) { return false, backing.Permanent(errStore) }
-		receipt, err := mutex.WithLockIfAvailable(m, effect.Succeed(42))(t.Context())
-		require.ErrorIs(t, err, errStore)
-		assert.Equal(t, option.Some(42), receipt, "beside the error of the release")
-		s.release = nil
-		s.loseData()
 
 		_, err = mutex.WithLockIfAvailable(m, effect.Fail[int](errWork))(t.Context())
 		require.ErrorIs(t, err, errWork)
 		s.requireFree(t)
-	})
-}
 
-func TestLockedIsWithLockForPipelines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMutex(t, newStore(), mutex.Config{})
-		id, err := mutex.Locked[string](m)(holderID)(t.Context())
-		require.NoError(t, err)
-		assert.NotEmpty(t, id)
+		s.on(func(context.Context, *request) error { return backing.Permanent(errStore) }, "release")
+		receipt, err := mutex.WithLockIfAvailable(m, effect.Succeed(42))(t.Context())
+		require.ErrorIs(t, err, errStore)
+		assert.Equal(t, option.Some(42), receipt, "beside the error of the release")
 	})
 }
 
 func TestFromContextIsTheInnermostLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		outer := newMutex(t, s, mutex.Config{HolderID: "outer"})
-		inner, err := mutex.New(s, "another key", mutex.Config{HolderID: "inner"})
-		require.NoError(t, err)
-		_, err = mutex.WithLock(outer, func(ctx context.Context) (int, error) {
-			id, err := mutex.WithLock(inner, holderID)(ctx)
+		outer, inner := newMutex(t, s, mutex.Config{HolderID: "outer"}), newMutexOf(t, s, "another key", mutex.Config{HolderID: "inner"})
+		_, err := mutex.WithLock(outer, func(ctx context.Context) (int, error) {
+			id, err := mutex.Locked[string](inner)(holderID)(ctx)
 			require.NoError(t, err)
 			assert.Equal(t, "inner", id)
 			id, err = holderID(ctx)
@@ -174,7 +134,7 @@ func TestTheLossOfAnOuterLockEndsTheInnerWork(t *testing.T) {
 		inner := newMutex(t, innerStore, mutex.Config{})
 		recovered := false
 		_, err := mutex.WithLock(outer, func(ctx context.Context) (effect.Void, error) {
-			s.drop(t)
+			s.loseData()
 			// Recovering inside, where the work has been cancelled, is no way to go on.
 			return effect.CatchAll(func(error) effect.Effect[effect.Void] {
 				recovered = true
@@ -185,8 +145,6 @@ func TestTheLossOfAnOuterLockEndsTheInnerWork(t *testing.T) {
 		assert.False(t, recovered)
 		innerStore.requireFree(t)
 
-		var lost *mutex.LockLostError
-		require.ErrorAs(t, err, &lost)
 		_, err = effect.CatchTag(func(e *mutex.LockLostError) effect.Effect[string] {
 			return effect.Succeed(e.Key)
 		})(effect.Fail[string](err))(t.Context())
@@ -196,22 +154,10 @@ func TestTheLossOfAnOuterLockEndsTheInnerWork(t *testing.T) {
 
 func TestALockedEffectMayRunManyTimesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		inside, runs := 0, 0
-		locked := mutex.WithLock(newMutex(t, newStore(), mutex.Config{}), func(ctx context.Context) (effect.Void, error) {
-			inside++
-			runs++
-			defer func() { inside-- }()
-			if inside != 1 {
-				return effect.Void{}, errors.New("two holders at once")
-			}
-			return sleep(time.Second)(ctx)
-		})
-		many := make([]effect.Effect[effect.Void], 20)
-		for i := range many {
-			many[i] = effect.ZipRight[effect.Void](locked)(locked)
-		}
-		_, err := effect.All(0, many...)(t.Context())
+		d := &diary{}
+		locked := mutex.WithLock(newMutex(t, newStore(), mutex.Config{}), d.entry(t, "one", sleep(time.Second)))
+		_, err := effect.All(0, slices.Repeat([]effect.Effect[effect.Void]{effect.ZipRight[effect.Void](locked)(locked)}, 20)...)(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, 40, runs)
+		assert.Len(t, d.who, 40)
 	})
 }
