@@ -77,20 +77,6 @@ func TestAllCleanUpsOfAClaimantAreTakenOverAndHaveNotFailed(t *testing.T) {
 	})
 }
 
-// Whoever takes a clean-up over waits for it no longer than its own caller does.
-func TestACallerThatTakesACleanUpOverKeepsItsDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := silent()
-		s.on(slow(time.Minute), "release") // the store ignores the end of its context
-		m := newMutex(t, s, mutex.Config{HolderID: "job"})
-		abandon(t, m)
-		began := time.Now()
-		abandon(t, m)
-		assert.Equal(t, time.Second, time.Since(began))
-		assert.Equal(t, 1, s.called("tryAcquire"))
-	})
-}
-
 func TestACleanUpIsTakenOverByItsOwnClaimantOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := silent()

@@ -17,15 +17,6 @@ import (
 // Package turn says to whom the lock is handed, and package protocol plays what may go wrong
 // in every order. These tests show that a mutex carries that out.
 
-// twoInLine are a holder, which works for a second, and the next, which waits for it.
-func twoInLine(t *testing.T, s *store, c mutex.Config) (d *diary, holder, next *effect.Fiber[effect.Void]) {
-	t.Helper()
-	d = &diary{}
-	holder = locker(t, newMutex(t, s, c), d.entry(t, "holder", sleep(time.Second)))
-	next = locker(t, newMutex(t, s, c), d.entry(t, "next", sleep(time.Second)))
-	return d, holder, next
-}
-
 func TestWaitersOfTwoProcessesHaveTheLockInTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, d := newQueued(), &diary{}
@@ -53,8 +44,10 @@ func TestAHandoverThatFailsKeepsTheLockFromNobody(t *testing.T) {
 		"it never arrives":       {fails, errStore, "release"},
 		"the store refuses once": {func(context.Context, *request) error { return nil }, nil, ""},
 	}, func(t *testing.T, c handover) {
-		s := newQueued()
-		d, holder, next := twoInLine(t, s, mutex.Config{})
+		s, d := newQueued(), &diary{}
+		m := newMutex(t, s, mutex.Config{})
+		holder := locker(t, m, d.entry(t, "holder", sleep(time.Second)))
+		next := locker(t, m, d.entry(t, "next", sleep(time.Second)))
 		s.on(c.fault, "pass")
 		began := time.Now()
 		_, err := holder.Join()(t.Context())
@@ -144,22 +137,18 @@ func TestALockThatIsPassedOnForOneWhoLeftAndCannotBeIsReported(t *testing.T) {
 }
 
 func TestALockThatIsReleasedByHandIsLost(t *testing.T) {
-	each(t, map[string]struct {
+	type variant struct {
 		config mutex.Config
 		waiter bool // of the same process, so that the lock is passed on
 		taken  bool // by another process meanwhile
-	}{
+	}
+	each(t, map[string]variant{
 		"and is free since":                       {},
 		"and another had it since":                {taken: true},
 		"with a given holder id":                  {config: mutex.Config{HolderID: "job"}},
 		"and has a waiter":                        {waiter: true},
 		"with a given holder id and has a waiter": {config: mutex.Config{HolderID: "job"}, waiter: true},
-	}, func(t *testing.T, c struct {
-		config mutex.Config
-		waiter bool
-		taken  bool
-	},
-	) {
+	}, func(t *testing.T, c variant) {
 		s, r := newQueued(), recorder{}
 		c.config.Observer = r.observe
 		holder := locker(t, newMutex(t, s, c.config), sleep(2*time.Second))

@@ -15,37 +15,26 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-type bound = func(time.Duration) effect.Operator[*mutex.KeepAlive, *mutex.KeepAlive]
+type hold = func(*mutex.Mutex, *effect.Scope) effect.Effect[*mutex.KeepAlive]
 
-// bounds are the ways to give up an acquire.
-var bounds = map[string]bound{
-	"Timeout": effect.Timeout[*mutex.KeepAlive],
-	"a deadline": func(d time.Duration) effect.Operator[*mutex.KeepAlive, *mutex.KeepAlive] {
-		return func(eff effect.Effect[*mutex.KeepAlive]) effect.Effect[*mutex.KeepAlive] {
-			return func(ctx context.Context) (*mutex.KeepAlive, error) {
-				brief, cancel := context.WithTimeout(ctx, d)
-				defer cancel()
-				return eff(brief)
+// holding are the ways to have the lock until a scope closes. They fail if it is not free.
+var holding = map[string]hold{
+	"Acquire": (*mutex.Mutex).Acquire,
+	"TryAcquire": func(m *mutex.Mutex, s *effect.Scope) effect.Effect[*mutex.KeepAlive] {
+		return func(ctx context.Context) (*mutex.KeepAlive, error) {
+			lock, err := m.TryAcquire(s)(ctx)
+			k, free := option.Unwrap(lock)
+			if err == nil && !free {
+				err = errors.New("not free")
 			}
+			return k, err
 		}
 	},
 }
 
-type hold = func(*mutex.Mutex, *effect.Scope) effect.Effect[*mutex.KeepAlive]
-
-// holding are the ways to have the lock until a scope closes. They yield nil if it was not free.
-var holding = map[string]hold{
-	"Acquire": (*mutex.Mutex).Acquire,
-	"TryAcquire": func(m *mutex.Mutex, s *effect.Scope) effect.Effect[*mutex.KeepAlive] {
-		return effect.Map(func(lock option.Option[*mutex.KeepAlive]) *mutex.KeepAlive {
-			k, _ := option.Unwrap(lock)
-			return k
-		})(m.TryAcquire(s))
-	},
-}
-
 // slowly is a store whose grants take 1 ms each way, and do not heed their context.
-func slowly(s *store) *store {
+func slowly() *store {
+	s := newStore()
 	s.on(func(ctx context.Context, r *request) error {
 		time.Sleep(time.Millisecond)
 		return late(time.Millisecond)(ctx, r)
@@ -58,71 +47,58 @@ func slowObserver(mutex.Event) { time.Sleep(2 * time.Millisecond) }
 
 func TestHazard59_WhatIsYieldedIsHeldAndWhatTimedOutIsNot(t *testing.T) {
 	for how, acquire := range holding {
-		for by, within := range bounds {
-			for _, contended := range []bool{false, true} {
-				t.Run(how+" within "+by, func(t *testing.T) {
-					yielded, refused := 0, 0
-					for d := time.Duration(0); d < 8*time.Millisecond; d += 100 * time.Microsecond {
-						synctest.Test(t, func(t *testing.T) {
-							s := slowly(newStore())
-							if contended {
-								s = newQueued() // where the holder hands the lock on
-							}
-							m := newMutex(t, s, mutex.Config{Observer: slowObserver})
-							if contended {
-								defer join(t, locker(t, m, sleep(time.Millisecond)))
-							}
-							got, err := heldOrNot(t, m, within(d), acquire)
-							require.Equal(t, got, err == nil, "%v: %v", d, err)
-							if got {
-								yielded++
-							} else {
-								refused++
-							}
-						})
-					}
-					if how == "Acquire" || !contended { // TryAcquire does not wait for the holder
-						assert.NotZero(t, yielded)
-					}
-					assert.NotZero(t, refused)
-				})
-			}
+		for _, contended := range []bool{false, true} {
+			t.Run(how, func(t *testing.T) {
+				seen := map[bool]bool{}
+				for d := time.Duration(0); d < 8*time.Millisecond; d += 100 * time.Microsecond {
+					synctest.Test(t, func(t *testing.T) {
+						s := slowly()
+						if contended {
+							s = newQueued() // where the holder hands the lock on
+						}
+						m := newMutex(t, s, mutex.Config{Observer: slowObserver})
+						if contended {
+							defer join(t, locker(t, m, sleep(time.Millisecond)))
+						}
+						seen[isYielded(t, s, func(scope *effect.Scope) effect.Effect[*mutex.KeepAlive] {
+							return effect.Timeout[*mutex.KeepAlive](d)(acquire(m, scope))
+						})] = true
+					})
+				}
+				assert.True(t, seen[false])
+				assert.Equal(t, how == "Acquire" || !contended, seen[true], "TryAcquire does not wait for the holder")
+			})
 		}
 	}
 }
 
-// heldOrNot acquires the lock, and checks in the open scope that it is held if it was
+// isYielded acquires the lock, and checks in the open scope that it is held if it was
 // yielded, and by nobody if not.
-func heldOrNot(t *testing.T, m *mutex.Mutex, within effect.Operator[*mutex.KeepAlive, *mutex.KeepAlive], acquire hold) (got bool, failed error) {
+func isYielded(t *testing.T, s *store, acquire func(*effect.Scope) effect.Effect[*mutex.KeepAlive]) (yielded bool) {
 	t.Helper()
-	_, err := effect.Scoped(func(s *effect.Scope) effect.Effect[effect.Void] {
+	_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {
 		return func(ctx context.Context) (v effect.Void, err error) {
-			lock, err := within(acquire(m, s))(ctx)
-			if failed = err; err == nil && lock == nil {
-				failed = errors.New("not free")
-			}
-			if got = lock != nil; got {
-				holder, err := m.Holder(ctx)
-				require.NoError(t, err)
-				require.Equal(t, option.Some(lock.HolderID()), holder, "yielded, and not held")
+			lock, err := acquire(scope)(ctx)
+			yielded = lock != nil
+			require.Equal(t, yielded, err == nil, "%v", err)
+			if yielded {
+				require.Equal(t, lock.HolderID(), s.holder(), "yielded, and not held")
 				return v, nil
 			}
 			time.Sleep(20 * time.Millisecond) // for the holder, and the clean-up
-			locked, err := m.IsLocked(ctx)
-			require.NoError(t, err)
-			require.False(t, locked, "nothing was yielded (%v), and yet the lock is held", failed)
+			require.Empty(t, s.holder(), "nothing was yielded (%v), and yet the lock is held", err)
 			return v, nil
 		}
 	})(t.Context())
 	require.NoError(t, err)
-	return got, failed
+	return yielded
 }
 
 func TestHazard59_WorkThatYieldedItsValueHasYieldedIt(t *testing.T) {
 	for d := time.Duration(0); d < 12*time.Millisecond; d += 250 * time.Microsecond {
 		for _, available := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
-				s := slowly(newStore())
+				s := slowly()
 				s.on(slow(time.Millisecond), "release")
 				m := newMutex(t, s, mutex.Config{Observer: slowObserver})
 				charged := false
@@ -141,7 +117,7 @@ func TestHazard59_WorkThatYieldedItsValueHasYieldedIt(t *testing.T) {
 				require.Equal(t, charged, err == nil, "%v: %v", d, err)
 				require.Equal(t, charged, receipt == 42, d)
 				if err != nil {
-					asA[*effect.TimeoutError](t, err)
+					requireA[*effect.TimeoutError](t, err)
 				}
 				s.requireFree(t)
 			})

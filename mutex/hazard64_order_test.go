@@ -2,7 +2,7 @@ package mutex_test
 
 import (
 	"context"
-	"runtime"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,14 +10,17 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
 )
 
 // observing is a lock whose work lasts for an hour if the lock is not lost before, and what
 // its observer gets to know.
 type observing struct {
-	store    func() *store
+	prepare  func(*store)
 	ttl      time.Duration
 	observer func(mutex.Event) // what it does before it notes the event
 	work     func(*testing.T, *store) effect.Effect[effect.Void]
@@ -25,20 +28,11 @@ type observing struct {
 	events   []mutex.EventKind
 }
 
-// dawdles is an observer that takes d for each event of a kind.
-func dawdles(kind mutex.EventKind, d time.Duration) func(mutex.Event) {
-	return func(e mutex.Event) {
-		if e.Kind == kind {
-			time.Sleep(d)
-		}
-	}
-}
-
 func TestHazard64_EventsComeInOrderAndALossIsTheLast(t *testing.T) {
 	const brief = 300 * time.Millisecond
 	each(t, map[string]observing{
 		"a loss is not delayed by the observer of the question why": {
-			func() *store { s := newStore(); s.on(fails, "getHolder"); return s }, ttl,
+			func(s *store) { s.on(fails, "getHolder") }, ttl,
 			dawdles(mutex.BackingFailed, 5*time.Minute),
 			func(t *testing.T, s *store) effect.Effect[effect.Void] {
 				t.Helper()
@@ -54,22 +48,26 @@ func TestHazard64_EventsComeInOrderAndALossIsTheLast(t *testing.T) {
 		},
 		// The lease expires while the store is asked for the holder, and fails to answer.
 		"nothing is reported after a loss": {
-			func() *store {
-				s := newStore()
-				s.on(func(context.Context, *request) error { time.Sleep(brief * 6 / 10); return nil }, "refresh")
-				s.on(func(context.Context, *request) error { time.Sleep(brief / 5); return errStore }, "getHolder")
-				return s
+			func(s *store) {
+				s.on(func(context.Context, *request) error {
+					time.Sleep(brief * 6 / 10)
+					return nil // it is not held
+				}, "refresh")
+				s.on(func(context.Context, *request) error {
+					time.Sleep(brief / 5)
+					return errStore
+				}, "getHolder")
 			}, brief, func(mutex.Event) {},
 			func(*testing.T, *store) effect.Effect[effect.Void] { return sleep(time.Hour) },
 			mutex.Expired, []mutex.EventKind{mutex.Acquired, mutex.Lost},
 		},
 		"a lease is refreshed while the observer notes its grant": {
-			newQueued, brief, dawdles(mutex.Acquired, time.Second),
+			func(*store) {}, brief, dawdles(mutex.Acquired, time.Second),
 			func(*testing.T, *store) effect.Effect[effect.Void] { return sleep(time.Second) },
 			"", []mutex.EventKind{mutex.Acquired, mutex.Released},
 		},
 		"a loss that the release finds": {
-			newQueued, ttl, dawdles(mutex.Lost, time.Minute),
+			func(*store) {}, ttl, dawdles(mutex.Lost, time.Minute),
 			func(_ *testing.T, s *store) effect.Effect[effect.Void] {
 				return func(context.Context) (v effect.Void, err error) {
 					s.free(s.holder())
@@ -79,7 +77,8 @@ func TestHazard64_EventsComeInOrderAndALossIsTheLast(t *testing.T) {
 			mutex.Gone, []mutex.EventKind{mutex.Acquired, mutex.Lost},
 		},
 	}, func(t *testing.T, c observing) {
-		s, r := c.store(), recorder{}
+		s, r := newQueued(), recorder{}
+		c.prepare(s)
 		m := newMutex(t, s, mutex.Config{TTL: c.ttl, Observer: func(e mutex.Event) {
 			c.observer(e)
 			r.observe(e)
@@ -93,32 +92,6 @@ func TestHazard64_EventsComeInOrderAndALossIsTheLast(t *testing.T) {
 		assert.Equal(t, c.events, r.kinds(), "when the scope closes")
 		time.Sleep(time.Second)
 		assert.Len(t, r.kinds(), len(c.events))
-	})
-}
-
-// The lock is lost while the observer notes its grant. And an observer ends its goroutine,
-// which is what a failed assertion does.
-func TestHazard64_AnObserverMissesNothing(t *testing.T) {
-	each(t, map[string]func(mutex.Event){
-		"that is slow to note the grant": dawdles(mutex.Acquired, time.Minute),
-		"that ends its goroutine": func(e mutex.Event) {
-			if e.Kind == mutex.BackingFailed || e.Kind == mutex.Lost {
-				time.Sleep(time.Second)
-				runtime.Goexit()
-			}
-		},
-	}, func(t *testing.T, observe func(mutex.Event)) {
-		s, failed := failing(always)
-		var r recorder
-		errs := lockMany(t, s, 1, mutex.Config{Observer: func(e mutex.Event) {
-			r.observe(e)
-			observe(e)
-		}}, func(ctx context.Context) (effect.Void, error) {
-			<-ctx.Done()
-			return effect.Void{}, nil
-		})
-		requireLost(t, errs[0], mutex.Expired)
-		requireCounted(t, r.events, failed(), mutex.Lost)
 	})
 }
 
@@ -149,8 +122,8 @@ func TestHazard64_AcquiredComesBeforeReleasedIfTheScopeHasClosed(t *testing.T) {
 // the goroutine that ends the fiber.
 func TestHazard64_AnObserverMayInterruptAndJoinTheKeepAlive(t *testing.T) {
 	for kind, check := range map[mutex.EventKind]func(*testing.T, error){
-		mutex.BackingFailed: func(t *testing.T, err error) { t.Helper(); assert.ErrorIs(t, err, context.Canceled) }, // before the loss
-		mutex.Lost:          func(t *testing.T, err error) { t.Helper(); asA[*mutex.LockLostError](t, err) },
+		mutex.BackingFailed: func(t *testing.T, err error) { assert.ErrorIs(t, err, context.Canceled) }, //nolint:thelper // before the loss
+		mutex.Lost:          requireA[*mutex.LockLostError],
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
@@ -183,4 +156,79 @@ func TestHazard64_AnObserverMayInterruptAndJoinTheKeepAlive(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The observer hangs for long after the deadline; the work, and the next in line, do not wait.
+func TestHazard64_TheWorkEndsOnTimeThoughTheObserverHangs(t *testing.T) {
+	each(t, map[string]mutex.EventKind{"at first": mutex.Acquired, "in between": mutex.BackingFailed, "at last": mutex.Lost}, func(t *testing.T, kind mutex.EventKind) {
+		s, _ := failing(always)
+		began, ended := time.Now(), time.Time{}
+		m := newMutex(t, s, mutex.Config{Observer: dawdles(kind, 5*time.Minute)})
+		holder := locker(t, m, untilCancelled(&ended))
+		time.AfterFunc(time.Minute, func() {
+			_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), sleep(0))(t.Context())
+			assert.NoError(t, err)
+			assert.LessOrEqual(t, time.Since(began), 61*time.Second)
+		})
+		_, err := holder.Join()(t.Context())
+		requireLost(t, err, mutex.Expired)
+		if kind == mutex.Acquired { // which delays its own caller alone
+			assert.Equal(t, 5*time.Minute, ended.Sub(began))
+		} else {
+			assert.Less(t, ended.Sub(began), ttl)
+		}
+	})
+}
+
+// The one whose policy is slower than its lease is lost on time, and alone.
+func TestHazard64_ALockWhosePolicyHangsIsLostAloneAndOnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := failing(once())
+		began, ended := time.Now(), time.Time{}
+		hung := locker(t, newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: slowPolicy(time.Hour)}), untilCancelled(&ended))
+		fibers := make([]*effect.Fiber[effect.Void], 10)
+		for i := range fibers {
+			fibers[i] = locker(t, newMutexOf(t, s, fmt.Sprint("lock ", i), mutex.Config{}), sleep(2*time.Minute))
+		}
+		join(t, fibers...)
+		_, err := hung.Join()(t.Context())
+		requireLost(t, err, mutex.Expired)
+		assert.Less(t, ended.Sub(began), ttl)
+		time.Sleep(2 * time.Hour) // until the policy has returned
+	})
+}
+
+// A policy may look at the context of the work whose lease it is about.
+func TestHazard64_ARetryPolicyMayAskTheContextOfTheWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := failing(once())
+		var held context.Context
+		asked := 0
+		m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Spaced(time.Second).WhileError(func(error) bool {
+			asked++
+			return held.Err() == nil
+		})})
+		_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
+			held = ctx //nolint:fatcontext // for the policy
+			return sleep(time.Minute)(ctx)
+		})(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 1, asked)
+	})
+}
+
+// inquisitive is a store that makes a mutex while it is asked for its abilities.
+type inquisitive struct{ *memory.Backing }
+
+func (i *inquisitive) Abilities() backing.Abilities {
+	if _, err := mutex.New(i.Backing, key, mutex.Config{}); err != nil {
+		panic(err)
+	}
+	return i.Backing.Abilities()
+}
+
+// It would wait for itself for ever.
+func TestHazard64_AStoreIsAskedForItsAbilitiesUnderNoMutex(t *testing.T) {
+	t.Parallel()
+	newMutex(t, &inquisitive{memory.New()}, mutex.Config{})
 }

@@ -43,6 +43,9 @@ func TestPromise4_AnAcquireThatFailsAfterItsRequestWasAppliedLeavesNoLock(t *tes
 				s.on(c.fault(cancel), "tryAcquire")
 				_, err := acquire(newMutex(t, s, mutex.Config{}))(ctx)
 				require.ErrorIs(t, err, c.want)
+				if c.want == errStore {
+					assert.Equal(t, 301, s.called("tryAcquire"), "the default policy retries for one TTL")
+				}
 				require.NotZero(t, s.called("release"))
 				s.requireFree(t)
 			})
@@ -78,16 +81,17 @@ func TestPromise4_AGrantThatComesTooLateIsGivenBack(t *testing.T) {
 		s := newStore()
 		s.on(late(time.Second), "tryAcquire") // the store ignores the end of the request
 		_, err := acquire(newMutex(t, s, mutex.Config{TTL: time.Second, BackingFailureRetryPolicy: schedule.Stop()}))(t.Context())
-		asA[*effect.TimeoutError](t, err)
+		requireA[*effect.TimeoutError](t, err)
 		require.Equal(t, 1, s.called("release"))
 	})
 }
 
 func TestPromise4_APanicDuringTheAcquireLeavesNoLock(t *testing.T) {
-	each(t, map[string]struct {
+	type variant struct {
 		fault  fault
 		config mutex.Config
-	}{
+	}
+	each(t, map[string]variant{
 		"of the store": {func(ctx context.Context, r *request) error {
 			_ = r.send(ctx)
 			panic("boom")
@@ -100,11 +104,7 @@ func TestPromise4_APanicDuringTheAcquireLeavesNoLock(t *testing.T) {
 				panic("boom")
 			}
 		}}},
-	}, func(t *testing.T, c struct {
-		fault  fault
-		config mutex.Config
-	},
-	) {
+	}, func(t *testing.T, c variant) {
 		s := newStore()
 		s.on(c.fault, "tryAcquire")
 		m := newMutex(t, s, c.config)

@@ -3,6 +3,7 @@ package mutex_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,11 +111,11 @@ func TestPromise5_WhatIsFreedOnTheWayOutWakesTheLine(t *testing.T) {
 	each(t, map[string]freed{
 		"a lock that was lost":                    {"refresh", breaks, sleep(time.Hour), 2 * time.Hour, 2 * time.Hour, ttl},
 		"a lost lock whose work runs on":          {"refresh", hangs, oblivious(time.Hour), 2 * time.Hour, 0, ttl + 100*time.Millisecond},
-		"an acquire that was cancelled":           {"tryAcquire", first(1, loses), sleep(0), time.Second, 2 * time.Hour, time.Second + cleaningUp},
-		"an acquire that ended as it was granted": {"tryAcquire", first(1, late(time.Second)), sleep(0), time.Second, 2 * time.Hour, time.Second + cleaningUp},
+		"an acquire that is still cleaned up":     {"tryAcquire release", first(1, loses), sleep(0), time.Second, 2 * time.Hour, time.Second + cleaningUp},
+		"an acquire that ended as it was granted": {"tryAcquire", first(1, grantsAtTheEnd), sleep(0), time.Second, 2 * time.Hour, time.Second + cleaningUp},
 	}, func(t *testing.T, c freed) {
 		s := newStore()
-		s.on(c.fault, c.operation)
+		s.on(c.fault, strings.Fields(c.operation)...)
 		ctx, cancel := context.WithTimeout(t.Context(), c.caller)
 		defer cancel()
 		began := time.Now()
@@ -127,6 +128,13 @@ func TestPromise5_WhatIsFreedOnTheWayOutWakesTheLine(t *testing.T) {
 	})
 }
 
+// grantsAtTheEnd answers when the caller leaves.
+func grantsAtTheEnd(ctx context.Context, r *request) error {
+	err := r.send(ctx)
+	<-ctx.Done()
+	return err
+}
+
 type freed struct {
 	operation string
 	fault     fault
@@ -137,19 +145,15 @@ type freed struct {
 }
 
 func TestPromise5_AWaiterDoesNotWaitByThePolicyOfTheOneBeforeIt(t *testing.T) {
-	each(t, map[string]struct {
+	type variant struct {
 		config mutex.Config
 		frees  time.Duration
 		within time.Duration
-	}{
+	}
+	each(t, map[string]variant{
 		"when it asks more often": {mutex.Config{}, time.Minute, 200 * time.Millisecond},
 		"when it gives up":        {mutex.Config{AcquireRetryPolicy: schedule.Stop()}, 0, 0}, // and the first asks before
-	}, func(t *testing.T, c struct {
-		config mutex.Config
-		frees  time.Duration
-		within time.Duration
-	},
-	) {
+	}, func(t *testing.T, c variant) {
 		s := newStore()
 		s.take()
 		before := locker(t, newMutex(t, s, mutex.Config{AcquireRetryInterval: time.Hour}), sleep(0))
@@ -161,7 +165,7 @@ func TestPromise5_AWaiterDoesNotWaitByThePolicyOfTheOneBeforeIt(t *testing.T) {
 		}
 		_, err := mutex.WithLock(newMutex(t, s, c.config), effect.Succeed(2))(t.Context())
 		if c.frees == 0 {
-			asA[*mutex.LockNotAcquiredError](t, err) // it does not overtake
+			requireA[*mutex.LockNotAcquiredError](t, err) // it does not overtake
 		} else {
 			require.NoError(t, err)
 		}
@@ -173,15 +177,15 @@ func TestPromise5_AWaiterDoesNotWaitByThePolicyOfTheOneBeforeIt(t *testing.T) {
 func TestPromise5_AWaiterThatIsWokenInVainKeepsToItsPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		locker(t, newMutex(t, s, mutex.Config{}), func(context.Context) (effect.Void, error) {
-			time.Sleep(500 * time.Millisecond)
-			s.take() // somebody else is quicker than our own waiter
-			return effect.Void{}, nil
-		})
+		s.on(func(ctx context.Context, r *request) error {
+			defer s.grant("somebody else", time.Hour) // which is quicker than our own waiter
+			return r.send(ctx)
+		}, "release")
+		locker(t, newMutex(t, s, mutex.Config{}), sleep(500*time.Millisecond))
 		began := time.Now()
 		waiter := newMutex(t, s, mutex.Config{AcquireRetryPolicy: schedule.Spaced(time.Second).Intersect(schedule.Once())})
 		_, err := mutex.WithLock(waiter, effect.Succeed(1))(t.Context())
-		asA[*mutex.LockNotAcquiredError](t, err)
+		requireA[*mutex.LockNotAcquiredError](t, err)
 		assert.Equal(t, time.Second, time.Since(began), "the release at 0.5 s was no step of the policy")
 		assert.Equal(t, 3, s.called("tryAcquire"), "the holder's; the waiter's when woken, and after 1 s")
 	})

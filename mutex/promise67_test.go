@@ -3,6 +3,8 @@ package mutex_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,24 +58,17 @@ func TestPromise7_EveryOperationNamesItselfInTheErrorOfTheStore(t *testing.T) {
 		"isLocked":   func(ctx context.Context, m *mutex.Mutex) error { _, err := m.IsLocked(ctx); return err },
 		"getHolder":  func(ctx context.Context, m *mutex.Mutex) error { _, err := m.Holder(ctx); return err },
 	} {
-		each(t, map[string]struct {
+		type variant struct {
 			fault   fault
 			policy  schedule.Schedule
 			calls   int
 			elapsed time.Duration
-		}{
+		}
+		each(t, map[string]variant{
 			operation + ", as the policy says":             {fails, schedule.Recurs(2), 3, 2 * time.Millisecond},
 			operation + ", without delays but not at once": {fails, schedule.Forever().UpTo(time.Second), 1001, time.Second},
-			operation + ", once if it is permanent": {func(context.Context, *request) error {
-				return backing.Permanent(errStore)
-			}, schedule.Schedule{}, 1, 0},
-		}, func(t *testing.T, c struct {
-			fault   fault
-			policy  schedule.Schedule
-			calls   int
-			elapsed time.Duration
-		},
-		) {
+			operation + ", once if it is permanent":        {permanently, schedule.Schedule{}, 1, 0},
+		}, func(t *testing.T, c variant) {
 			s := newStore()
 			s.on(c.fault, operation)
 			began := time.Now()
@@ -87,35 +82,19 @@ func TestPromise7_EveryOperationNamesItselfInTheErrorOfTheStore(t *testing.T) {
 	}
 }
 
-func TestPromise7_TheDefaultPolicyRetriesForOneTTL(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.on(fails, "isLocked")
-		began := time.Now()
-		_, err := newMutex(t, s, mutex.Config{}).IsLocked(t.Context())
-		require.ErrorIs(t, err, errStore)
-		assert.Equal(t, ttl, time.Since(began))
-		assert.Equal(t, 301, s.called("isLocked"))
-	})
-}
-
 func TestPromise7_TheCallersCancellationIsAlwaysFound(t *testing.T) {
 	errCause := errors.New("the pod is shutting down")
-	each(t, map[string]struct {
+	type variant struct {
 		fault  fault
 		taken  bool
 		failed bool // there was a failure of the store, which is kept
-	}{
+	}
+	each(t, map[string]variant{
 		"while it waits":               {nil, true, false},
 		"while the store fails":        {fails, false, true},
 		"while a request is in flight": {hangs, false, false},
 		"while the work runs":          {nil, false, false},
-	}, func(t *testing.T, c struct {
-		fault  fault
-		taken  bool
-		failed bool
-	},
-	) {
+	}, func(t *testing.T, c variant) {
 		s := newStore()
 		if c.taken {
 			s.take()
@@ -129,6 +108,7 @@ func TestPromise7_TheCallersCancellationIsAlwaysFound(t *testing.T) {
 		require.True(t, exit.IsInterruption())
 		require.ErrorIs(t, exit.Err(), context.Canceled)
 		require.ErrorIs(t, exit.Err(), errCause)
+		assert.Equal(t, !strings.HasSuffix(t.Name(), "runs"), strings.Contains(exit.Err().Error(), `while acquiring lock "orders": `))
 		assert.Equal(t, c.failed, errors.As(exit.Err(), new(*mutex.MutexBackingError)))
 	})
 }
@@ -148,17 +128,6 @@ func TestPromise7_TheCallersCancellationIsFoundThroughOperatorsOfFpGo(t *testing
 	})
 }
 
-func TestPromise7_AnAcquireThatIsCancelledNamesTheLock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.take()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(1))(ctx)
-		require.EqualError(t, err, `while acquiring lock "orders": context deadline exceeded`)
-	})
-}
-
 func TestPromise7_ACallerWhoLeavesAsTheStoreRefusesGetsTheErrorOfItsContext(t *testing.T) {
 	each(t, acquiring, func(t *testing.T, acquire way) {
 		s := newStore()
@@ -170,5 +139,75 @@ func TestPromise7_ACallerWhoLeavesAsTheStoreRefusesGetsTheErrorOfItsContext(t *t
 		}, "tryAcquire")
 		_, err := acquire(newMutex(t, s, mutex.Config{AcquireRetryPolicy: schedule.Stop()}))(ctx)
 		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+func TestTheTagOfAnErrorIsTheNameOfItsType(t *testing.T) {
+	t.Parallel()
+	for tag, err := range map[string]effect.Tagged{
+		"LockLostError":        &mutex.LockLostError{},
+		"LockNotAcquiredError": &mutex.LockNotAcquiredError{},
+		"MutexBackingError":    &mutex.MutexBackingError{},
+		"ConfigError":          &mutex.ConfigError{},
+		"ReentrantError":       &mutex.ReentrantError{},
+	} {
+		assert.Equal(t, tag, err.Tag())
+	}
+}
+
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		`lock "k" was lost (expired): its lease ran out before it could be refreshed: the store is down`: &mutex.LockLostError{Key: "k", Reason: mutex.Expired, Cause: errStore},
+		`lock "k" was lost (taken): the store says that another holder has it`:                           &mutex.LockLostError{Key: "k", Reason: mutex.Taken},
+		`lock "k" was lost (gone): the store does not know of it any more`:                               &mutex.LockLostError{Key: "k", Reason: mutex.Gone},
+		`lock "k" was not acquired in the 3s that the retry policy allows: another holder had it`:        &mutex.LockNotAcquiredError{Key: "k", Waited: 3 * time.Second},
+		`refresh of lock "k" failed: the store is down`:                                                  &mutex.MutexBackingError{Operation: "refresh", Key: "k", Cause: errStore},
+	} {
+		assert.EqualError(t, err, want)
+	}
+}
+
+// afterALoss is the error of a lock that the store says is gone, which ends the work.
+func afterALoss(t *testing.T, failed func(context.Context) error) error {
+	t.Helper()
+	s := newStore()
+	_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
+		s.loseData()
+		<-ctx.Done()
+		return 0, failed(ctx)
+	})(t.Context())
+	requireLost(t, err, mutex.Gone)
+	return err
+}
+
+func TestALossThatCancelledTheWorkIsNoCancellationOfTheCaller(t *testing.T) {
+	const lost = `lock "orders" was lost (gone): the store does not know of it any more`
+	type variant struct {
+		work func(context.Context) error
+		want string
+	}
+	each(t, map[string]variant{
+		"bare":            {context.Context.Err, lost},
+		"interrupted":     {func(ctx context.Context) error { return effect.Interrupted(ctx, nil) }, lost},
+		"it is the cause": {context.Cause, lost},
+		"says more": {
+			func(ctx context.Context) error { return fmt.Errorf("query: %w", ctx.Err()) },
+			lost + "; the work was cancelled, and said: query: context canceled",
+		},
+	}, func(t *testing.T, c variant) {
+		err := afterALoss(t, c.work)
+		require.EqualError(t, err, c.want)
+		assert.Equal(t, "LockLostError", asA[effect.Tagged](t, err).Tag())
+	})
+}
+
+func TestARefusalOfTheStoreIsReportedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.on(func(context.Context, *request) error { return backing.Permanent(errors.New("WRONGTYPE")) }, "tryAcquire", "release")
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(1))(t.Context())
+		require.EqualError(t, err, `tryAcquire of lock "orders" failed: WRONGTYPE`)
+		assert.Equal(t, 1, s.called("release"), "it is tried all the same")
 	})
 }

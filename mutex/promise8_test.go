@@ -20,9 +20,6 @@ import (
 // cleaningUp is how long a caller waits for the clean-up.
 const cleaningUp = 50 * time.Millisecond
 
-// badly are the ways in which a store can end a request without an answer.
-var badly = map[string]func(){"a panic": func() { panic("boom") }, "Goexit": runtime.Goexit}
-
 // parting is an acquisition that fails.
 type parting struct {
 	acquire, release fault
@@ -49,14 +46,16 @@ var partings = map[string]parting{
 	"one request is not sent":        {notSent, nil, stopped, 0, 0, 0, 0, "tryAcquire", errStore},
 	"the first request was applied":  {split(1, breaks, notSent), nil, schedule.Recurs(2), 0, 2 * time.Millisecond, 2 * time.Millisecond, 1, "tryAcquire", errStore},
 	"the last request was applied":   {split(2, notSent, breaks), nil, schedule.Recurs(2), 0, 2 * time.Millisecond, 2 * time.Millisecond, 1, "tryAcquire", errStore},
-	"the clean-up panics":            {hangs, endsBadly(badly["a panic"]), schedule.Schedule{}, time.Second, time.Second + cleaningUp, 2 * time.Second, 1, "", context.DeadlineExceeded},
-	"the clean-up ends by Goexit":    {hangs, endsBadly(badly["Goexit"]), schedule.Schedule{}, time.Second, time.Second + cleaningUp, 2 * time.Second, 1, "", context.DeadlineExceeded},
+	"the clean-up panics":            {hangs, endsBy(func() { panic("boom") }), schedule.Schedule{}, time.Second, time.Second + cleaningUp, 2 * time.Second, 1, "", context.DeadlineExceeded},
+	"the clean-up ends by Goexit":    {hangs, endsBy(runtime.Goexit), schedule.Schedule{}, time.Second, time.Second + cleaningUp, 2 * time.Second, 1, "", context.DeadlineExceeded},
+	"the acquire panics":             {endsBy(func() { panic("boom") }), slow(time.Second), schedule.Schedule{}, 0, time.Second + cleaningUp, 2 * time.Second, 1, "", nil},
+	"the acquire ends by Goexit":     {endsBy(runtime.Goexit), slow(time.Second), schedule.Schedule{}, 0, time.Second + cleaningUp, 2 * time.Second, 1, "", effect.ErrGoexit},
 }
 
-// endsBadly ends a request after a second.
-func endsBadly(end func()) fault {
-	return func(context.Context, *request) error {
-		time.Sleep(time.Second)
+// endsBy applies a request, and after a second ends without an answer.
+func endsBy(end func()) fault {
+	return func(ctx context.Context, r *request) error {
+		_ = late(time.Second)(ctx, r)
 		end()
 		return nil
 	}
@@ -76,7 +75,11 @@ func TestPromise8_AnAcquireThatFailsReturnsSoonAndIsCleanedUpBehindItsCaller(t *
 					defer cancel()
 				}
 				began := time.Now()
-				_, err := acquire(newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: c.policy, Observer: r.observe}))(ctx)
+				fiber, err := effect.Fork(acquire(newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: c.policy, Observer: r.observe})))(ctx)
+				require.NoError(t, err)
+				exit, err := fiber.Await()(t.Context())
+				require.NoError(t, err)
+				err = exit.Err()
 				require.Error(t, err)
 				assert.Equal(t, c.returns, time.Since(began))
 				if c.want != nil {
@@ -98,46 +101,6 @@ func TestPromise8_AnAcquireThatFailsReturnsSoonAndIsCleanedUpBehindItsCaller(t *
 			})
 		})
 	}
-}
-
-func TestPromise8_AnAcquireThatEndsBadlyIsCleanedUpBehindTheCaller(t *testing.T) {
-	for name, end := range badly {
-		t.Run(name, func(t *testing.T) {
-			each(t, acquiring, func(t *testing.T, acquire way) {
-				s := newStore()
-				s.on(func(ctx context.Context, r *request) error {
-					_ = r.send(ctx)
-					end()
-					return nil
-				}, "tryAcquire")
-				s.on(slow(time.Second), "release")
-				m := newMutex(t, s, mutex.Config{})
-				began := time.Now()
-				ended := make(chan struct{})
-				go func() {
-					defer close(ended)
-					defer func() { _ = recover() }()
-					_, _ = acquire(m)(t.Context())
-				}()
-				<-ended
-				require.Equal(t, cleaningUp, time.Since(began))
-				awaitCleanup(t, s)
-				s.requireFree(t)
-			})
-		})
-	}
-}
-
-func TestPromise8_TheNextInLineAsksWhileAnotherIsCleanedUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.on(first(1, hangs), "tryAcquire", "release")
-		m := newMutex(t, s, mutex.Config{})
-		began := time.Now()
-		abandon(t, m)
-		join(t, locker(t, m, sleep(0)))
-		assert.Equal(t, time.Second+cleaningUp, time.Since(began))
-	})
 }
 
 func TestPromise8_AHolderIsNotKeptByTheCleanUpOfAWaiterThatHasLeft(t *testing.T) {

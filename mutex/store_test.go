@@ -184,10 +184,8 @@ func slow(d time.Duration) fault {
 	}
 }
 
-// first is a fault of the first n requests, and rest one of the others.
+// first is a fault of the first n requests, split one of those and another of the rest.
 func first(n int, f fault) fault { return split(n, f, pass) }
-
-func rest(n int, f fault) fault { return split(n, pass, f) }
 
 func split(n int, first, rest fault) fault {
 	return func(ctx context.Context, r *request) error {
@@ -203,19 +201,15 @@ func pass(ctx context.Context, r *request) error { return r.send(ctx) }
 
 // outage fails all requests for a time, from the first on.
 func outage(d time.Duration) fault {
-	var mu sync.Mutex
 	var since time.Time
 	return func(ctx context.Context, r *request) error {
-		mu.Lock()
-		if since.IsZero() {
+		if r.n == 1 {
 			since = time.Now()
 		}
-		over := time.Since(since) >= d
-		mu.Unlock()
-		if over {
-			return r.send(ctx)
+		if time.Since(since) < d {
+			return errStore
 		}
-		return errStore
+		return r.send(ctx)
 	}
 }
 

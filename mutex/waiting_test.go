@@ -14,20 +14,27 @@ import (
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
 )
+
+// notes keeps the waiter that was queued last.
+func (s *store) notes() *backing.Waiter {
+	var asked backing.Waiter
+	s.on(func(ctx context.Context, r *request) error {
+		asked = r.waiter
+		return r.send(ctx)
+	}, "enqueue")
+	return &asked
+}
 
 func TestAWakeUpIsNotAGrant(t *testing.T) {
 	each(t, map[string]mutex.Config{"with a random holder id": {}, "with a given holder id": {HolderID: "job"}}, func(t *testing.T, c mutex.Config) {
 		s, d := newQueued(), &diary{}
 		s.take()
-		var wake func()
-		s.on(func(ctx context.Context, r *request) error {
-			wake = r.waiter.Wake
-			return r.send(ctx)
-		}, "enqueue")
+		asked := s.notes()
 		waiter := locker(t, newMutex(t, s, c), d.entry(t, "waiter", sleep(0)))
 		for range 10 {
-			wake()
+			asked.Wake()
 			synctest.Wait()
 			assert.Empty(t, d.who, "another holder has the lock")
 		}
@@ -42,11 +49,7 @@ func TestAWaiterThatTheStoreRefusesFailsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newQueued()
 		s.take()
-		var asked backing.Waiter
-		s.on(func(ctx context.Context, r *request) error {
-			asked = r.waiter
-			return r.send(ctx)
-		}, "enqueue")
+		asked := s.notes()
 		waiter := locker(t, newMutex(t, s, mutex.Config{}), sleep(0))
 		s.free(asked.Holder) // by hand, though it does not have the lock
 		asked.Wake()
@@ -95,22 +98,19 @@ func (s *store) blind(n int) fault {
 	}
 }
 
-// crowd is n goroutines that have nothing to do but to lock, until ctx ends. It counts their
-// turns.
+// crowd is n goroutines that have nothing to do but to lock, until ctx ends, all by one
+// effect. It counts their turns.
 func crowd(ctx context.Context, t *testing.T, s *store, n int, work time.Duration) *atomic.Int64 {
 	t.Helper()
-	var turns atomic.Int64
-	m := newMutex(t, s, mutex.Config{})
+	var turns, inside atomic.Int64
+	locked := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (effect.Void, error) {
+		assert.EqualValues(t, 1, inside.Add(1), "two holders at once")
+		defer inside.Add(-1)
+		turns.Add(1)
+		return sleep(work)(ctx)
+	})
 	for range n {
-		_, err := effect.Fork(func(ctx context.Context) (none effect.Void, err error) {
-			for err == nil {
-				_, err = mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
-					turns.Add(1)
-					return sleep(work)(ctx)
-				})(ctx)
-			}
-			return none, err
-		})(ctx)
+		_, err := effect.Fork(effect.Repeat[effect.Void](schedule.Forever())(locked))(ctx)
 		require.NoError(t, err)
 	}
 	return &turns

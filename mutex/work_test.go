@@ -11,11 +11,13 @@ import (
 
 	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
-	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errWork = errors.New("the work failed")
 
@@ -178,12 +180,11 @@ func (r *recorder) observe(e mutex.Event) {
 	r.events = append(r.events, e)
 }
 
-func (r *recorder) kinds() []mutex.EventKind {
+func (r *recorder) kinds() (kinds []mutex.EventKind) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	kinds := make([]mutex.EventKind, len(r.events))
-	for i, e := range r.events {
-		kinds[i] = e.Kind
+	for _, e := range r.events {
+		kinds = append(kinds, e.Kind)
 	}
 	return kinds
 }
@@ -208,7 +209,12 @@ func asA[E error](t *testing.T, err error) E {
 	return e
 }
 
-func requireLost(t *testing.T, err error, reason mutex.LossReason) *mutex.LockLostError {
+func requireA[E error](t *testing.T, err error) {
+	t.Helper()
+	_ = asA[E](t, err)
+}
+
+func requireLost(t *testing.T, err error, reason mutex.LossReason) {
 	t.Helper()
 	lost := asA[*mutex.LockLostError](t, err)
 	require.Equal(t, reason, lost.Reason)
@@ -216,7 +222,6 @@ func requireLost(t *testing.T, err error, reason mutex.LossReason) *mutex.LockLo
 	require.NotErrorIs(t, err, context.Canceled, "nobody cancelled the caller")
 	require.NotErrorIs(t, err, context.DeadlineExceeded, "nor had it a deadline")
 	require.NotErrorAs(t, err, new(*mutex.MutexBackingError), "a handler for those must not take a loss for one")
-	return lost
 }
 
 func requireFailed(t *testing.T, err error, operation string) {
@@ -224,9 +229,4 @@ func requireFailed(t *testing.T, err error, operation string) {
 	failed := asA[*mutex.MutexBackingError](t, err)
 	require.Equal(t, operation, failed.Operation)
 	require.Equal(t, key, failed.Key)
-}
-
-// claimed is a waiter of another process.
-func claimed(holder string, wake func()) backing.Waiter {
-	return backing.Waiter{Claim: backing.Claim{Key: key, Holder: holder, TTL: time.Minute}, Wake: wake}
 }

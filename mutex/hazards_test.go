@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/schedule"
@@ -37,16 +38,17 @@ func TestHazard60_WhatFailsBesideACancellationByALossIsAFailureOfItsOwn(t *testi
 			return errors.Join(ctx.Err(), errClose, effect.Interrupted(ctx, nil))
 		}))
 		require.Len(t, both, 2)
-		asA[*mutex.LockLostError](t, both[0])
+		requireA[*mutex.LockLostError](t, both[0])
 		assert.Equal(t, errClose, both[1])
 
 		both = effect.Failures(afterALoss(t, func(ctx context.Context) error {
-			return errors.Join(errClose, effect.Interrupted(ctx, errWork))
+			return errors.Join(errClose, effect.Interrupted(ctx, &effect.TimeoutError{Err: errWork}))
 		}))
 		require.Len(t, both, 2)
 		assert.Equal(t, errClose, both[0], "in their order")
-		asA[*mutex.LockLostError](t, both[1])
+		requireA[*mutex.LockLostError](t, both[1])
 		require.ErrorIs(t, both[1], errWork)
+		requireA[*effect.TimeoutError](t, both[1])
 	})
 }
 
@@ -73,19 +75,16 @@ func TestHazard63_AnEarlierLossIsHistoryForATermThatIsCancelled(t *testing.T) {
 }
 
 func TestHazard63_AllTriesAreOneOperation(t *testing.T) {
-	each(t, map[string]struct {
+	type variant struct {
 		second fault
 		also   bool
-	}{
+	}
+	each(t, map[string]variant{
 		"the last says no more": {hangs, false},
 		"the last says why also": {func(ctx context.Context, r *request) error {
 			return effect.Interrupted(ctx, errors.Join(hangs(ctx, r), errWork))
 		}, true},
-	}, func(t *testing.T, c struct {
-		second fault
-		also   bool
-	},
-	) {
+	}, func(t *testing.T, c variant) {
 		s := newStore()
 		s.on(split(1, fails, c.second), "isLocked")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -119,10 +118,84 @@ func TestHazard68_ADeadlineOfTheStoresOwnIsNotTheCallers(t *testing.T) {
 		}, "isLocked", "getHolder", "refresh", "release")
 		_, err := run(newMutex(t, s, mutex.Config{}), s)(t.Context())
 		require.NotErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, errStore, "also if it says why it does not know why the lock was lost")
 		if lost, ok := errors.AsType[*mutex.LockLostError](err); ok {
 			requireLost(t, err, lost.Reason)
 		} else {
-			asA[*mutex.MutexBackingError](t, err)
+			requireA[*mutex.MutexBackingError](t, err)
 		}
 	})
+}
+
+// Work that waits for the lock under which it runs would wait for itself.
+func TestHazard65_WorkThatWaitsForItsOwnLockFailsAtOnce(t *testing.T) {
+	each(t, map[string]way{
+		"WithLock":         acquiring["WithLock"],
+		"Acquire":          acquiring["Acquire"],
+		"in another fiber": func(m *mutex.Mutex) effect.Effect[bool] { return effect.Race(acquiring["WithLock"](m)) },
+	}, func(t *testing.T, again way) {
+		s := newStore()
+		outer, other := newMutex(t, s, mutex.Config{}), newMutexOf(t, s, "another", mutex.Config{})
+		began := time.Now()
+		// Another lock in between hides nothing, nor does another Mutex of the same lock.
+		_, err := mutex.WithLock(outer, mutex.WithLock(other, again(newMutex(t, s, mutex.Config{TTL: time.Minute}))))(t.Context())
+		assert.Equal(t, key, asA[*mutex.ReentrantError](t, err).Key)
+		assert.ErrorContains(t, err, `lock "orders" is held by the very work that waits for it`)
+		assert.Zero(t, time.Since(began))
+	})
+}
+
+func TestHazard65_WorkThatTriesItsOwnLockFindsItHeld(t *testing.T) {
+	each(t, map[string]way{"WithLockIfAvailable": acquiring["WithLockIfAvailable"], "TryAcquire": acquiring["TryAcquire"]}, func(t *testing.T, try way) {
+		m := newMutex(t, newStore(), mutex.Config{})
+		acquired, err := mutex.WithLock(m, try(m))(t.Context())
+		require.NoError(t, err)
+		assert.False(t, acquired)
+	})
+}
+
+func TestHazard65_WorkWhoseLeaseHasEndedMayWaitForTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		m := newMutex(t, s, mutex.Config{TTL: time.Second})
+		_, err := mutex.WithLock(m, func(ctx context.Context) (int, error) {
+			s.loseData()
+			<-ctx.Done()
+			return mutex.WithLock(m, effect.Succeed(1))(context.WithoutCancel(ctx))
+		})(t.Context())
+		requireLost(t, err, mutex.Gone)
+		assert.NotErrorAs(t, err, new(*mutex.ReentrantError))
+	})
+}
+
+func TestHazard65_WorkMayWaitForItsOwnLockUnderItsConfiguredID(t *testing.T) {
+	each(t, acquiring, func(t *testing.T, again way) {
+		m := newMutex(t, newStore(), mutex.Config{HolderID: "job"})
+		acquired, err := mutex.WithLock(m, again(m))(t.Context())
+		require.NoError(t, err)
+		assert.True(t, acquired)
+	})
+}
+
+// A program keeps a lock and its store in package variables, and each of its tests has a
+// virtual clock of its own.
+func TestHazard69_ALockIsKeptThatWasUsedInAnotherBubbleBefore(t *testing.T) {
+	for name, inFirst := range map[string]bool{"made in no bubble": false, "made in the first": true} {
+		t.Run(name, func(t *testing.T) {
+			var m *mutex.Mutex
+			create := func() { m = newMutex(t, memory.New(), mutex.Config{}) }
+			if !inFirst {
+				create()
+			}
+			for _, idle := range []time.Duration{0, time.Hour, 0} {
+				synctest.Test(t, func(t *testing.T) {
+					if m == nil {
+						create()
+					}
+					time.Sleep(idle)
+					join(t, locker(t, m, sleep(3*ttl)), locker(t, m, sleep(3*ttl)))
+				})
+			}
+		})
+	}
 }
