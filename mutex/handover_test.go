@@ -97,18 +97,14 @@ func TestAPanicOfAHandoverFailsTheReleaseAndNotTheLine(t *testing.T) {
 }
 
 func TestALockThatIsHandedToAWaiterWhoLeftGoesOnToTheNext(t *testing.T) {
-	each(t, map[string]bool{"before the store applied it": false, "after that": true}, func(t *testing.T, applied bool) {
+	synctest.Test(t, func(t *testing.T) {
 		s := newQueued()
 		m := newMutex(t, s, mutex.Config{})
 		holder := locker(t, m, sleep(time.Second))
 		leave := leaver(t, m)
 		next := locker(t, m, sleep(time.Second))
 		s.on(first(1, func(ctx context.Context, r *request) error {
-			if applied {
-				defer leave()
-			} else {
-				leave()
-			}
+			defer leave()
 			return r.send(ctx)
 		}), "pass")
 		join(t, holder, next)

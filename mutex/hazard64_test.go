@@ -2,7 +2,6 @@ package mutex_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -41,19 +40,6 @@ func once() func() bool {
 	return func() bool { return asked.CompareAndSwap(false, true) }
 }
 
-// lockMany runs work under n locks at once, and returns what each ended with.
-func lockMany(t *testing.T, s *store, n int, c mutex.Config, work effect.Effect[effect.Void]) []error {
-	t.Helper()
-	errs := make([]error, n)
-	var all sync.WaitGroup
-	for i := range n {
-		m := newMutexOf(t, s, fmt.Sprint("lock ", i), c)
-		all.Go(func() { _, errs[i] = mutex.WithLock(m, work)(t.Context()) })
-	}
-	all.Wait()
-	return errs
-}
-
 // slowPolicy is a policy that writes a log, say, before each retry.
 func slowPolicy(slow time.Duration) schedule.Schedule {
 	return schedule.Spaced(100 * time.Millisecond).Tap(func(schedule.Step) { time.Sleep(slow) })
@@ -76,15 +62,19 @@ func TestHazard64_NoLeaseIsLostByASlowObserverOrPolicy(t *testing.T) {
 		var r recorder
 		var mu sync.Mutex
 		times := map[time.Time]int{}
-		errs := lockMany(t, s, n, mutex.Config{TTL: 10 * time.Second, BackingFailureRetryPolicy: c.policy, Observer: func(e mutex.Event) {
+		config := mutex.Config{TTL: 10 * time.Second, BackingFailureRetryPolicy: c.policy, Observer: func(e mutex.Event) {
 			if r.observe(e); e.Kind == mutex.BackingFailed {
 				mu.Lock()
 				times[time.Now()]++
 				mu.Unlock()
 				time.Sleep(c.observer)
 			}
-		}}, sleep(20*time.Second))
-		require.NoError(t, errors.Join(errs...))
+		}}
+		var fibers []*effect.Fiber[effect.Void]
+		for i := range n {
+			fibers = append(fibers, locker(t, newMutexOf(t, s, fmt.Sprint("lock ", i), config), sleep(20*time.Second)))
+		}
+		join(t, fibers...)
 		assert.Len(t, times, 1, "no observer waits for another")
 		perKey := map[string][]mutex.EventKind{}
 		for _, e := range r.events {
@@ -132,7 +122,7 @@ func TestHazard64_WhatAnObserverMissesIsCounted(t *testing.T) {
 		"slow, and lost":                 {dawdles(mutex.BackingFailed, time.Second), false, true, 0},
 		"slower than the lease":          {dawdles(mutex.BackingFailed, time.Minute), false, true, 1 + 16},
 		"slow to note the grant":         {dawdles(mutex.Acquired, time.Minute), false, true, 16},
-		"ended, each time":               {func(e mutex.Event) { dawdles(mutex.BackingFailed, time.Second)(e); goexit(e) }, false, true, 0},
+		"ended, each time":               {goexit, false, true, 0},
 		"as slow as the retries":         {dawdles(mutex.BackingFailed, 100*time.Millisecond), true, false, 0},
 		"slow, and not lost":             {dawdles(mutex.BackingFailed, time.Second), true, true, 0},
 		"slower than all the work takes": {dawdles(mutex.BackingFailed, time.Hour), true, true, 1 + 16},
@@ -141,15 +131,16 @@ func TestHazard64_WhatAnObserverMissesIsCounted(t *testing.T) {
 		s, failed := failing(func() bool { return !c.recovers || time.Since(began) < hiccup })
 		var r recorder
 		var inside atomic.Int32
-		errs := lockMany(t, s, 1, mutex.Config{Observer: func(e mutex.Event) {
+		m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
 			assert.EqualValues(t, 1, inside.Add(1), "one event at a time")
 			defer inside.Add(-1)
 			r.observe(e)
 			c.observer(e)
-		}}, sleep(2*time.Minute))
+		}})
+		_, err := mutex.WithLock(m, sleep(2*time.Minute))(t.Context())
 		last := mutex.Lost
 		if c.recovers {
-			require.NoError(t, errs[0])
+			require.NoError(t, err)
 			last = mutex.Released
 		}
 		skipped := requireCounted(t, r.events, failed(), last)
@@ -171,6 +162,7 @@ func dawdles(kind mutex.EventKind, d time.Duration) func(mutex.Event) {
 
 func goexit(e mutex.Event) {
 	if e.Kind == mutex.BackingFailed || e.Kind == mutex.Lost {
+		time.Sleep(time.Second)
 		runtime.Goexit()
 	}
 }

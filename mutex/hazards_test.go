@@ -100,7 +100,7 @@ func TestHazard63_AllTriesAreOneOperation(t *testing.T) {
 func TestHazard68_ADeadlineOfTheStoresOwnIsNotTheCallers(t *testing.T) {
 	each(t, map[string]func(*mutex.Mutex, *store) effect.Effect[effect.Void]{
 		"of a question": func(m *mutex.Mutex, _ *store) effect.Effect[effect.Void] {
-			return func(ctx context.Context) (v effect.Void, err error) { _, err = m.IsLocked(ctx); return v, err }
+			return effect.Map(func(bool) (v effect.Void) { return v })(m.IsLocked)
 		},
 		"of a release": func(m *mutex.Mutex, _ *store) effect.Effect[effect.Void] { return mutex.WithLock(m, sleep(0)) },
 		"of a refresh": func(m *mutex.Mutex, _ *store) effect.Effect[effect.Void] { return mutex.WithLock(m, sleep(time.Hour)) },

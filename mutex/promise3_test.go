@@ -31,7 +31,10 @@ func TestPromise3_TheLockIsReleasedWhateverWayTheWorkEnds(t *testing.T) {
 	each(t, map[string]ending{
 		"value": {
 			func(context.Context, func()) (int, error) { return 42, nil },
-			func(exit effect.Exit[int]) bool { a, ok := exit.Value(); return ok && a == 42 },
+			func(exit effect.Exit[int]) bool {
+				a, ok := exit.Value()
+				return ok && a == 42
+			},
 		},
 		"error": {
 			func(context.Context, func()) (int, error) { return 0, errWork },
@@ -45,13 +48,20 @@ func TestPromise3_TheLockIsReleasedWhateverWayTheWorkEnds(t *testing.T) {
 			},
 		},
 		"cancellation": {
-			func(ctx context.Context, cancel func()) (int, error) { cancel(); <-ctx.Done(); return 0, ctx.Err() },
+			func(ctx context.Context, cancel func()) (int, error) {
+				cancel()
+				<-ctx.Done()
+				return 0, ctx.Err()
+			},
 			func(exit effect.Exit[int]) bool {
 				return exit.IsInterruption() && errors.Is(exit.Err(), context.Canceled)
 			},
 		},
 		"Goexit": {
-			func(context.Context, func()) (int, error) { runtime.Goexit(); return 0, nil },
+			func(context.Context, func()) (int, error) {
+				runtime.Goexit()
+				return 0, nil
+			},
 			func(exit effect.Exit[int]) bool { return errors.Is(exit.Err(), effect.ErrGoexit) },
 		},
 	}, func(t *testing.T, c ending) {
@@ -84,14 +94,6 @@ func TestPromise3_TheLockIsReleasedWhateverWayTheWorkEnds(t *testing.T) {
 		s.requireFree(t)
 		assert.Equal(t, 1, s.called("refresh"))
 		assert.Equal(t, 1, s.called("release"))
-	})
-}
-
-func TestPromise3_APanicKeepsItsValue(t *testing.T) {
-	t.Parallel()
-	m := newMutex(t, newStore(), mutex.Config{})
-	require.PanicsWithValue(t, "boom", func() {
-		_, _ = mutex.WithLock(m, func(context.Context) (int, error) { panic("boom") })(t.Context())
 	})
 }
 

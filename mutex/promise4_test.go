@@ -15,44 +15,6 @@ import (
 
 // Promise 4: an acquire that ends without the lock leaves none behind.
 
-func TestPromise4_AnAcquireThatFailsAfterItsRequestWasAppliedLeavesNoLock(t *testing.T) {
-	for name, c := range map[string]struct {
-		fault func(leave func()) fault
-		want  error
-	}{
-		"the caller leaves while it waits for the answer": {func(leave func()) fault {
-			return func(ctx context.Context, r *request) error {
-				time.AfterFunc(time.Second, leave)
-				return loses(ctx, r)
-			}
-		}, context.Canceled},
-		"the caller leaves as it is granted the lock": {func(leave func()) fault {
-			return func(ctx context.Context, r *request) error {
-				defer leave()
-				return r.send(ctx)
-			}
-		}, context.Canceled},
-		"the store fails": {func(func()) fault { return breaks }, errStore},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			each(t, acquiring, func(t *testing.T, acquire way) {
-				s := newStore()
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				s.on(c.fault(cancel), "tryAcquire")
-				_, err := acquire(newMutex(t, s, mutex.Config{}))(ctx)
-				require.ErrorIs(t, err, c.want)
-				if c.want == errStore {
-					assert.Equal(t, 301, s.called("tryAcquire"), "the default policy retries for one TTL")
-				}
-				require.NotZero(t, s.called("release"))
-				s.requireFree(t)
-			})
-		})
-	}
-}
-
 func TestPromise4_NothingIsSentForACallerWhoLeftBefore(t *testing.T) {
 	each(t, acquiring, func(t *testing.T, acquire way) {
 		s := newStore()
@@ -76,39 +38,30 @@ func TestPromise4_ALostReplyIsRecognizedByTheNextTry(t *testing.T) {
 	})
 }
 
-func TestPromise4_AGrantThatComesTooLateIsGivenBack(t *testing.T) {
-	each(t, acquiring, func(t *testing.T, acquire way) {
-		s := newStore()
-		s.on(late(time.Second), "tryAcquire") // the store ignores the end of the request
-		_, err := acquire(newMutex(t, s, mutex.Config{TTL: time.Second, BackingFailureRetryPolicy: schedule.Stop()}))(t.Context())
-		requireA[*effect.TimeoutError](t, err)
-		require.Equal(t, 1, s.called("release"))
-	})
-}
-
-func TestPromise4_APanicDuringTheAcquireLeavesNoLock(t *testing.T) {
+func TestPromise4_APanicKeepsItsValueAndLeavesNoLock(t *testing.T) {
 	type variant struct {
 		fault  fault
 		config mutex.Config
+		want   string
 	}
 	each(t, map[string]variant{
-		"of the store": {func(ctx context.Context, r *request) error {
-			_ = r.send(ctx)
-			panic("boom")
-		}, mutex.Config{}},
+		"of the store": {endsBy(func() { panic("store") }), mutex.Config{}, "store"},
 		"of the policy": {breaks, mutex.Config{
-			BackingFailureRetryPolicy: schedule.Forever().WhileError(func(error) bool { panic("boom") }),
-		}},
+			BackingFailureRetryPolicy: schedule.Forever().WhileError(func(error) bool { panic("policy") }),
+		}, "policy"},
 		"of the observer": {nil, mutex.Config{Observer: func(e mutex.Event) {
 			if e.Kind == mutex.Acquired {
-				panic("boom")
+				panic("observer")
 			}
-		}}},
+		}}, "observer"},
+		"of the work": {nil, mutex.Config{}, "work"},
 	}, func(t *testing.T, c variant) {
 		s := newStore()
 		s.on(c.fault, "tryAcquire")
 		m := newMutex(t, s, c.config)
-		require.PanicsWithValue(t, "boom", func() { _, _ = mutex.WithLock(m, effect.Succeed(1))(t.Context()) })
+		require.PanicsWithValue(t, c.want, func() {
+			_, _ = mutex.WithLock(m, func(context.Context) (int, error) { panic("work") })(t.Context())
+		})
 		s.requireFree(t)
 	})
 }

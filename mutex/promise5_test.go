@@ -145,32 +145,21 @@ type freed struct {
 }
 
 func TestPromise5_AWaiterDoesNotWaitByThePolicyOfTheOneBeforeIt(t *testing.T) {
-	type variant struct {
-		config mutex.Config
-		frees  time.Duration
-		within time.Duration
-	}
-	each(t, map[string]variant{
-		"when it asks more often": {mutex.Config{}, time.Minute, 200 * time.Millisecond},
-		"when it gives up":        {mutex.Config{AcquireRetryPolicy: schedule.Stop()}, 0, 0}, // and the first asks before
-	}, func(t *testing.T, c variant) {
+	each(t, map[string]schedule.Schedule{
+		"when it asks more often": schedule.Spaced(100 * time.Millisecond),
+		"when it gives up":        schedule.Spaced(time.Minute + 100*time.Millisecond).Intersect(schedule.Once()),
+	}, func(t *testing.T, policy schedule.Schedule) {
 		s := newStore()
 		s.take()
 		before := locker(t, newMutex(t, s, mutex.Config{AcquireRetryInterval: time.Hour}), sleep(0))
 		began := time.Now()
-		if c.frees == 0 {
-			s.loseData()
-		} else {
-			time.AfterFunc(c.frees, s.loseData)
-		}
-		_, err := mutex.WithLock(newMutex(t, s, c.config), effect.Succeed(2))(t.Context())
-		if c.frees == 0 {
+		time.AfterFunc(time.Minute, s.loseData)
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{AcquireRetryPolicy: policy}), effect.Succeed(2))(t.Context())
+		if err != nil {
 			requireA[*mutex.LockNotAcquiredError](t, err) // it does not overtake
-		} else {
-			require.NoError(t, err)
 		}
 		join(t, before)
-		assert.LessOrEqual(t, time.Since(began), c.frees+c.within)
+		assert.LessOrEqual(t, time.Since(began), time.Minute+200*time.Millisecond)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	RR "github.com/IBM/fp-go/v2/idiomatic/context/readerresult"
+	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -48,15 +49,11 @@ func TestPromise6_TokensIncreaseWithEveryGrantAndNotWithARefresh(t *testing.T) {
 // the caller's cancellation always satisfies errors.Is.
 
 func TestPromise7_EveryOperationNamesItselfInTheErrorOfTheStore(t *testing.T) {
-	lock := func(ctx context.Context, m *mutex.Mutex) error {
-		_, err := mutex.WithLock(m, effect.Succeed(1))(ctx)
-		return err
-	}
-	for operation, call := range map[string]func(context.Context, *mutex.Mutex) error{
-		"tryAcquire": lock,
-		"release":    lock,
-		"isLocked":   func(ctx context.Context, m *mutex.Mutex) error { _, err := m.IsLocked(ctx); return err },
-		"getHolder":  func(ctx context.Context, m *mutex.Mutex) error { _, err := m.Holder(ctx); return err },
+	for operation, call := range map[string]way{
+		"tryAcquire": acquiring["WithLock"],
+		"release":    acquiring["WithLock"],
+		"isLocked":   func(m *mutex.Mutex) effect.Effect[bool] { return m.IsLocked },
+		"getHolder":  func(m *mutex.Mutex) effect.Effect[bool] { return effect.Map(option.IsSome[string])(m.Holder) },
 	} {
 		type variant struct {
 			fault   fault
@@ -72,7 +69,7 @@ func TestPromise7_EveryOperationNamesItselfInTheErrorOfTheStore(t *testing.T) {
 			s := newStore()
 			s.on(c.fault, operation)
 			began := time.Now()
-			err := call(t.Context(), newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: c.policy}))
+			_, err := call(newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: c.policy}))(t.Context())
 			requireFailed(t, err, operation)
 			require.ErrorIs(t, err, errStore)
 			assert.ErrorContains(t, err, operation)

@@ -15,7 +15,8 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// Promise 8: while waiting for a lock, a caller's deadline is kept.
+// Promise 8: while waiting for a lock, a caller's deadline is kept. Promise 4, that nothing
+// is left behind, is shown beside.
 
 // cleaningUp is how long a caller waits for the clean-up.
 const cleaningUp = 50 * time.Millisecond
@@ -42,6 +43,10 @@ var partings = map[string]parting{
 	"the policy ends":                {hangs, hangs, stopped, 0, 2*time.Second + cleaningUp, 4 * time.Second, 1, "tryAcquire", nil},
 	"the clean-up fails soon":        {hangs, fails, stopped, time.Second, time.Second, time.Second, 1, "release", errStore},
 	"the clean-up succeeds later":    {loses, slow(time.Second), stopped, time.Second, time.Second + cleaningUp, 2 * time.Second, 1, "", context.DeadlineExceeded},
+	"the caller leaves early":        {loses, nil, schedule.Schedule{}, time.Second, time.Second, time.Second, 1, "", context.DeadlineExceeded},
+	"it leaves as it is granted":     {grantsAtTheEnd, nil, schedule.Schedule{}, time.Second, time.Second, time.Second, 1, "", context.DeadlineExceeded},
+	"it is granted too late":         {late(ttl), nil, stopped, 0, ttl, ttl, 1, "tryAcquire", nil},
+	"the store fails for one TTL":    {breaks, nil, schedule.Schedule{}, 0, ttl, ttl, 1, "tryAcquire", errStore},
 	"no request is sent":             {notSent, nil, schedule.Schedule{}, 2 * time.Second, 2 * time.Second, 2 * time.Second, 0, "tryAcquire", context.DeadlineExceeded},
 	"one request is not sent":        {notSent, nil, stopped, 0, 0, 0, 0, "tryAcquire", errStore},
 	"the first request was applied":  {split(1, breaks, notSent), nil, schedule.Recurs(2), 0, 2 * time.Millisecond, 2 * time.Millisecond, 1, "tryAcquire", errStore},

@@ -106,7 +106,10 @@ func TestAStoreThatPanicsOrMiscountsInARefreshLosesNothingByThat(t *testing.T) {
 		"too many answers": {2, func(r *request) { r.answer = make([]backing.Refreshed, 3) }},
 	}, func(t *testing.T, c variant) {
 		s, r := newQueued(), recorder{}
-		s.on(first(5, func(_ context.Context, r *request) error { c.misbehave(r); return nil }), "refresh", "refreshAll")
+		s.on(first(5, func(_ context.Context, r *request) error {
+			c.misbehave(r)
+			return nil
+		}), "refresh", "refreshAll")
 		require.NoError(t, holdMany(t, s, c.locks, mutex.Config{Observer: r.observe}, func(context.Context, []*mutex.KeepAlive) { time.Sleep(time.Minute) }))
 		assert.NotEmpty(t, r.of(mutex.BackingFailed))
 	})

@@ -22,9 +22,7 @@ func (s *store) Abilities() backing.Abilities {
 }
 
 func (s *store) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-	return send(ctx, s, "tryAcquire", request{claim: c, answer: option.None[backing.Grant]()}, func(ctx context.Context) (option.Option[backing.Grant], error) {
-		return s.real().TryAcquire(ctx, c)
-	})
+	return send(ctx, s, "tryAcquire", request{claim: c}, func(ctx context.Context) (option.Option[backing.Grant], error) { return s.real().TryAcquire(ctx, c) })
 }
 
 func (s *store) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
@@ -32,9 +30,8 @@ func (s *store) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 }
 
 func (s *store) Release(ctx context.Context, key, holder string) (bool, error) {
-	return send(ctx, s, "release", request{claim: backing.Claim{Key: key, Holder: holder}}, func(ctx context.Context) (bool, error) {
-		return s.real().Release(ctx, key, holder)
-	})
+	r := request{claim: backing.Claim{Key: key, Holder: holder}}
+	return send(ctx, s, "release", r, func(ctx context.Context) (bool, error) { return s.real().Release(ctx, key, holder) })
 }
 
 func (s *store) IsLocked(ctx context.Context, key string) (bool, error) {
@@ -42,9 +39,7 @@ func (s *store) IsLocked(ctx context.Context, key string) (bool, error) {
 }
 
 func (s *store) GetHolder(ctx context.Context, key string) (option.Option[string], error) {
-	return send(ctx, s, "getHolder", request{answer: option.None[string]()}, func(ctx context.Context) (option.Option[string], error) {
-		return s.real().GetHolder(ctx, key)
-	})
+	return send(ctx, s, "getHolder", request{}, func(ctx context.Context) (option.Option[string], error) { return s.real().GetHolder(ctx, key) })
 }
 
 func (s *store) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
@@ -58,9 +53,7 @@ func (s *store) Pass(ctx context.Context, from backing.Claim, next backing.Waite
 }
 
 func (s *store) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
-	return send(ctx, s, "release", request{claim: c}, func(ctx context.Context) (backing.Released, error) {
-		return s.real().ReleaseClaim(ctx, c)
-	})
+	return send(ctx, s, "release", request{claim: c}, func(ctx context.Context) (backing.Released, error) { return s.real().ReleaseClaim(ctx, c) })
 }
 
 // RefreshAll gives each claim the error of its fault.
