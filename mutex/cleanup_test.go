@@ -2,7 +2,6 @@ package mutex_test
 
 import (
 	"context"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,51 +15,35 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// abandon is an acquisition of a caller that leaves after a second.
-func abandon(t *testing.T, m *mutex.Mutex) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	_, err := mutex.WithLock(m, effect.Succeed(1))(ctx)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+// silent is a store that answers no request for a lock, and no release.
+func silent() *store {
+	s := newStore()
+	s.on(hangs, "tryAcquire", "release")
+	return s
+}
+
+// reluctant never answers, and returns long after its caller has left.
+func reluctant(long time.Duration) fault {
+	return func(ctx context.Context, r *request) error {
+		defer time.Sleep(long)
+		return hangs(ctx, r)
+	}
 }
 
 func TestANewAcquisitionUnderTheSameHolderIDTakesTheCleanUpOver(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-		s := never()
-		var returned atomic.Bool
-		s.release = func(ctx context.Context, key, holder string) (bool, error) {
-			if s.called("release") > 1 {
-				return s.real().Release(ctx, key, holder)
-			}
-			err := hang(ctx)
-			time.Sleep(50 * time.Millisecond) // and until then it may still reach the store
-			returned.Store(true)
-			return false, err
-		}
-		var failed atomic.Int32
-		m := newMutex(t, s, mutex.Config{HolderID: "job", Observer: func(e mutex.Event) {
-			if e.Kind == mutex.BackingFailed {
-				failed.Add(1)
-			}
-		}})
+	each(t, acquiring, func(t *testing.T, acquire way) {
+		s, r := silent(), recorder{}
+		s.on(first(1, reluctant(50*time.Millisecond)), "release") // and until then it may still reach the store
+		m := newMutex(t, s, mutex.Config{HolderID: "job", Observer: r.observe})
 		abandon(t, m)
-		s.tryAcquire = nil
+		s.on(nil, "tryAcquire")
 		began := time.Now()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			acquired, err := acquire(m)(t.Context())
-			assert.NoError(t, err)
-			assert.True(t, acquired)
-		}()
-		time.Sleep(50*time.Millisecond - time.Nanosecond)
-		assert.False(t, returned.Load())
-		assert.Equal(t, 1, s.called("tryAcquire"), "it has not asked yet")
-		<-done
-		assert.True(t, returned.Load())
+		time.AfterFunc(50*time.Millisecond-1, func() { assert.Equal(t, 1, s.called("tryAcquire"), "it has not asked yet") })
+		acquired, err := acquire(m)(t.Context())
+		require.NoError(t, err)
+		assert.True(t, acquired)
 		assert.Equal(t, 50*time.Millisecond, time.Since(began))
-		assert.Zero(t, failed.Load(), "nothing has failed: it was not needed any more")
+		assert.Empty(t, r.of(mutex.BackingFailed), "it was not needed any more")
 		s.requireFree(t)
 	})
 }
@@ -69,18 +52,7 @@ func TestANewAcquisitionUnderTheSameHolderIDTakesTheCleanUpOver(t *testing.T) {
 func TestAllCleanUpsOfAClaimantAreTakenOverAndHaveNotFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			if s.called("tryAcquire") <= 2 {
-				return option.None[backing.Grant](), hang(ctx)
-			}
-			return s.real().TryAcquire(ctx, c)
-		}
-		s.release = func(ctx context.Context, key, holder string) (bool, error) {
-			if s.called("release") <= 2 {
-				return false, hang(ctx)
-			}
-			return s.real().Release(ctx, key, holder)
-		}
+		s.on(first(2, hangs), "tryAcquire", "release")
 		m := newMutex(t, s, mutex.Config{HolderID: "job"})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -98,43 +70,24 @@ func TestAllCleanUpsOfAClaimantAreTakenOverAndHaveNotFailed(t *testing.T) {
 		for range cap(errs) {
 			err := <-errs
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			var failed *mutex.MutexBackingError
-			assert.NotErrorAs(t, err, &failed)
+			assert.NotErrorAs(t, err, new(*mutex.MutexBackingError))
 		}
 		assert.Zero(t, time.Since(began))
 		assert.Equal(t, 3, s.called("release"))
 	})
 }
 
-// Whoever takes a clean-up over waits for it no longer than its own caller does.
-func TestACallerThatTakesACleanUpOverKeepsItsDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := never()
-		s.release = func(ctx context.Context, _, _ string) (bool, error) {
-			time.Sleep(time.Minute) // the store ignores the end of its context
-			return false, ctx.Err()
-		}
-		m := newMutex(t, s, mutex.Config{HolderID: "job"})
-		abandon(t, m)
-		began := time.Now()
-		abandon(t, m)
-		assert.Equal(t, time.Second, time.Since(began))
-		assert.Equal(t, 1, s.called("tryAcquire"))
-	})
-}
-
 func TestACleanUpIsTakenOverByItsOwnClaimantOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const lockKey = key
-		s := never()
-		s.release = func(ctx context.Context, key, holder string) (bool, error) {
-			if holder == "job" && key == lockKey {
-				return false, hang(ctx)
+		s := silent()
+		s.on(func(ctx context.Context, r *request) error {
+			if r.claim.Holder == "job" && r.claim.Key == key {
+				return hangs(ctx, r)
 			}
-			return s.real().Release(ctx, key, holder)
-		}
+			return r.send(ctx)
+		}, "release")
 		abandon(t, newMutex(t, s, mutex.Config{HolderID: "job"}))
-		s.tryAcquire = nil
+		s.on(nil, "tryAcquire")
 		began := time.Now()
 		for _, m := range []*mutex.Mutex{
 			newMutex(t, s, mutex.Config{}),
@@ -150,23 +103,73 @@ func TestACleanUpIsTakenOverByItsOwnClaimantOnly(t *testing.T) {
 	})
 }
 
-func newMutexOf(t *testing.T, b backing.Backing, key string, c mutex.Config) *mutex.Mutex {
-	t.Helper()
-	m, err := mutex.New(b, key, c)
-	require.NoError(t, err)
-	return m
+// stuck is a store that grants the first acquisition, but loses the reply, and whose first
+// release ends only when the clean-up is taken over, and long after that.
+func stuck(long time.Duration) *store {
+	s := newStore()
+	s.on(split(1, loses, func(context.Context, *request) error {
+		return backing.NotSent(backing.Permanent(errStore))
+	}), "tryAcquire")
+	s.on(first(1, reluctant(long)), "release")
+	return s
+}
+
+func TestAnAcquisitionThatTakesACleanUpOverAndIsNotSentCleansUp(t *testing.T) {
+	each(t, acquiring, func(t *testing.T, acquire way) {
+		s := stuck(0)
+		m := newMutex(t, s, mutex.Config{HolderID: "job"})
+		abandon(t, m)
+		_, err := acquire(m)(t.Context())
+		require.ErrorIs(t, err, errStore)
+		awaitCleanup(t, s)
+		s.requireFree(t)
+		assert.Equal(t, 2, s.called("release"))
+	})
+}
+
+// It leaves while the clean-up has not ended yet. The next one, which leaves as well, has
+// nothing of the first to release.
+func TestAnAcquisitionThatTakesACleanUpOverAndLeavesCleansUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stuck(time.Minute)
+		m := newMutex(t, s, mutex.Config{HolderID: "job"})
+		abandon(t, m)
+		abandon(t, m)
+		synctest.Wait()
+		s.requireFree(t)
+		abandon(t, m)
+		awaitCleanup(t, s)
+		assert.Equal(t, 2, s.called("release"))
+	})
+}
+
+// A place in the queue would be given the lock, which nobody would use.
+func TestATryThatTakesACleanUpOverAndFindsTheLockTakenCleansUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		s.on(first(1, hangs), "release")
+		s.take()
+		m := newMutex(t, s, mutex.Config{HolderID: "job"})
+		abandon(t, m)
+		ran, err := mutex.WithLockIfAvailable(m, effect.Succeed(1))(t.Context())
+		require.NoError(t, err)
+		assert.True(t, option.IsNone(ran))
+		awaitCleanup(t, s)
+		assert.Equal(t, 2, s.called("release"))
+		s.free("somebody else")
+		s.requireFree(t)
+	})
 }
 
 func TestAwaitCleanupWaitsForAllAndFailsOnlyWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := never()
-		_, err := mutex.AwaitCleanup(s)(t.Context())
-		require.NoError(t, err)
+		s := silent()
+		awaitCleanup(t, s)
 		abandon(t, newMutex(t, s, mutex.Config{}))
 		abandon(t, newMutex(t, s, mutex.Config{}))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err = mutex.AwaitCleanup(s)(ctx)
+		_, err := mutex.AwaitCleanup(s)(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 
 		began := time.Now()
@@ -177,16 +180,15 @@ func TestAwaitCleanupWaitsForAllAndFailsOnlyWhenItsContextEnds(t *testing.T) {
 	})
 }
 
-// uncomparable is a store that cannot be the key of a map.
-type uncomparable struct {
+// incomparable is a store that cannot be the key of a map.
+type incomparable struct {
 	backing.Backing
 	_ []int
 }
 
 func TestAwaitCleanupOfWhatIsNoStoreOfAMutexHasNothingToWaitFor(t *testing.T) {
 	t.Parallel()
-	for _, b := range []backing.Backing{nil, uncomparable{Backing: newStore()}, (*store)(nil)} {
-		_, err := mutex.AwaitCleanup(b)(t.Context())
-		require.NoError(t, err)
+	for _, b := range []backing.Backing{nil, incomparable{Backing: newStore()}, (*store)(nil)} {
+		awaitCleanup(t, b)
 	}
 }

@@ -1,7 +1,7 @@
 package mutex_test
 
 import (
-	"fmt"
+	"context"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -12,7 +12,6 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/backing/memory"
-	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/schedule"
 )
@@ -43,117 +42,106 @@ func TestBadArgumentsAreRefusedWhenTheMutexIsMade(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := mutex.New(c.store, c.key, c.config)
-			var bad *mutex.ConfigError
-			require.ErrorAs(t, err, &bad)
+			bad := asA[*mutex.ConfigError](t, err)
 			assert.Equal(t, c.field, bad.Field)
 			assert.Contains(t, bad.Error(), c.message)
 
 			_, err = mutex.Make(c.key, c.config)(c.store)(t.Context())
-			require.ErrorAs(t, err, &bad)
+			requireA[*mutex.ConfigError](t, err)
 		})
 	}
 }
 
-type incomparable struct {
-	backing.Backing
-	_ []int
-}
-
-func TestTheZeroConfigIsReadyToUse(t *testing.T) {
-	t.Parallel()
-	m, err := mutex.Make(key, mutex.Config{})(memory.New())(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, key, m.Key())
-	a, err := mutex.WithLock(m, effect.Succeed(42))(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, 42, a)
-}
-
-func TestATTLIsRoundedUpToMilliseconds(t *testing.T) {
-	t.Parallel()
-	for ttl, want := range map[time.Duration]time.Duration{
-		time.Millisecond:             time.Millisecond,
-		time.Millisecond + 1:         2 * time.Millisecond,
-		1500 * time.Microsecond:      2 * time.Millisecond,
-		time.Second:                  time.Second,
-		0:                            30 * time.Second,
-		365 * 24 * time.Hour:         365 * 24 * time.Hour,
-		30*time.Second + time.Minute: 90 * time.Second,
-	} {
-		t.Run(fmt.Sprint(ttl), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { // a lease of 2 ms is soon over on a busy machine
-				s := newStore()
-				s.tryAcquire = s.claims(t, want)
-				_, err := mutex.WithLockIfAvailable(newMutex(t, s, mutex.Config{TTL: ttl}), effect.Succeed(1))(t.Context())
-				require.NoError(t, err)
-			})
-		})
-	}
-}
-
-func TestTheRefreshIntervalIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		m := newMutex(t, s, mutex.Config{TTL: time.Minute, RefreshInterval: 7 * time.Second})
-		_, err := mutex.WithLock(m, sleep(71*time.Second))(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, 10, s.called("refresh"))
-	})
-}
-
-func TestTheAcquireRetryIntervalIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.take(t)
-		m := newMutex(t, s, mutex.Config{AcquireRetryInterval: 7 * time.Second})
-		_, err := effect.Timeout[int](71 * time.Second)(mutex.WithLock(m, effect.Succeed(1)))(t.Context())
-		var timeout *effect.TimeoutError
-		require.ErrorAs(t, err, &timeout)
-		assert.Equal(t, 11, s.called("tryAcquire"))
-	})
-}
-
-func TestAnAcquireRetryPolicyReplacesTheInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.take(t)
-		m := newMutex(t, s, mutex.Config{
-			AcquireRetryInterval: time.Nanosecond,
-			AcquireRetryPolicy:   schedule.Exponential(time.Second).UpTo(time.Minute),
-		})
-		began := time.Now()
-		_, err := mutex.WithLock(m, effect.Succeed(1))(t.Context())
-		var refused *mutex.LockNotAcquiredError
-		require.ErrorAs(t, err, &refused)
-		assert.Equal(t, 63*time.Second, time.Since(began), "1 + 2 + 4 + 8 + 16 + 32")
-		assert.Equal(t, 7, s.called("tryAcquire"))
-	})
-}
-
+// A process that crashed left its lease; the one that resumes finds it.
 func TestOneHolderIDIsOneHolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		// A process that crashed left its lease; the one that resumes finds it.
-		_, err := s.real().TryAcquire(t.Context(), backing.Claim{Key: key, Holder: "job-7", TTL: ttl})
-		require.NoError(t, err)
+		require.True(t, s.grant("job-7", ttl))
 		time.Sleep(ttl / 2)
 		m := newMutex(t, s, mutex.Config{HolderID: "job-7"})
-		_, err = mutex.WithLock(m, sleep(2*ttl))(t.Context())
+		_, err := mutex.WithLock(m, sleep(2*ttl))(t.Context())
 		require.NoError(t, err)
 		s.requireFree(t)
 	})
 }
 
-func TestHolderIDsDifferByDefault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMutex(t, newStore(), mutex.Config{})
-		seen := map[string]bool{}
-		for range 100 {
-			id, err := mutex.WithLock(m, holderID)(t.Context())
-			require.NoError(t, err)
-			require.False(t, seen[id])
-			seen[id] = true
+// Acquisitions under one id are told apart by their attempts.
+func TestNoTwoAcquisitionsMakeTheSameClaim(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	claims := map[backing.Claim]bool{}
+	s.on(func(ctx context.Context, r *request) error {
+		claims[r.claim] = true
+		assert.Equal(t, r.claim.Holder == "job", r.claim.Attempt != "", "a random holder id is not used again")
+		return r.send(ctx)
+	}, "tryAcquire")
+	const rounds = 25
+	for _, m := range []*mutex.Mutex{newMutex(t, s, mutex.Config{HolderID: "job"}), newMutex(t, s, mutex.Config{})} {
+		for range rounds {
+			for _, acquire := range acquiring {
+				_, err := acquire(m)(t.Context())
+				require.NoError(t, err)
+			}
 		}
+	}
+	assert.Len(t, claims, 2*rounds*len(acquiring))
+}
+
+// Whatever the durations, a mutex is refused with an error that names one of them,
+// or it holds the lock for as long as the work takes, several refreshes later too.
+func FuzzConfig(f *testing.F) {
+	const day = 24 * time.Hour
+	for _, d := range [][3]time.Duration{
+		{0, 0, 0}, {-1, 0, 0}, {1, 0, 0}, {time.Millisecond, 0, 0}, {time.Millisecond + 1, 0, 0}, {time.Millisecond, 1, 1}, {2 * time.Millisecond, 1900 * time.Microsecond, 0},
+		{time.Second, time.Second, 0}, {time.Second, 989*time.Millisecond - 1, 0}, {0, -1, 0}, {0, 0, -1}, {365 * day, 364 * day, day}, {365*day + 1, 0, 0},
+		{1<<63 - 1, 1, 1}, {-1 << 63, -1 << 63, -1 << 63}, {1<<63 - 1, 1<<63 - 1, 1<<63 - 1}, {time.Second, 1, 1<<63 - 1}, {time.Hour, 59 * time.Minute, 1},
+	} {
+		f.Add(int64(d[0]), int64(d[1]), int64(d[2]), "")
+	}
+	f.Add(int64(0), int64(0), int64(0), "job-7\x00\xff")
+	f.Fuzz(func(t *testing.T, ttl, refresh, retry int64, holder string) {
+		synctest.Test(t, func(t *testing.T) {
+			asked := mutex.Config{TTL: time.Duration(ttl), RefreshInterval: time.Duration(refresh), AcquireRetryInterval: time.Duration(retry), HolderID: holder}
+			roundedUp := 30 * time.Second
+			if ttl != 0 {
+				roundedUp = (asked.TTL + time.Millisecond - 1).Truncate(time.Millisecond)
+			}
+			s := newStore()
+			s.on(func(ctx context.Context, r *request) error {
+				c := r.claim
+				assert.Equal(t, roundedUp, c.TTL)
+				assert.NotEmpty(t, c.Holder)
+				return r.send(ctx)
+			}, "tryAcquire", "refresh")
+			m, err := mutex.New(s, key, asked)
+			if err != nil {
+				bad := asA[*mutex.ConfigError](t, err)
+				value, known := map[string]time.Duration{"TTL": asked.TTL, "RefreshInterval": asked.RefreshInterval, "AcquireRetryInterval": asked.AcquireRetryInterval}[bad.Field]
+				assert.True(t, known, bad.Field)
+				assert.Equal(t, value, bad.Value)
+				assert.NotZero(t, value, "what is not set has a default")
+				return
+			}
+			interval := asked.RefreshInterval
+			if interval == 0 {
+				interval = roundedUp / 3
+			}
+			_, err = mutex.WithLock(m, sleep(5*interval))(t.Context())
+			require.NoError(t, err)
+			assert.Positive(t, s.called("refresh"))
+			waits(t, s, asked)
+			s.requireFree(t)
+		})
 	})
+}
+
+// waits has another wait for a moment with the same durations.
+func waits(t *testing.T, s *store, c mutex.Config) {
+	t.Helper()
+	s.grant("before", time.Millisecond)
+	c.AcquireRetryPolicy = schedule.Spaced(time.Millisecond)
+	m, err := mutex.New(s, key, c)
+	require.NoError(t, err)
+	_, err = mutex.WithLock(m, sleep(0))(t.Context())
+	require.NoError(t, err)
 }

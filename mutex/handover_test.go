@@ -2,7 +2,6 @@ package mutex_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,247 +10,156 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 )
 
-func TestTheLockIsHandedFromWaiterToWaiterWithOneRequestEach(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, d := newQueued(), &diary{}
-		const n = 100
-		var fibers []*effect.Fiber[effect.Void]
-		for range n {
-			fibers = append(fibers, locker(t, newMutex(t, s, mutex.Config{}), d.entry(t, "w", sleep(time.Second))))
-			arrived()
-		}
-		join(t, fibers...)
-		assert.Len(t, d.who, n)
-		d.requireRisingTokens(t)
-		assert.Equal(t, n-1, s.called("pass"))
-		assert.Equal(t, 1, s.called("release"))
-		assert.Equal(t, n+1, s.requests(), "and the first one's attempt")
-		s.requireFree(t)
-	})
-}
-
-func TestALeaseThatIsPassedOnIsCountedFromBeforeItWasAskedFor(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		m := newMutex(t, s, mutex.Config{})
-		holder := locker(t, m, sleep(time.Second))
-		arrived()
-		var asked, ended time.Time
-		setHook(s, &s.pass, func(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
-			asked = time.Now()
-			outcome, err := s.real().Pass(ctx, from, next, yield)
-			time.Sleep(time.Second) // the answer is late
-			return outcome, err
-		})
-		setHook(s, &s.refresh, func(context.Context, backing.Claim) (bool, error) { return false, errStore })
-		next := locker(t, m, func(ctx context.Context) (effect.Void, error) {
-			<-ctx.Done()
-			ended = time.Now()
-			return effect.Void{}, ctx.Err()
-		})
-		join(t, holder)
-		_, err := next.Join()(t.Context())
-		requireLost(t, err, mutex.Expired)
-		assert.Less(t, ended.Sub(asked), ttl)
-	})
-}
-
-func TestTenThousandWaitersCostNoMoreForEachHandover(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		s.take(t)
-		m := newMutex(t, s, mutex.Config{})
-		served := 0
-		const n = 10_000
-		fibers := make([]*effect.Fiber[effect.Void], n)
-		for i := range fibers {
-			fibers[i] = locker(t, m, func(context.Context) (effect.Void, error) {
-				served++
-				return effect.Void{}, nil
-			})
-		}
-		arrived()
-		assert.Equal(t, 1, s.requests(), "one waits for all")
-		_, err := s.real().Release(t.Context(), key, "somebody else")
-		require.NoError(t, err)
-		join(t, fibers...)
-		assert.Equal(t, n, served)
-		assert.Equal(t, 1+1+n, s.requests(), "it asks again when it is woken")
-	})
-}
+// Package turn says to whom the lock is handed, and package protocol plays what may go wrong
+// in every order. These tests show that a mutex carries that out.
 
 func TestWaitersOfTwoProcessesHaveTheLockInTurns(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a, d := newQueued(), &diary{}
 		b := a.anotherProcess()
 		const each = 20
 		var fibers []*effect.Fiber[effect.Void]
 		for range each {
-			fibers = append(fibers, locker(t, newMutex(t, a, mutex.Config{}), d.entry(t, "a", sleep(time.Second))))
-			arrived()
-			fibers = append(fibers, locker(t, newMutex(t, b, mutex.Config{}), d.entry(t, "b", sleep(time.Second))))
-			arrived()
+			fibers = append(fibers,
+				locker(t, newMutex(t, a, mutex.Config{}), d.entry(t, "a", sleep(time.Second))),
+				locker(t, newMutex(t, b, mutex.Config{}), d.entry(t, "b", sleep(time.Second))))
 		}
 		join(t, fibers...)
-		turns := strings.Join(d.who, "")
-		assert.Equal(t, "aaaaaaaaa"+"bbbbbbbbb"+"aaaaaaaaa"+"bbbbbbbbb"+"aa"+"bb", turns, "one, and eight more in a row")
-		d.requireRisingTokens(t)
+		assert.Equal(t, "aaaaaaaaa"+"bbbbbbbbb"+"aaaaaaaaa"+"bbbbbbbbb"+"aa"+"bb", strings.Join(d.who, ""), "one, and eight more in a row")
 		const others = 5 // turns that came from the other process
-		assert.LessOrEqual(t, a.requests()+b.requests(), 2*each+2+others, "one for each turn, one to queue for each process, and one for each wake-up")
+		assert.LessOrEqual(t, a.called()+b.called(), 2*each+2+others, "one for each turn, one to queue for each process, and one for each wake-up")
 		a.requireFree(t)
 	})
 }
 
-func TestAProcessKeepsHandingOnWhileNobodyElseWaits(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, d := newQueued(), &diary{}
-		yields := 0
-		setHook(s, &s.pass, func(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
-			if yield {
-				yields++
-			}
-			return s.real().Pass(ctx, from, next, yield)
-		})
-		var fibers []*effect.Fiber[effect.Void]
-		for range 30 {
-			fibers = append(fibers, locker(t, newMutex(t, s, mutex.Config{}), d.entry(t, "w", sleep(time.Second))))
-			arrived()
-		}
-		join(t, fibers...)
-		assert.Len(t, d.who, 30)
-		assert.Equal(t, 3, yields, "each ninth time")
-	})
-}
-
-func TestAHandoverWhoseReplyIsLostIsRepeated(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+// The holder's release fails or not; the next has the lock in any case.
+func TestAHandoverThatFailsKeepsTheLockFromNobody(t *testing.T) {
+	each(t, map[string]handover{
+		"its reply is lost":      {first(1, breaks), nil, ""},
+		"each reply is lost":     {breaks, errStore, "release"},
+		"it never arrives":       {fails, errStore, "release"},
+		"the store refuses once": {func(context.Context, *request) error { return nil }, nil, ""},
+	}, func(t *testing.T, c handover) {
 		s, d := newQueued(), &diary{}
 		m := newMutex(t, s, mutex.Config{})
 		holder := locker(t, m, d.entry(t, "holder", sleep(time.Second)))
-		arrived()
 		next := locker(t, m, d.entry(t, "next", sleep(time.Second)))
-		arrived()
-		setHook(s, &s.pass, func(ctx context.Context, from backing.Claim, to backing.Waiter, yield bool) (backing.Outcome, error) {
-			setHook(s, &s.pass, nil)
-			_, _ = s.real().Pass(ctx, from, to, yield)
-			return nil, errStore
-		})
-		join(t, holder, next)
+		s.on(c.fault, "pass")
+		began := time.Now()
+		_, err := holder.Join()(t.Context())
+		require.ErrorIs(t, err, c.want)
+		if c.failed != "" {
+			requireFailed(t, err, c.failed)
+		} else {
+			assert.LessOrEqual(t, time.Since(began), 3*time.Second)
+		}
+		s.on(nil, "pass")
+		join(t, next)
 		assert.Equal(t, []string{"holder", "next"}, d.who)
 		s.requireFree(t)
 	})
 }
 
-func TestAHandoverThatNeverSucceedsFailsTheReleaseAndNotTheNext(t *testing.T) {
-	t.Parallel()
-	for name, applied := range map[string]bool{"applied": true, "not applied": false} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				s, d := newQueued(), &diary{}
-				m := newMutex(t, s, mutex.Config{})
-				holder := locker(t, m, d.entry(t, "holder", sleep(time.Second)))
-				arrived()
-				next := locker(t, m, d.entry(t, "next", sleep(time.Second)))
-				arrived()
-				setHook(s, &s.pass, func(ctx context.Context, from backing.Claim, to backing.Waiter, yield bool) (outcome backing.Outcome, _ error) {
-					if applied {
-						outcome, _ = s.real().Pass(ctx, from, to, yield)
-					}
-					return outcome, errStore // beside an error an outcome means nothing
-				})
-				_, err := holder.Join()(t.Context())
-				var failed *mutex.MutexBackingError
-				require.ErrorAs(t, err, &failed)
-				assert.Equal(t, "release", failed.Operation)
-				setHook(s, &s.pass, nil)
-				join(t, next)
-				assert.Equal(t, []string{"holder", "next"}, d.who)
-				s.requireFree(t)
-			})
-		})
-	}
+type handover struct {
+	fault  fault
+	want   error
+	failed string
 }
 
-func TestAWaiterWhoLeavesAfterAHandoverFailedGivesBackWhatItMayHave(t *testing.T) {
-	t.Parallel()
+func TestAPanicOfAHandoverFailsTheReleaseAndNotTheLine(t *testing.T) {
+	each(t, map[string]bool{"the next stays": false, "the next has left": true}, func(t *testing.T, leaves bool) {
+		s := newQueued()
+		m := newMutex(t, s, mutex.Config{TTL: 10 * time.Second})
+		holder := locker(t, m, sleep(time.Second))
+		leave := func() {}
+		if leaves {
+			leave = leaver(t, m)
+		}
+		next := locker(t, m, sleep(0))
+		s.on(func(context.Context, *request) error {
+			leave()
+			panic("boom")
+		}, "pass")
+		exit, err := holder.Await()(t.Context())
+		require.NoError(t, err)
+		assert.True(t, exit.IsDefect(), "%v", exit.Err())
+		bounded, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		_, err = next.Join()(bounded)
+		require.NoError(t, err, "it has the lock when the lease ends")
+		awaitCleanup(t, s)
+		s.requireFree(t)
+	})
+}
+
+func TestALockThatIsHandedToAWaiterWhoLeftGoesOnToTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newQueued()
 		m := newMutex(t, s, mutex.Config{})
 		holder := locker(t, m, sleep(time.Second))
-		arrived()
-		leave, _ := leaver(t, m)
-		arrived()
-		setHook(s, &s.pass, func(ctx context.Context, from backing.Claim, to backing.Waiter, yield bool) (backing.Outcome, error) {
-			_, _ = s.real().Pass(ctx, from, to, yield)
-			return nil, errStore
-		})
-		setHook(s, &s.enqueue, func(context.Context, backing.Waiter) (backing.Outcome, error) {
-			return nil, errStore
-		})
-		_, err := holder.Join()(t.Context())
-		require.ErrorIs(t, err, errStore)
-		leave()
+		leave := leaver(t, m)
+		next := locker(t, m, sleep(time.Second))
+		s.on(first(1, func(ctx context.Context, r *request) error {
+			defer leave()
+			return r.send(ctx)
+		}), "pass")
+		join(t, holder, next)
+		assert.Equal(t, 2, s.called("pass"))
 		s.requireFree(t)
 	})
 }
 
-func TestAHandoverThatFindsTheLockLostIsALoss(t *testing.T) {
-	t.Parallel()
+func TestALockThatIsPassedOnForOneWhoLeftAndCannotBeIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, d := newQueued(), &diary{}
-		m := newMutex(t, s, mutex.Config{})
-		holder := locker(t, m, d.entry(t, "holder", func(ctx context.Context) (effect.Void, error) {
-			s.drop(t)
-			return effect.Void{}, nil
-		}))
-		next := locker(t, m, d.entry(t, "next", sleep(time.Second)))
-		_, err := holder.Join()(t.Context())
-		if errors.As(err, new(*mutex.LockLostError)) {
-			requireLost(t, err, mutex.Gone)
+		s, r := newQueued(), recorder{}
+		m := newMutex(t, s, mutex.Config{Observer: r.observe})
+		holder := locker(t, m, sleep(time.Second))
+		leave := leaver(t, m)
+		s.on(func(ctx context.Context, r *request) error {
+			defer leave()
+			return r.send(ctx)
+		}, "pass")
+		s.on(fails, "release")
+		join(t, holder)
+		failed := r.of(mutex.ReleaseFailed)
+		require.Len(t, failed, 1)
+		require.ErrorIs(t, failed[0].Err, errStore)
+		assert.Equal(t, s.holder(), failed[0].Holder)
+	})
+}
+
+func TestALockThatIsReleasedByHandIsLost(t *testing.T) {
+	type variant struct {
+		config mutex.Config
+		waiter bool // of the same process, so that the lock is passed on
+		taken  bool // by another process meanwhile
+	}
+	each(t, map[string]variant{
+		"and is free since":                       {},
+		"and another had it since":                {taken: true},
+		"with a given holder id":                  {config: mutex.Config{HolderID: "job"}},
+		"and has a waiter":                        {waiter: true},
+		"with a given holder id and has a waiter": {config: mutex.Config{HolderID: "job"}, waiter: true},
+	}, func(t *testing.T, c variant) {
+		s, r := newQueued(), recorder{}
+		c.config.Observer = r.observe
+		holder := locker(t, newMutex(t, s, c.config), sleep(2*time.Second))
+		var waiters []*effect.Fiber[effect.Void]
+		if c.waiter {
+			waiters = append(waiters, locker(t, newMutex(t, s, mutex.Config{}), sleep(0)))
 		}
-		join(t, next)
-		assert.ElementsMatch(t, []string{"holder", "next"}, d.who)
-		s.requireFree(t)
-	})
-}
-
-// The store loses the lock of the first, and gives it to a second, who hands it on to
-// the one whom the first would hand it to as well.
-func TestWhoHadLostTheLockIsToldThoughItWouldHandItToTheOneWhoHasIt(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		m := newMutex(t, s, mutex.Config{TTL: time.Hour})
-		first := locker(t, m, sleep(2*time.Second))
-		arrived()
-		s.loseData()
-		other := s.anotherProcess()
-		second, err := effect.Fork(mutex.WithLock(newMutex(t, other, mutex.Config{TTL: time.Hour}), sleep(time.Second)))(t.Context())
-		require.NoError(t, err)
-		arrived()
-		waiter := locker(t, m, sleep(time.Hour))
-		arrived()
-		setHook(s, &s.pass, func(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
-			_, err := s.real().TryAcquire(ctx, next.Claim) // the message is still on its way
-			require.NoError(t, err)
-			return s.real().Pass(ctx, from, next, yield)
-		})
-		join(t, second)
-		_, err = first.Join()(t.Context())
-		var lost *mutex.LockLostError
-		require.ErrorAs(t, err, &lost)
-		_, _ = waiter.Interrupt()(t.Context())
+		time.Sleep(time.Second)
+		s.free(s.holder())
+		if c.taken {
+			require.True(t, s.grant("another", time.Minute))
+		}
+		_, err := holder.Join()(t.Context())
+		requireLost(t, err, mutex.Gone)
+		assert.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.Lost}, r.kinds())
+		join(t, waiters...)
 	})
 }

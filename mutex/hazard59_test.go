@@ -11,47 +11,34 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 )
 
-type bound = func(time.Duration) effect.Operator[*mutex.KeepAlive, *mutex.KeepAlive]
+type hold = func(*mutex.Mutex, *effect.Scope) effect.Effect[*mutex.KeepAlive]
 
-// bounds are the ways to give up an acquire.
-var bounds = map[string]bound{
-	"Timeout": effect.Timeout[*mutex.KeepAlive],
-	"a deadline": func(d time.Duration) effect.Operator[*mutex.KeepAlive, *mutex.KeepAlive] {
-		return func(eff effect.Effect[*mutex.KeepAlive]) effect.Effect[*mutex.KeepAlive] {
-			return func(ctx context.Context) (*mutex.KeepAlive, error) {
-				brief, cancel := context.WithTimeout(ctx, d)
-				defer cancel()
-				return eff(brief)
-			}
-		}
-	},
-}
-
-// holding are the ways to have the lock until a scope closes. They yield nil if it was not free.
-var holding = map[string]func(*mutex.Mutex, *effect.Scope) effect.Effect[*mutex.KeepAlive]{
+// holding are the ways to have the lock until a scope closes. They fail if it is not free.
+var holding = map[string]hold{
 	"Acquire": (*mutex.Mutex).Acquire,
 	"TryAcquire": func(m *mutex.Mutex, s *effect.Scope) effect.Effect[*mutex.KeepAlive] {
-		return effect.Map(func(lock option.Option[*mutex.KeepAlive]) *mutex.KeepAlive {
-			k, _ := option.Unwrap(lock)
-			return k
-		})(m.TryAcquire(s))
+		return func(ctx context.Context) (*mutex.KeepAlive, error) {
+			lock, err := m.TryAcquire(s)(ctx)
+			k, free := option.Unwrap(lock)
+			if err == nil && !free {
+				err = errors.New("not free")
+			}
+			return k, err
+		}
 	},
 }
 
 // slowly is a store whose grants take 1 ms each way, and do not heed their context.
 func slowly() *store {
 	s := newStore()
-	s.tryAcquire = func(_ context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+	s.on(func(ctx context.Context, r *request) error {
 		time.Sleep(time.Millisecond)
-		defer time.Sleep(time.Millisecond)
-		return s.real().TryAcquire(context.Background(), c)
-	}
+		return late(time.Millisecond)(ctx, r)
+	}, "tryAcquire")
 	return s
 }
 
@@ -60,88 +47,51 @@ func slowObserver(mutex.Event) { time.Sleep(2 * time.Millisecond) }
 
 func TestHazard59_WhatIsYieldedIsHeldAndWhatTimedOutIsNot(t *testing.T) {
 	for how, acquire := range holding {
-		for by, within := range bounds {
-			for _, contended := range []bool{false, true} {
-				t.Run(how+" within "+by, func(t *testing.T) {
-					yielded, refused := 0, 0
-					for d := time.Duration(0); d < 8*time.Millisecond; d += 100 * time.Microsecond {
-						synctest.Test(t, func(t *testing.T) {
-							var b backing.Backing = slowly()
-							if contended {
-								b = memory.New() // which queues, and where the holder hands the lock on
-							}
-							m := newMutex(t, b, mutex.Config{Observer: slowObserver})
-							if contended {
-								holder := locker(t, m, sleep(time.Millisecond))
-								defer join(t, holder)
-								arrived()
-							}
-							got, err := heldOrNot(t, m, within(d), acquire)
-							require.Equal(t, got, err == nil, "%v: %v", d, err)
-							if got {
-								yielded++
-							} else {
-								refused++
-							}
-						})
-					}
-					if how == "Acquire" || !contended { // TryAcquire does not wait for the holder
-						assert.NotZero(t, yielded)
-					}
-					assert.NotZero(t, refused)
-				})
-			}
+		for _, contended := range []bool{false, true} {
+			t.Run(how, func(t *testing.T) {
+				seen := map[bool]bool{}
+				for d := time.Duration(0); d < 8*time.Millisecond; d += 100 * time.Microsecond {
+					synctest.Test(t, func(t *testing.T) {
+						s := slowly()
+						if contended {
+							s = newQueued() // where the holder hands the lock on
+						}
+						m := newMutex(t, s, mutex.Config{Observer: slowObserver})
+						if contended {
+							defer join(t, locker(t, m, sleep(time.Millisecond)))
+						}
+						seen[isYielded(t, s, func(scope *effect.Scope) effect.Effect[*mutex.KeepAlive] {
+							return effect.Timeout[*mutex.KeepAlive](d)(acquire(m, scope))
+						})] = true
+					})
+				}
+				assert.True(t, seen[false])
+				assert.Equal(t, how == "Acquire" || !contended, seen[true], "TryAcquire does not wait for the holder")
+			})
 		}
 	}
 }
 
-// heldOrNot acquires the lock, and checks in the open scope that it is held if it was
+// isYielded acquires the lock, and checks in the open scope that it is held if it was
 // yielded, and by nobody if not.
-func heldOrNot(t *testing.T, m *mutex.Mutex, within effect.Operator[*mutex.KeepAlive, *mutex.KeepAlive], acquire func(*mutex.Mutex, *effect.Scope) effect.Effect[*mutex.KeepAlive]) (got bool, failed error) {
+func isYielded(t *testing.T, s *store, acquire func(*effect.Scope) effect.Effect[*mutex.KeepAlive]) (yielded bool) {
 	t.Helper()
-	_, err := effect.Scoped(func(s *effect.Scope) effect.Effect[effect.Void] {
+	_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {
 		return func(ctx context.Context) (v effect.Void, err error) {
-			lock, err := within(acquire(m, s))(ctx)
-			if failed = err; err == nil && lock == nil {
-				failed = errors.New("not free")
-			}
-			if got = lock != nil; got {
-				holder, err := m.Holder(ctx)
-				require.NoError(t, err)
-				require.Equal(t, option.Some(lock.HolderID()), holder, "yielded, and not held")
+			lock, err := acquire(scope)(ctx)
+			yielded = lock != nil
+			require.Equal(t, yielded, err == nil, "%v", err)
+			if yielded {
+				require.Equal(t, lock.HolderID(), s.holder(), "yielded, and not held")
 				return v, nil
 			}
-			time.Sleep(20 * time.Millisecond) // virtual, or for the clean-up
-			locked, err := m.IsLocked(ctx)
-			require.NoError(t, err)
-			require.False(t, locked, "nothing was yielded (%v), and yet the lock is held", failed)
+			time.Sleep(20 * time.Millisecond) // for the holder, and the clean-up
+			require.Empty(t, s.holder(), "nothing was yielded (%v), and yet the lock is held", err)
 			return v, nil
 		}
 	})(t.Context())
 	require.NoError(t, err)
-	return got, failed
-}
-
-func TestHazard59_WhatIsYieldedIsHeldOnTheRealClockToo(t *testing.T) {
-	t.Parallel()
-	for how, acquire := range holding {
-		for by, within := range bounds {
-			m := newMutex(t, memory.New(), mutex.Config{})
-			for i := range 2000 {
-				_, err := effect.Scoped(func(s *effect.Scope) effect.Effect[effect.Void] {
-					return func(ctx context.Context) (v effect.Void, err error) {
-						lock, err := within(time.Duration(i) * 4 * time.Nanosecond)(acquire(m, s))(ctx)
-						locked, asked := m.IsLocked(ctx)
-						require.NoError(t, asked)
-						require.Equal(t, lock != nil, locked, "%s within %s: %v", how, by, err)
-						require.Equal(t, lock != nil, err == nil, "%s within %s: %v", how, by, err)
-						return v, nil
-					}
-				})(t.Context())
-				require.NoError(t, err)
-			}
-		}
-	}
+	return yielded
 }
 
 func TestHazard59_WorkThatYieldedItsValueHasYieldedIt(t *testing.T) {
@@ -149,10 +99,7 @@ func TestHazard59_WorkThatYieldedItsValueHasYieldedIt(t *testing.T) {
 		for _, available := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				s := slowly()
-				s.release = func(ctx context.Context, key, holder string) (bool, error) {
-					time.Sleep(time.Millisecond)
-					return s.real().Release(ctx, key, holder)
-				}
+				s.on(slow(time.Millisecond), "release")
 				m := newMutex(t, s, mutex.Config{Observer: slowObserver})
 				charged := false
 				charge := func(ctx context.Context) (int, error) {
@@ -170,7 +117,7 @@ func TestHazard59_WorkThatYieldedItsValueHasYieldedIt(t *testing.T) {
 				require.Equal(t, charged, err == nil, "%v: %v", d, err)
 				require.Equal(t, charged, receipt == 42, d)
 				if err != nil {
-					require.ErrorAs(t, err, new(*effect.TimeoutError))
+					requireA[*effect.TimeoutError](t, err)
 				}
 				s.requireFree(t)
 			})
@@ -181,11 +128,11 @@ func TestHazard59_WorkThatYieldedItsValueHasYieldedIt(t *testing.T) {
 func TestHazard59_AReleaseThatFailsAfterTheWorkIsNoTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		s.release = func(context.Context, string, string) (bool, error) { return false, errStore }
+		s.on(fails, "release")
 		work := effect.As[effect.Void](42)(sleep(999 * time.Millisecond))
 		receipt, err := effect.Timeout[int](time.Second)(mutex.WithLock(newMutex(t, s, mutex.Config{}), work))(t.Context())
 		assert.Equal(t, 42, receipt)
-		require.ErrorAs(t, err, new(*mutex.MutexBackingError))
+		requireFailed(t, err, "release")
 		require.NotErrorAs(t, err, new(*effect.TimeoutError), "the release timed out, and not the work")
 	})
 }
@@ -193,12 +140,7 @@ func TestHazard59_AReleaseThatFailsAfterTheWorkIsNoTimeout(t *testing.T) {
 func TestHazard59_AGrantThatComesAfterItsLeaseIsAskedForAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			if s.called("tryAcquire") == 1 {
-				defer time.Sleep(c.TTL)
-			}
-			return s.real().TryAcquire(context.WithoutCancel(ctx), c)
-		}
+		s.on(first(1, late(ttl)), "tryAcquire")
 		n, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.As[effect.Void](42)(sleep(time.Second)))(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, 42, n)

@@ -2,7 +2,7 @@ package mutex_test
 
 import (
 	"context"
-	"runtime"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,140 +11,95 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
 )
 
-// The observer hangs for long after the deadline; the work, and the next in line, do not wait.
-func TestHazard64_TheWorkEndsOnTimeThoughTheObserverHangs(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []mutex.EventKind{mutex.Acquired, mutex.BackingFailed, mutex.Lost} {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				s, began := newQueued(), time.Now()
-				failRefreshes(s, always)
-				m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
-					if e.Kind == kind {
-						time.Sleep(5 * time.Minute)
-					}
-				}})
-				var ended time.Duration
-				work := func(ctx context.Context) (effect.Void, error) {
+// observing is a lock whose work lasts for an hour if the lock is not lost before, and what
+// its observer gets to know.
+type observing struct {
+	prepare  func(*store)
+	ttl      time.Duration
+	observer func(mutex.Event) // what it does before it notes the event
+	work     func(*testing.T, *store) effect.Effect[effect.Void]
+	want     mutex.LossReason
+	events   []mutex.EventKind
+}
+
+func TestHazard64_EventsComeInOrderAndALossIsTheLast(t *testing.T) {
+	const brief = 300 * time.Millisecond
+	each(t, map[string]observing{
+		"a loss is not delayed by the observer of the question why": {
+			func(s *store) { s.on(fails, "getHolder") }, ttl,
+			dawdles(mutex.BackingFailed, 5*time.Minute),
+			func(t *testing.T, s *store) effect.Effect[effect.Void] {
+				t.Helper()
+				return func(ctx context.Context) (v effect.Void, err error) {
+					began := time.Now()
+					s.loseData()
 					<-ctx.Done()
-					ended = time.Since(began)
-					return effect.Void{}, nil
+					assert.LessOrEqual(t, time.Since(began), ttl/3, "at the first refresh")
+					return v, nil
 				}
-				holder := locker(t, m, work)
-				arrived()
-				time.AfterFunc(time.Minute, func() {
-					_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), sleep(0))(t.Context())
-					assert.NoError(t, err)
-					assert.LessOrEqual(t, time.Since(began), 61*time.Second)
-				})
-				_, err := holder.Join()(t.Context())
-				requireLost(t, err, mutex.Expired)
-				if kind == mutex.Acquired { // which delays its own caller alone
-					assert.Equal(t, 5*time.Minute, ended)
-				} else {
-					assert.Less(t, ended, ttl)
+			},
+			mutex.Gone, []mutex.EventKind{mutex.Acquired, mutex.BackingFailed, mutex.Lost},
+		},
+		// The lease expires while the store is asked for the holder, and fails to answer.
+		"nothing is reported after a loss": {
+			func(s *store) {
+				s.on(func(context.Context, *request) error {
+					time.Sleep(brief * 6 / 10)
+					return nil // it is not held
+				}, "refresh")
+				s.on(func(context.Context, *request) error {
+					time.Sleep(brief / 5)
+					return errStore
+				}, "getHolder")
+			}, brief, func(mutex.Event) {},
+			func(*testing.T, *store) effect.Effect[effect.Void] { return sleep(time.Hour) },
+			mutex.Expired, []mutex.EventKind{mutex.Acquired, mutex.Lost},
+		},
+		"a lease is refreshed while the observer notes its grant": {
+			func(*store) {}, brief, dawdles(mutex.Acquired, time.Second),
+			func(*testing.T, *store) effect.Effect[effect.Void] { return sleep(time.Second) },
+			"", []mutex.EventKind{mutex.Acquired, mutex.Released},
+		},
+		"a loss that the release finds": {
+			func(*store) {}, ttl, dawdles(mutex.Lost, time.Minute),
+			func(_ *testing.T, s *store) effect.Effect[effect.Void] {
+				return func(context.Context) (v effect.Void, err error) {
+					s.free(s.holder())
+					return v, nil
 				}
-			})
-		})
-	}
-}
-
-// The store says that the lock is gone, and fails to say why.
-func TestHazard64_ALossIsNotDelayedByTheObserverOfTheQuestionWhy(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, r := newStore(), recorder{}
-		s.inspect = func(context.Context) error { return errStore }
-		m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
-			if e.Kind == mutex.BackingFailed {
-				time.Sleep(5 * time.Minute)
-			}
+			},
+			mutex.Gone, []mutex.EventKind{mutex.Acquired, mutex.Lost},
+		},
+	}, func(t *testing.T, c observing) {
+		s, r := newQueued(), recorder{}
+		c.prepare(s)
+		m := newMutex(t, s, mutex.Config{TTL: c.ttl, Observer: func(e mutex.Event) {
+			c.observer(e)
 			r.observe(e)
 		}})
-		began := time.Now()
-		_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
-			s.drop(t)
-			<-ctx.Done()
-			assert.LessOrEqual(t, time.Since(began), ttl/3, "at the first refresh")
-			return effect.Void{}, nil
-		})(t.Context())
-		requireLost(t, err, mutex.Gone)
-		assert.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.BackingFailed, mutex.Lost}, r.kinds())
-	})
-}
-
-// The lease expires while the store is asked for the holder, and fails to answer.
-func TestHazard64_NothingIsReportedAfterTheLoss(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, r := newStore(), recorder{}
-		s.refresh = func(context.Context, backing.Claim) (bool, error) {
-			time.Sleep(60 * time.Millisecond)
-			return false, nil
+		_, err := mutex.WithLock(m, c.work(t, s))(t.Context())
+		if c.want != "" {
+			requireLost(t, err, c.want)
+		} else {
+			require.NoError(t, err)
 		}
-		s.inspect = func(context.Context) error {
-			time.Sleep(20 * time.Millisecond)
-			return errStore
-		}
-		m := newMutex(t, s, mutex.Config{TTL: 100 * time.Millisecond, Observer: r.observe})
-		_, err := mutex.WithLock(m, sleep(time.Hour))(t.Context())
-		requireLost(t, err, mutex.Expired)
+		assert.Equal(t, c.events, r.kinds(), "when the scope closes")
 		time.Sleep(time.Second)
-		assert.Equal(t, 1, s.called("getHolder"))
-		assert.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.Lost}, r.kinds())
-	})
-}
-
-func TestHazard64_ALeaseIsRefreshedWhileTheObserverNotesItsGrant(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, r := newQueued(), recorder{}
-		m := newMutex(t, s, mutex.Config{TTL: 300 * time.Millisecond, Observer: func(e mutex.Event) {
-			if e.Kind == mutex.Acquired {
-				time.Sleep(time.Second)
-			}
-			r.observe(e)
-		}})
-		_, err := mutex.WithLock(m, sleep(time.Second))(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.Released}, r.kinds())
-	})
-}
-
-func TestHazard64_AcquiredComesBeforeALossThatIsNoticedMeanwhile(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, r := newQueued(), recorder{}
-		failed := failRefreshes(s, always)
-		m := newMutex(t, s, mutex.Config{TTL: 300 * time.Millisecond, Observer: func(e mutex.Event) {
-			if e.Kind == mutex.Acquired {
-				time.Sleep(time.Second)
-			}
-			r.observe(e)
-		}})
-		_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
-			assert.Error(t, ctx.Err(), "it has been lost already")
-			return effect.Void{}, nil
-		})(t.Context())
-		requireLost(t, err, mutex.Expired)
-		requireCounted(t, r.events, failed(), mutex.Lost)
+		assert.Len(t, r.kinds(), len(c.events))
 	})
 }
 
 // The scope has closed when the store grants the lock.
 func TestHazard64_AcquiredComesBeforeReleasedIfTheScopeHasClosed(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, r := newQueued(), recorder{}
-		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
-			time.Sleep(time.Second)
-			return s.real().Enqueue(ctx, w)
-		})
+		s.on(slow(time.Second), "enqueue")
 		m := newMutex(t, s, mutex.Config{Observer: r.observe})
 		ended := make(chan error, 1)
 		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {
@@ -166,13 +121,14 @@ func TestHazard64_AcquiredComesBeforeReleasedIfTheScopeHasClosed(t *testing.T) {
 // What it does would wait for itself if the observer were called under a mutex, or by
 // the goroutine that ends the fiber.
 func TestHazard64_AnObserverMayInterruptAndJoinTheKeepAlive(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []mutex.EventKind{mutex.BackingFailed, mutex.Lost} {
+	for kind, check := range map[mutex.EventKind]func(*testing.T, error){
+		mutex.BackingFailed: func(t *testing.T, err error) { assert.ErrorIs(t, err, context.Canceled) }, //nolint:thelper // before the loss
+		mutex.Lost:          requireA[*mutex.LockLostError],
+	} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newQueued()
-				failRefreshes(s, always)
+				s, _ := failing(always)
 				var lock *mutex.KeepAlive
 				var inner, outer context.Context
 				answers := make(chan error, 10)
@@ -183,12 +139,10 @@ func TestHazard64_AnObserverMayInterruptAndJoinTheKeepAlive(t *testing.T) {
 					_, err := lock.Interrupt()(context.Background())
 					assert.NoError(t, err)
 					_, err = lock.Join()(context.Background())
-					_ = outer.Err()
-					_ = inner.Err()
+					_, _ = outer.Err(), inner.Err()
 					answers <- err
 				}})
-				enclosing := newMutex(t, newStore(), mutex.Config{})
-				_, err := mutex.WithLock(enclosing, func(ctx context.Context) (effect.Void, error) {
+				_, err := mutex.WithLock(newMutex(t, newStore(), mutex.Config{}), func(ctx context.Context) (effect.Void, error) {
 					outer = ctx //nolint:fatcontext // for the observer
 					return mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
 						lock, _ = mutex.FromContext(ctx)
@@ -198,49 +152,83 @@ func TestHazard64_AnObserverMayInterruptAndJoinTheKeepAlive(t *testing.T) {
 				})(t.Context())
 				requireLost(t, err, mutex.Expired)
 				require.NotEmpty(t, answers)
-				if err := <-answers; kind == mutex.Lost {
-					_ = asLost(t, err)
-				} else {
-					require.ErrorIs(t, err, context.Canceled, "it was interrupted before it was lost")
-				}
+				check(t, <-answers)
 			})
 		})
 	}
 }
 
-// runtime.Goexit is what a failed assertion does.
-func TestHazard64_AnObserverThatEndsItsGoroutineMissesNoOtherEvent(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s, r := newQueued(), recorder{}
-		failed := failRefreshes(s, always)
-		errs := lockMany(t, s, 1, mutex.Config{Observer: func(e mutex.Event) {
-			if r.observe(e); e.Kind == mutex.BackingFailed || e.Kind == mutex.Lost {
-				time.Sleep(time.Second)
-				runtime.Goexit()
-			}
-		}}, sleep(time.Minute))
-		requireExpired(t, errs[0])
-		requireCounted(t, r.events, failed(), mutex.Lost)
+// The observer hangs for long after the deadline; the work, and the next in line, do not wait.
+func TestHazard64_TheWorkEndsOnTimeThoughTheObserverHangs(t *testing.T) {
+	each(t, map[string]mutex.EventKind{"at first": mutex.Acquired, "in between": mutex.BackingFailed, "at last": mutex.Lost}, func(t *testing.T, kind mutex.EventKind) {
+		s, _ := failing(always)
+		began, ended := time.Now(), time.Time{}
+		m := newMutex(t, s, mutex.Config{Observer: dawdles(kind, 5*time.Minute)})
+		holder := locker(t, m, untilCancelled(&ended))
+		time.AfterFunc(time.Minute, func() {
+			_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), sleep(0))(t.Context())
+			assert.NoError(t, err)
+			assert.LessOrEqual(t, time.Since(began), 61*time.Second)
+		})
+		_, err := holder.Join()(t.Context())
+		requireLost(t, err, mutex.Expired)
+		if kind == mutex.Acquired { // which delays its own caller alone
+			assert.Equal(t, 5*time.Minute, ended.Sub(began))
+		} else {
+			assert.Less(t, ended.Sub(began), ttl)
+		}
 	})
 }
 
-// The loss is found at the release, which is the caller's.
-func TestHazard64_ALossThatTheReleaseFindsIsReportedBeforeTheScopeHasClosed(t *testing.T) {
-	t.Parallel()
+// The one whose policy is slower than its lease is lost on time, and alone.
+func TestHazard64_ALockWhosePolicyHangsIsLostAloneAndOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, r := newQueued(), recorder{}
-		m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
-			if e.Kind == mutex.Lost {
-				time.Sleep(time.Minute)
-			}
-			r.observe(e)
-		}})
-		_, err := mutex.WithLock(m, func(context.Context) (effect.Void, error) {
-			forceRelease(t, s)
-			return effect.Void{}, nil
-		})(t.Context())
-		requireLost(t, err, mutex.Gone)
-		assert.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.Lost}, r.kinds())
+		s, _ := failing(once())
+		began, ended := time.Now(), time.Time{}
+		hung := locker(t, newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: slowPolicy(time.Hour)}), untilCancelled(&ended))
+		fibers := make([]*effect.Fiber[effect.Void], 10)
+		for i := range fibers {
+			fibers[i] = locker(t, newMutexOf(t, s, fmt.Sprint("lock ", i), mutex.Config{}), sleep(2*time.Minute))
+		}
+		join(t, fibers...)
+		_, err := hung.Join()(t.Context())
+		requireLost(t, err, mutex.Expired)
+		assert.Less(t, ended.Sub(began), ttl)
+		time.Sleep(2 * time.Hour) // until the policy has returned
 	})
+}
+
+// A policy may look at the context of the work whose lease it is about.
+func TestHazard64_ARetryPolicyMayAskTheContextOfTheWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := failing(once())
+		var held context.Context
+		asked := 0
+		m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Spaced(time.Second).WhileError(func(error) bool {
+			asked++
+			return held.Err() == nil
+		})})
+		_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
+			held = ctx //nolint:fatcontext // for the policy
+			return sleep(time.Minute)(ctx)
+		})(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 1, asked)
+	})
+}
+
+// inquisitive is a store that makes a mutex while it is asked for its abilities.
+type inquisitive struct{ *memory.Backing }
+
+func (i *inquisitive) Abilities() backing.Abilities {
+	if _, err := mutex.New(i.Backing, key, mutex.Config{}); err != nil {
+		panic(err)
+	}
+	return i.Backing.Abilities()
+}
+
+// It would wait for itself for ever.
+func TestHazard64_AStoreIsAskedForItsAbilitiesUnderNoMutex(t *testing.T) {
+	t.Parallel()
+	newMutex(t, &inquisitive{memory.New()}, mutex.Config{})
 }

@@ -3,103 +3,89 @@ package mutex_test
 import (
 	"context"
 	"fmt"
-	"slices"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
 )
 
-// failRefreshes fails all refreshes while down says so, and returns how many failed.
-func failRefreshes(s *queued, down func() bool) (failed func() int) {
+// failing is a store whose refreshes fail while down says so, and counts those that failed of
+// leases that are refreshed alone.
+func failing(down func() bool) (s *store, failed func() int) {
+	s = newQueued()
 	var n atomic.Int64
-	setHook(s, &s.refreshAll, func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
+	s.on(func(ctx context.Context, r *request) error {
 		if !down() {
-			return s.real().RefreshAll(ctx, claims)
-		}
-		n.Add(int64(len(claims)))
-		return slices.Repeat([]backing.Refreshed{{Err: errStore}}, len(claims))
-	})
-	s.refresh = func(ctx context.Context, c backing.Claim) (bool, error) {
-		if !down() {
-			return s.real().Refresh(ctx, c)
+			return r.send(ctx)
 		}
 		n.Add(1)
-		return false, errStore
-	}
-	return func() int { return int(n.Load()) }
+		return errStore
+	}, "refresh", "refreshAll")
+	return s, func() int { return int(n.Load()) }
 }
 
 func always() bool { return true }
 
-// firstTime is true once.
-func firstTime() func() bool {
-	var once sync.Once
-	return func() (first bool) {
-		once.Do(func() { first = true })
-		return first
-	}
+// once is true the first time.
+func once() func() bool {
+	var asked atomic.Bool
+	return func() bool { return asked.CompareAndSwap(false, true) }
 }
 
-// lockMany runs work under n locks at once, and returns what each ended with.
-func lockMany(t *testing.T, s *queued, n int, c mutex.Config, work effect.Effect[effect.Void]) []error {
-	t.Helper()
-	errs := make([]error, n)
-	var all sync.WaitGroup
-	for i := range n {
-		m, err := mutex.New(s, fmt.Sprint("lock ", i), c)
-		require.NoError(t, err)
-		all.Go(func() { _, errs[i] = mutex.WithLock(m, work)(t.Context()) })
-	}
-	all.Wait()
-	return errs
+// slowPolicy is a policy that writes a log, say, before each retry.
+func slowPolicy(slow time.Duration) schedule.Schedule {
+	return schedule.Spaced(100 * time.Millisecond).Tap(func(schedule.Step) { time.Sleep(slow) })
 }
 
-// One hiccup of the store, which each of 200 observers takes its time to note.
-func TestHazard64_NoLeaseIsLostByASlowObserver(t *testing.T) {
-	t.Parallel()
-	for _, slow := range []time.Duration{0, 10 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond, 20 * time.Second} {
-		t.Run(slow.String(), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				const n = 200
-				s := newQueued()
-				failed := failRefreshes(s, firstTime())
-				var r recorder
-				times := map[time.Time]int{}
-				errs := lockMany(t, s, n, mutex.Config{TTL: 10 * time.Second, Observer: func(e mutex.Event) {
-					if r.observe(e); e.Kind == mutex.BackingFailed {
-						r.mu.Lock()
-						times[time.Now()]++
-						r.mu.Unlock()
-						time.Sleep(slow)
-					}
-				}}, sleep(20*time.Second))
-				for _, err := range errs {
-					require.NoError(t, err)
-				}
-				assert.Equal(t, n, failed())
-				assert.Len(t, times, 1, "no observer waits for another")
-				perKey := map[string][]mutex.EventKind{}
-				for _, e := range r.events {
-					perKey[e.Key] = append(perKey[e.Key], e.Kind)
-					assert.Zero(t, e.Skipped)
-				}
-				require.Len(t, perKey, n)
-				for key, kinds := range perKey {
-					assert.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.BackingFailed, mutex.Released}, kinds, key)
-				}
-			})
-		})
+// One hiccup of the store, which each of 200 observers and policies takes its time to note.
+func TestHazard64_NoLeaseIsLostByASlowObserverOrPolicy(t *testing.T) {
+	type slow struct {
+		observer time.Duration
+		policy   schedule.Schedule
 	}
+	each(t, map[string]slow{
+		"not slow":              {0, schedule.Schedule{}},
+		"an observer":           {50 * time.Millisecond, schedule.Schedule{}},
+		"longer than the lease": {20 * time.Second, schedule.Schedule{}},
+		"a policy":              {0, slowPolicy(200 * time.Millisecond)},
+	}, func(t *testing.T, c slow) {
+		const n = 200
+		s, _ := failing(once())
+		var r recorder
+		var mu sync.Mutex
+		times := map[time.Time]int{}
+		config := mutex.Config{TTL: 10 * time.Second, BackingFailureRetryPolicy: c.policy, Observer: func(e mutex.Event) {
+			if r.observe(e); e.Kind == mutex.BackingFailed {
+				mu.Lock()
+				times[time.Now()]++
+				mu.Unlock()
+				time.Sleep(c.observer)
+			}
+		}}
+		var fibers []*effect.Fiber[effect.Void]
+		for i := range n {
+			fibers = append(fibers, locker(t, newMutexOf(t, s, fmt.Sprint("lock ", i), config), sleep(20*time.Second)))
+		}
+		join(t, fibers...)
+		assert.Len(t, times, 1, "no observer waits for another")
+		perKey := map[string][]mutex.EventKind{}
+		for _, e := range r.events {
+			perKey[e.Key] = append(perKey[e.Key], e.Kind)
+			assert.Zero(t, e.Skipped)
+		}
+		require.Len(t, perKey, n)
+		for key, kinds := range perKey {
+			assert.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.BackingFailed, mutex.Released}, kinds, key)
+		}
+	})
 }
 
 // requireCounted checks that the events are Acquired, the failures, and then last,
@@ -121,50 +107,62 @@ func requireCounted(t *testing.T, events []mutex.Event, failed int, last mutex.E
 	return skipped
 }
 
-func TestHazard64_WhatASlowObserverMissesIsCounted(t *testing.T) {
-	t.Parallel()
+// The observer notes an event before it dawdles, or ends its goroutine, which is what a failed
+// assertion does.
+func TestHazard64_WhatAnObserverMissesIsCounted(t *testing.T) {
 	const hiccup = 20 * time.Second // less than a lease from the first refresh on
-	for name, c := range map[string]struct {
-		slow     time.Duration
+	type counted struct {
+		observer func(mutex.Event)
 		recovers bool // the store does, in time
 		skips    bool
-		last     mutex.EventKind
 		reported int // failures, if that is known
-	}{
-		"quick, and lost":          {0, false, false, mutex.Lost, 0},
-		"slow, and lost":           {time.Second, false, true, mutex.Lost, 0},
-		"slower than the lease":    {time.Minute, false, true, mutex.Lost, 1 + 16},
-		"as slow as the retries":   {100 * time.Millisecond, true, false, mutex.Released, 0},
-		"slow, and not lost":       {time.Second, true, true, mutex.Released, 0},
-		"slower than all the work": {time.Hour, true, true, mutex.Released, 1 + 16},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				s, began := newQueued(), time.Now()
-				failed := failRefreshes(s, func() bool { return !c.recovers || time.Since(began) < hiccup })
-				var r recorder
-				inside := 0
-				errs := lockMany(t, s, 1, mutex.Config{Observer: func(e mutex.Event) {
-					r.mu.Lock()
-					inside++
-					assert.Equal(t, 1, inside, "one event at a time")
-					r.mu.Unlock()
-					if e.Kind == mutex.BackingFailed {
-						time.Sleep(c.slow)
-					}
-					r.observe(e) // when it has been delivered
-					r.mu.Lock()
-					inside--
-					r.mu.Unlock()
-				}}, sleep(2*time.Minute))
-				assert.Equal(t, c.last == mutex.Released, errs[0] == nil, "%v", errs[0])
-				skipped := requireCounted(t, r.events, failed(), c.last)
-				assert.Equal(t, c.skips, skipped > 0)
-				if c.reported > 0 {
-					assert.Equal(t, c.reported, failed()-skipped, "one, and those that waited")
-				}
-			})
-		})
+	}
+	each(t, map[string]counted{
+		"quick, and lost":                {dawdles("", 0), false, false, 0},
+		"slow, and lost":                 {dawdles(mutex.BackingFailed, time.Second), false, true, 0},
+		"slower than the lease":          {dawdles(mutex.BackingFailed, time.Minute), false, true, 1 + 16},
+		"slow to note the grant":         {dawdles(mutex.Acquired, time.Minute), false, true, 16},
+		"ended, each time":               {goexit, false, true, 0},
+		"as slow as the retries":         {dawdles(mutex.BackingFailed, 100*time.Millisecond), true, false, 0},
+		"slow, and not lost":             {dawdles(mutex.BackingFailed, time.Second), true, true, 0},
+		"slower than all the work takes": {dawdles(mutex.BackingFailed, time.Hour), true, true, 1 + 16},
+	}, func(t *testing.T, c counted) {
+		began := time.Now()
+		s, failed := failing(func() bool { return !c.recovers || time.Since(began) < hiccup })
+		var r recorder
+		var inside atomic.Int32
+		m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
+			assert.EqualValues(t, 1, inside.Add(1), "one event at a time")
+			defer inside.Add(-1)
+			r.observe(e)
+			c.observer(e)
+		}})
+		_, err := mutex.WithLock(m, sleep(2*time.Minute))(t.Context())
+		last := mutex.Lost
+		if c.recovers {
+			require.NoError(t, err)
+			last = mutex.Released
+		}
+		skipped := requireCounted(t, r.events, failed(), last)
+		assert.Equal(t, c.skips, skipped > 0)
+		if c.reported > 0 {
+			assert.Equal(t, c.reported, failed()-skipped, "one, and those that waited")
+		}
+	})
+}
+
+// dawdles is an observer that takes d for each event of a kind.
+func dawdles(kind mutex.EventKind, d time.Duration) func(mutex.Event) {
+	return func(e mutex.Event) {
+		if e.Kind == kind {
+			time.Sleep(d)
+		}
+	}
+}
+
+func goexit(e mutex.Event) {
+	if e.Kind == mutex.BackingFailed || e.Kind == mutex.Lost {
+		time.Sleep(time.Second)
+		runtime.Goexit()
 	}
 }

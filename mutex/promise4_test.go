@@ -2,17 +2,12 @@ package mutex_test
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/schedule"
@@ -20,89 +15,21 @@ import (
 
 // Promise 4: an acquire that ends without the lock leaves none behind.
 
-// acquiring are the ways to acquire; the work is never reached where they fail.
-var acquiring = map[string]func(*mutex.Mutex) effect.Effect[bool]{
-	"WithLock": func(m *mutex.Mutex) effect.Effect[bool] {
-		return mutex.WithLock(m, effect.Succeed(true))
-	},
-	"WithLockIfAvailable": func(m *mutex.Mutex) effect.Effect[bool] {
-		return effect.Map(option.IsSome[bool])(mutex.WithLockIfAvailable(m, effect.Succeed(true)))
-	},
-	"Acquire": func(m *mutex.Mutex) effect.Effect[bool] {
-		return effect.Scoped(func(s *effect.Scope) effect.Effect[bool] {
-			return effect.As[*mutex.KeepAlive](true)(m.Acquire(s))
-		})
-	},
-	"TryAcquire": func(m *mutex.Mutex) effect.Effect[bool] {
-		return effect.Scoped(func(s *effect.Scope) effect.Effect[bool] {
-			return effect.Map(option.IsSome[*mutex.KeepAlive])(m.TryAcquire(s))
-		})
-	},
-}
-
-func eachWayToAcquire(t *testing.T, test func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool])) {
-	for name, acquire := range acquiring {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { test(t, acquire) })
-		})
-	}
-}
-
-func TestPromise4_AnAcquireThatIsCancelledInFlightLeavesNoLock(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-		s := newStore()
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			grant, err := s.real().TryAcquire(ctx, c) // applied, but the reply is lost
-			require.True(t, option.IsSome(grant))
-			require.NoError(t, err)
-			return option.None[backing.Grant](), hang(ctx)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		began := time.Now()
-		_, err := acquire(newMutex(t, s, mutex.Config{}))(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, time.Second, time.Since(began))
-		s.requireFree(t)
-	})
-}
-
-func TestPromise4_AGrantToACallerWhoHasLeftIsGivenBack(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-		s := newStore()
-		ctx, cancel := context.WithCancel(t.Context())
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			grant, err := s.real().TryAcquire(ctx, c)
-			cancel()
-			return grant, err
-		}
-		_, err := acquire(newMutex(t, s, mutex.Config{}))(ctx)
-		require.ErrorIs(t, err, context.Canceled)
-		s.requireFree(t)
-	})
-}
-
 func TestPromise4_NothingIsSentForACallerWhoLeftBefore(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
+	each(t, acquiring, func(t *testing.T, acquire way) {
 		s := newStore()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := acquire(newMutex(t, s, mutex.Config{}))(ctx)
 		require.ErrorIs(t, err, context.Canceled)
-		require.Empty(t, s.calls)
+		require.Zero(t, s.called())
 	})
 }
 
 func TestPromise4_ALostReplyIsRecognizedByTheNextTry(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
+	each(t, acquiring, func(t *testing.T, acquire way) {
 		s := newStore()
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			grant, err := s.real().TryAcquire(ctx, c)
-			if s.called("tryAcquire") == 1 {
-				return option.None[backing.Grant](), hang(ctx)
-			}
-			return grant, err
-		}
+		s.on(first(1, loses), "tryAcquire")
 		acquired, err := acquire(newMutex(t, s, mutex.Config{}))(t.Context())
 		require.NoError(t, err)
 		require.True(t, acquired)
@@ -111,141 +38,77 @@ func TestPromise4_ALostReplyIsRecognizedByTheNextTry(t *testing.T) {
 	})
 }
 
-func TestPromise4_AStoreThatFailsAfterApplyingLeavesNoLock(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-		s := newStore()
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			_, err := s.real().TryAcquire(ctx, c)
-			return option.None[backing.Grant](), errors.Join(err, errStore)
-		}
-		_, err := acquire(newMutex(t, s, mutex.Config{}))(t.Context())
-		require.ErrorIs(t, err, errStore)
-		s.requireFree(t)
-	})
-}
-
-func TestPromise4_AGrantThatComesTooLateIsGivenBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			grant, err := s.real().TryAcquire(ctx, c)
-			time.Sleep(c.TTL) // the store ignores the end of the request
-			return grant, err
-		}
-		m := newMutex(t, s, mutex.Config{TTL: time.Second, BackingFailureRetryPolicy: schedule.Stop()})
-		_, err := mutex.WithLockIfAvailable(m, effect.Succeed(42))(t.Context())
-		var timeout *effect.TimeoutError
-		require.ErrorAs(t, err, &timeout)
-		s.requireFree(t)
-	})
-}
-
-func TestPromise4_AWaiterWhoGivesUpLeavesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.take(t)
-		m := newMutex(t, s, mutex.Config{AcquireRetryPolicy: schedule.Spaced(time.Second).Intersect(schedule.Recurs(3))})
-		began := time.Now()
-		_, err := mutex.WithLock(m, effect.Succeed(42))(t.Context())
-		var refused *mutex.LockNotAcquiredError
-		require.ErrorAs(t, err, &refused)
-		assert.Equal(t, 3*time.Second, time.Since(began))
-		assert.Equal(t, 3*time.Second, refused.Waited)
-		assert.Equal(t, key, refused.Key)
-		assert.Equal(t, 4, s.called("tryAcquire"))
-
-		holder, err := m.Holder(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, option.Some("somebody else"), holder)
-	})
-}
-
-func TestPromise4_AScopeThatHasClosedHoldsNoLock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		m := newMutex(t, s, mutex.Config{})
-		var closed *effect.Scope
-		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[int] {
-			closed = scope
-			return effect.Succeed(1)
-		})(t.Context())
-		require.NoError(t, err)
-		_, err = m.Acquire(closed)(t.Context())
-		require.ErrorIs(t, err, effect.ErrScopeClosed)
-		s.requireFree(t)
-	})
-}
-
-func TestPromise4_APanicDuringTheAcquireLeavesNoLock(t *testing.T) {
-	granting := func(s *store) func(context.Context, backing.Claim) error {
-		return func(ctx context.Context, c backing.Claim) error {
-			grant, err := s.real().TryAcquire(ctx, c)
-			if option.IsNone(grant) {
-				return errors.New("not granted")
-			}
-			return err
-		}
+func TestPromise4_APanicKeepsItsValueAndLeavesNoLock(t *testing.T) {
+	type variant struct {
+		fault  fault
+		config mutex.Config
+		want   string
 	}
-	for name, prepare := range map[string]func(*store) mutex.Config{
-		"of the store": func(s *store) mutex.Config {
-			s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-				_ = granting(s)(ctx, c)
-				panic("boom")
+	each(t, map[string]variant{
+		"of the store": {endsBy(func() { panic("store") }), mutex.Config{}, "store"},
+		"of the policy": {breaks, mutex.Config{
+			BackingFailureRetryPolicy: schedule.Forever().WhileError(func(error) bool { panic("policy") }),
+		}, "policy"},
+		"of the observer": {nil, mutex.Config{Observer: func(e mutex.Event) {
+			if e.Kind == mutex.Acquired {
+				panic("observer")
 			}
-			return mutex.Config{}
-		},
-		"of the policy": func(s *store) mutex.Config {
-			s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-				return option.None[backing.Grant](), errors.Join(errStore, granting(s)(ctx, c))
-			}
-			return mutex.Config{BackingFailureRetryPolicy: schedule.Forever().WhileError(func(error) bool { panic("boom") })}
-		},
-		"of the observer": func(*store) mutex.Config {
-			return mutex.Config{Observer: func(e mutex.Event) {
-				if e.Kind == mutex.Acquired {
-					panic("boom")
-				}
-			}}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newStore()
-				m := newMutex(t, s, prepare(s))
-				require.PanicsWithValue(t, "boom", func() {
-					_, _ = mutex.WithLock(m, effect.Succeed(1))(t.Context())
-				})
-				s.requireFree(t)
-			})
+		}}, "observer"},
+		"of the work": {nil, mutex.Config{}, "work"},
+	}, func(t *testing.T, c variant) {
+		s := newStore()
+		s.on(c.fault, "tryAcquire")
+		m := newMutex(t, s, c.config)
+		require.PanicsWithValue(t, c.want, func() {
+			_, _ = mutex.WithLock(m, func(context.Context) (int, error) { panic("work") })(t.Context())
 		})
-	}
-}
-
-// slowContext takes a minute to say whether it has ended, once.
-type slowContext struct {
-	context.Context
-	slow *atomic.Bool
-}
-
-func (c slowContext) Err() error {
-	if c.slow.CompareAndSwap(true, false) {
-		time.Sleep(time.Minute)
-	}
-	return c.Context.Err()
-}
-
-func TestPromise4_ATryWhoseGrantHasEndedYieldsNoneAndLeavesNoLock(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		var slow atomic.Bool
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			defer slow.Store(true)
-			return s.real().TryAcquire(ctx, c)
-		}
-		ran, err := mutex.WithLockIfAvailable(newMutex(t, s, mutex.Config{}), effect.Succeed(1))(slowContext{t.Context(), &slow})
-		require.NoError(t, err)
-		assert.True(t, option.IsNone(ran))
-		assert.Equal(t, 1, s.called("release"))
+		s.requireFree(t)
 	})
+}
+
+// A waiter gives up when its policy ends, whether it polls, is queued by the store, or waits
+// behind another of its process.
+func TestPromise4_AWaiterAsksAndGivesUpAsItsPolicySays(t *testing.T) {
+	const limit = 71*time.Second + 500*time.Microsecond // of its caller
+	each(t, map[string]waiting{
+		"at an interval":              {mutex.Config{AcquireRetryInterval: 7 * time.Second}, newStore, false, 11, limit},
+		"at the default one":          {mutex.Config{}, newStore, false, 711, limit},
+		"by a policy instead":         {mutex.Config{AcquireRetryInterval: 1, AcquireRetryPolicy: schedule.Exponential(time.Second).UpTo(time.Minute)}, newStore, false, 7, 63 * time.Second},
+		"a few times":                 {mutex.Config{AcquireRetryPolicy: schedule.Spaced(time.Second).Intersect(schedule.Recurs(3))}, newStore, false, 4, 3 * time.Second},
+		"without delays, not without": {mutex.Config{AcquireRetryPolicy: schedule.Forever()}, newStore, false, 71_001, limit},
+		"not at all":                  {mutex.Config{AcquireRetryPolicy: schedule.Stop()}, newStore, false, 1, 0},
+		"behind another":              {mutex.Config{AcquireRetryPolicy: schedule.Spaced(time.Second).UpTo(10 * time.Second)}, newStore, true, 0, 10 * time.Second},
+		"in the queue":                {mutex.Config{AcquireRetryPolicy: schedule.Spaced(100 * time.Millisecond).UpTo(time.Second)}, newQueued, false, 1, time.Second},
+	}, func(t *testing.T, c waiting) {
+		s := c.open()
+		s.take()
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		if c.behind {
+			defer leaver(t, newMutex(t, s, mutex.Config{}))()
+		}
+		began, waiter := time.Now(), newMutex(t, s, c.config)
+		_, err := mutex.WithLock(waiter, effect.Succeed(1))(ctx)
+		assert.Equal(t, c.ends, time.Since(began))
+		if c.ends < limit {
+			refused := asA[*mutex.LockNotAcquiredError](t, err)
+			assert.Equal(t, c.ends, refused.Waited)
+			assert.Equal(t, key, refused.Key)
+		} else {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		if !c.behind {
+			assert.Equal(t, c.asks, s.called("tryAcquire", "enqueue"))
+		}
+		assert.Equal(t, s.able, s.called("release") == 1, "only one that was queued has something to undo")
+		assert.Equal(t, "somebody else", s.holder())
+	})
+}
+
+type waiting struct {
+	config mutex.Config
+	open   func() *store
+	behind bool // another waiter of its process
+	asks   int
+	ends   time.Duration
 }

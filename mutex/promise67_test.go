@@ -3,6 +3,8 @@ package mutex_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,44 +22,26 @@ import (
 
 // Promise 6: fencing tokens strictly increase with every grant.
 
-func token(ctx context.Context) (uint64, error) {
-	lock, ok := mutex.FromContext(ctx)
-	if !ok {
-		return 0, errors.New("no lock in the context of the work")
-	}
-	return lock.Token(), nil
-}
-
-func TestPromise6_TokensIncreaseOverReleaseAndExpiry(t *testing.T) {
+func TestPromise6_TokensIncreaseWithEveryGrantAndNotWithARefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		m := newMutex(t, s, mutex.Config{})
 		var last uint64
 		for i := range 100 {
-			token, err := mutex.WithLock(m, token)(t.Context())
+			token, err := mutex.WithLock(m, func(ctx context.Context) (uint64, error) {
+				lock, _ := mutex.FromContext(ctx)
+				before := lock.Token()
+				time.Sleep(ttl / 2)
+				require.Equal(t, before, lock.Token())
+				return before, nil
+			})(t.Context())
 			require.NoError(t, err)
 			require.Greater(t, token, last)
 			last = token
 			if i%10 == 0 {
-				_, err := s.real().TryAcquire(t.Context(), backing.Claim{Key: key, Holder: "crashed", TTL: time.Second})
-				require.NoError(t, err)
+				require.True(t, s.grant("crashed", time.Second))
 			}
 		}
-	})
-}
-
-func TestPromise6_ATokenIsThatOfTheGrantAlsoAfterRefreshes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMutex(t, newStore(), mutex.Config{})
-		_, err := mutex.WithLock(m, func(ctx context.Context) (int, error) {
-			before, err := token(ctx)
-			require.NoError(t, err)
-			time.Sleep(3 * ttl)
-			after, err := token(ctx)
-			require.Equal(t, before, after)
-			return 0, err
-		})(t.Context())
-		require.NoError(t, err)
 	})
 }
 
@@ -65,119 +49,64 @@ func TestPromise6_ATokenIsThatOfTheGrantAlsoAfterRefreshes(t *testing.T) {
 // the caller's cancellation always satisfies errors.Is.
 
 func TestPromise7_EveryOperationNamesItselfInTheErrorOfTheStore(t *testing.T) {
-	s := newStore()
-	failing := func(context.Context, string, string) (bool, error) { return false, errStore }
-	for operation, fail := range map[string]func(*mutex.Mutex) error{
-		"tryAcquire": func(m *mutex.Mutex) error {
-			s.tryAcquire = func(context.Context, backing.Claim) (option.Option[backing.Grant], error) {
-				return option.None[backing.Grant](), errStore
-			}
-			defer func() { s.tryAcquire = nil }()
-			_, err := mutex.WithLock(m, effect.Succeed(1))(t.Context())
-			return err
-		},
-		"release": func(m *mutex.Mutex) error {
-			s.release = failing
-			defer func() { s.release = nil; s.loseData() }()
-			_, err := mutex.WithLock(m, effect.Succeed(1))(t.Context())
-			return err
-		},
-		"isLocked": func(m *mutex.Mutex) error {
-			s.inspect = func(context.Context) error { return errStore }
-			_, err := m.IsLocked(t.Context())
-			return err
-		},
-		"getHolder": func(m *mutex.Mutex) error {
-			s.inspect = func(context.Context) error { return errStore }
-			_, err := m.Holder(t.Context())
-			return err
-		},
+	for operation, call := range map[string]way{
+		"tryAcquire": acquiring["WithLock"],
+		"release":    acquiring["WithLock"],
+		"isLocked":   func(m *mutex.Mutex) effect.Effect[bool] { return m.IsLocked },
+		"getHolder":  func(m *mutex.Mutex) effect.Effect[bool] { return effect.Map(option.IsSome[string])(m.Holder) },
 	} {
-		t.Run(operation, func(t *testing.T) {
-			m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Recurs(2)})
-			before := s.called(operation)
-			err := fail(m)
-			var failed *mutex.MutexBackingError
-			require.ErrorAs(t, err, &failed)
-			assert.Equal(t, operation, failed.Operation)
-			assert.Equal(t, key, failed.Key)
-			assert.ErrorIs(t, err, errStore)
-			assert.Equal(t, 3, s.called(operation)-before, "one try and two more")
-			assert.Contains(t, err.Error(), operation)
+		type variant struct {
+			fault   fault
+			policy  schedule.Schedule
+			calls   int
+			elapsed time.Duration
+		}
+		each(t, map[string]variant{
+			operation + ", as the policy says":             {fails, schedule.Recurs(2), 3, 2 * time.Millisecond},
+			operation + ", without delays but not at once": {fails, schedule.Forever().UpTo(time.Second), 1001, time.Second},
+			operation + ", once if it is permanent":        {permanently, schedule.Schedule{}, 1, 0},
+		}, func(t *testing.T, c variant) {
+			s := newStore()
+			s.on(c.fault, operation)
+			began := time.Now()
+			_, err := call(newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: c.policy}))(t.Context())
+			requireFailed(t, err, operation)
+			require.ErrorIs(t, err, errStore)
+			assert.ErrorContains(t, err, operation)
+			assert.Equal(t, c.calls, s.called(operation))
+			assert.Equal(t, c.elapsed, time.Since(began))
 		})
 	}
-}
-
-func TestPromise7_TheDefaultPolicyRetriesForOneTTL(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.inspect = func(context.Context) error { return errStore }
-		began := time.Now()
-		_, err := newMutex(t, s, mutex.Config{}).IsLocked(t.Context())
-		require.ErrorIs(t, err, errStore)
-		assert.Equal(t, ttl, time.Since(began))
-		assert.Equal(t, 301, s.called("isLocked"))
-	})
-}
-
-func TestPromise7_APermanentErrorIsNotRetried(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.inspect = func(context.Context) error { return backing.Permanent(errStore) }
-		_, err := newMutex(t, s, mutex.Config{}).IsLocked(t.Context())
-		require.ErrorIs(t, err, errStore)
-		assert.Equal(t, 1, s.called("isLocked"))
-	})
 }
 
 func TestPromise7_TheCallersCancellationIsAlwaysFound(t *testing.T) {
 	errCause := errors.New("the pod is shutting down")
-	for name, prepare := range map[string]func(*testing.T, *store){
-		"while it waits": func(t *testing.T, s *store) { s.take(t) },
-		"while the store fails": func(_ *testing.T, s *store) {
-			s.tryAcquire = func(context.Context, backing.Claim) (option.Option[backing.Grant], error) {
-				return option.None[backing.Grant](), errStore
-			}
-		},
-		"while a request is in flight": func(_ *testing.T, s *store) {
-			s.tryAcquire = func(ctx context.Context, _ backing.Claim) (option.Option[backing.Grant], error) {
-				return option.None[backing.Grant](), hang(ctx)
-			}
-		},
-		"while the work runs": func(*testing.T, *store) {},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newStore()
-				prepare(t, s)
-				ctx, cancel := context.WithCancelCause(t.Context())
-				time.AfterFunc(time.Second, func() { cancel(errCause) })
-				began := time.Now()
-				exit := effect.RunExit(ctx, mutex.WithLock(newMutex(t, s, mutex.Config{}), sleep(time.Hour)))
-				require.Equal(t, time.Second, time.Since(began))
-				require.True(t, exit.IsInterruption())
-				require.ErrorIs(t, exit.Err(), context.Canceled)
-				require.ErrorIs(t, exit.Err(), errCause)
-				var failed *mutex.MutexBackingError
-				assert.Equal(t, name == "while the store fails", errors.As(exit.Err(), &failed), "the last failure is kept, if there was one")
-			})
-		})
+	type variant struct {
+		fault  fault
+		taken  bool
+		failed bool // there was a failure of the store, which is kept
 	}
-}
-
-func TestPromise7_ALossBesideTheCallersCancellationShowsBoth(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	each(t, map[string]variant{
+		"while it waits":               {nil, true, false},
+		"while the store fails":        {fails, false, true},
+		"while a request is in flight": {hangs, false, false},
+		"while the work runs":          {nil, false, false},
+	}, func(t *testing.T, c variant) {
 		s := newStore()
-		s.refresh = func(context.Context, backing.Claim) (bool, error) { return false, errStore }
-		ctx, cancel := context.WithCancel(t.Context())
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
-			cancel()
-			time.Sleep(2 * ttl)
-			return 0, ctx.Err()
-		})(ctx)
-		require.ErrorIs(t, err, context.Canceled)
-		var lost *mutex.LockLostError
-		require.ErrorAs(t, err, &lost)
+		if c.taken {
+			s.take()
+		}
+		s.on(c.fault, "tryAcquire")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errCause) })
+		began := time.Now()
+		exit := effect.RunExit(ctx, mutex.WithLock(newMutex(t, s, mutex.Config{}), sleep(time.Hour)))
+		require.Equal(t, time.Second, time.Since(began))
+		require.True(t, exit.IsInterruption())
+		require.ErrorIs(t, exit.Err(), context.Canceled)
+		require.ErrorIs(t, exit.Err(), errCause)
+		assert.Equal(t, !strings.HasSuffix(t.Name(), "runs"), strings.Contains(exit.Err().Error(), `while acquiring lock "orders": `))
+		assert.Equal(t, c.failed, errors.As(exit.Err(), new(*mutex.MutexBackingError)))
 	})
 }
 
@@ -196,39 +125,86 @@ func TestPromise7_TheCallersCancellationIsFoundThroughOperatorsOfFpGo(t *testing
 	})
 }
 
-func TestPromise7_AnAcquireThatIsCancelledNamesTheLock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+func TestPromise7_ACallerWhoLeavesAsTheStoreRefusesGetsTheErrorOfItsContext(t *testing.T) {
+	each(t, acquiring, func(t *testing.T, acquire way) {
 		s := newStore()
-		s.take(t)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(1))(ctx)
-		require.EqualError(t, err, `while acquiring lock "orders": context deadline exceeded`)
-	})
-}
-
-func TestPromise7_ACallerWhoLeavesAsTheStoreRefusesIsToldOfItsOwnEnd(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-		s := newStore()
-		s.take(t)
+		s.take()
 		ctx, cancel := context.WithCancel(t.Context())
-		s.tryAcquire = func(asking context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+		s.on(func(ctx context.Context, r *request) error {
 			cancel()
-			return s.real().TryAcquire(context.WithoutCancel(asking), c)
-		}
+			return r.send(context.WithoutCancel(ctx))
+		}, "tryAcquire")
 		_, err := acquire(newMutex(t, s, mutex.Config{AcquireRetryPolicy: schedule.Stop()}))(ctx)
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }
 
-func TestPromise7_APolicyWithoutDelaysDoesNotFloodTheStore(t *testing.T) {
+func TestTheTagOfAnErrorIsTheNameOfItsType(t *testing.T) {
+	t.Parallel()
+	for tag, err := range map[string]effect.Tagged{
+		"LockLostError":        &mutex.LockLostError{},
+		"LockNotAcquiredError": &mutex.LockNotAcquiredError{},
+		"MutexBackingError":    &mutex.MutexBackingError{},
+		"ConfigError":          &mutex.ConfigError{},
+		"ReentrantError":       &mutex.ReentrantError{},
+	} {
+		assert.Equal(t, tag, err.Tag())
+	}
+}
+
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		`lock "k" was lost (expired): its lease ran out before it could be refreshed: the store is down`: &mutex.LockLostError{Key: "k", Reason: mutex.Expired, Cause: errStore},
+		`lock "k" was lost (taken): the store says that another holder has it`:                           &mutex.LockLostError{Key: "k", Reason: mutex.Taken},
+		`lock "k" was lost (gone): the store does not know of it any more`:                               &mutex.LockLostError{Key: "k", Reason: mutex.Gone},
+		`lock "k" was not acquired in the 3s that the retry policy allows: another holder had it`:        &mutex.LockNotAcquiredError{Key: "k", Waited: 3 * time.Second},
+		`refresh of lock "k" failed: the store is down`:                                                  &mutex.MutexBackingError{Operation: "refresh", Key: "k", Cause: errStore},
+	} {
+		assert.EqualError(t, err, want)
+	}
+}
+
+// afterALoss is the error of a lock that the store says is gone, which ends the work.
+func afterALoss(t *testing.T, failed func(context.Context) error) error {
+	t.Helper()
+	s := newStore()
+	_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), func(ctx context.Context) (int, error) {
+		s.loseData()
+		<-ctx.Done()
+		return 0, failed(ctx)
+	})(t.Context())
+	requireLost(t, err, mutex.Gone)
+	return err
+}
+
+func TestALossThatCancelledTheWorkIsNoCancellationOfTheCaller(t *testing.T) {
+	const lost = `lock "orders" was lost (gone): the store does not know of it any more`
+	type variant struct {
+		work func(context.Context) error
+		want string
+	}
+	each(t, map[string]variant{
+		"bare":            {context.Context.Err, lost},
+		"interrupted":     {func(ctx context.Context) error { return effect.Interrupted(ctx, nil) }, lost},
+		"it is the cause": {context.Cause, lost},
+		"says more": {
+			func(ctx context.Context) error { return fmt.Errorf("query: %w", ctx.Err()) },
+			lost + "; the work was cancelled, and said: query: context canceled",
+		},
+	}, func(t *testing.T, c variant) {
+		err := afterALoss(t, c.work)
+		require.EqualError(t, err, c.want)
+		assert.Equal(t, "LockLostError", asA[effect.Tagged](t, err).Tag())
+	})
+}
+
+func TestARefusalOfTheStoreIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		s.inspect = func(context.Context) error { return errStore }
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, err := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Forever()}).IsLocked(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.LessOrEqual(t, s.called("isLocked"), 1001)
+		s.on(func(context.Context, *request) error { return backing.Permanent(errors.New("WRONGTYPE")) }, "tryAcquire", "release")
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), effect.Succeed(1))(t.Context())
+		require.EqualError(t, err, `tryAcquire of lock "orders" failed: WRONGTYPE`)
+		assert.Equal(t, 1, s.called("release"), "it is tried all the same")
 	})
 }

@@ -2,235 +2,137 @@ package mutex_test
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// Promise 8: while waiting for a lock, a caller's deadline is kept.
+// Promise 8: while waiting for a lock, a caller's deadline is kept. Promise 4, that nothing
+// is left behind, is shown beside.
 
 // cleaningUp is how long a caller waits for the clean-up.
 const cleaningUp = 50 * time.Millisecond
 
-// never is a store that answers no request for a lock, and no release.
-func never() *store {
-	s := newStore()
-	s.tryAcquire = func(ctx context.Context, _ backing.Claim) (option.Option[backing.Grant], error) {
-		return option.None[backing.Grant](), hang(ctx)
+// parting is an acquisition that fails.
+type parting struct {
+	acquire, release fault
+	policy           schedule.Schedule // of failures
+	limit            time.Duration     // of the caller; 0: none
+	returns          time.Duration     // when the caller does
+	over             time.Duration     // when the clean-up is
+	releases         int               // how often the lock is released
+	failed           string            // the operation that the error names, if any
+	want             error
+}
+
+// stopped is a policy without retries.
+var stopped = schedule.Stop()
+
+var partings = map[string]parting{
+	"the store never answers, 25 ms": {hangs, hangs, schedule.Schedule{}, 25 * time.Millisecond, 75 * time.Millisecond, 5025 * time.Millisecond, 3, "", context.DeadlineExceeded},
+	"the store never answers, 1 s":   {hangs, hangs, schedule.Schedule{}, time.Second, time.Second + cleaningUp, 6 * time.Second, 3, "", context.DeadlineExceeded},
+	"the store never answers, 7 s":   {hangs, hangs, schedule.Schedule{}, 7 * time.Second, 7*time.Second + cleaningUp, 12 * time.Second, 3, "tryAcquire", context.DeadlineExceeded},
+	"the policy ends":                {hangs, hangs, stopped, 0, 2*time.Second + cleaningUp, 4 * time.Second, 1, "tryAcquire", nil},
+	"the clean-up fails soon":        {hangs, fails, stopped, time.Second, time.Second, time.Second, 1, "release", errStore},
+	"the clean-up succeeds later":    {loses, slow(time.Second), stopped, time.Second, time.Second + cleaningUp, 2 * time.Second, 1, "", context.DeadlineExceeded},
+	"the caller leaves early":        {loses, nil, schedule.Schedule{}, time.Second, time.Second, time.Second, 1, "", context.DeadlineExceeded},
+	"it leaves as it is granted":     {grantsAtTheEnd, nil, schedule.Schedule{}, time.Second, time.Second, time.Second, 1, "", context.DeadlineExceeded},
+	"it is granted too late":         {late(ttl), nil, stopped, 0, ttl, ttl, 1, "tryAcquire", nil},
+	"the store fails for one TTL":    {breaks, nil, schedule.Schedule{}, 0, ttl, ttl, 1, "tryAcquire", errStore},
+	"no request is sent":             {notSent, nil, schedule.Schedule{}, 2 * time.Second, 2 * time.Second, 2 * time.Second, 0, "tryAcquire", context.DeadlineExceeded},
+	"one request is not sent":        {notSent, nil, stopped, 0, 0, 0, 0, "tryAcquire", errStore},
+	"the first request was applied":  {split(1, breaks, notSent), nil, schedule.Recurs(2), 0, 2 * time.Millisecond, 2 * time.Millisecond, 1, "tryAcquire", errStore},
+	"the last request was applied":   {split(2, notSent, breaks), nil, schedule.Recurs(2), 0, 2 * time.Millisecond, 2 * time.Millisecond, 1, "tryAcquire", errStore},
+	"the clean-up panics":            {hangs, endsBy(func() { panic("boom") }), schedule.Schedule{}, time.Second, time.Second + cleaningUp, 2 * time.Second, 1, "", context.DeadlineExceeded},
+	"the clean-up ends by Goexit":    {hangs, endsBy(runtime.Goexit), schedule.Schedule{}, time.Second, time.Second + cleaningUp, 2 * time.Second, 1, "", context.DeadlineExceeded},
+	"the acquire panics":             {endsBy(func() { panic("boom") }), slow(time.Second), schedule.Schedule{}, 0, time.Second + cleaningUp, 2 * time.Second, 1, "", nil},
+	"the acquire ends by Goexit":     {endsBy(runtime.Goexit), slow(time.Second), schedule.Schedule{}, 0, time.Second + cleaningUp, 2 * time.Second, 1, "", effect.ErrGoexit},
+}
+
+// endsBy applies a request, and after a second ends without an answer.
+func endsBy(end func()) fault {
+	return func(ctx context.Context, r *request) error {
+		_ = late(time.Second)(ctx, r)
+		end()
+		return nil
 	}
-	s.release = func(ctx context.Context, _, _ string) (bool, error) { return false, hang(ctx) }
-	return s
 }
 
-// refusing is a store that no request reaches.
-func refusing() *store {
-	s := newStore()
-	s.tryAcquire = func(context.Context, backing.Claim) (option.Option[backing.Grant], error) {
-		return option.None[backing.Grant](), backing.NotSent(errStore)
-	}
-	return s
-}
-
-func TestPromise8_ACallersDeadlineIsKeptThoughTheStoreNeverAnswers(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-		for _, limit := range []time.Duration{25 * time.Millisecond, time.Second, 7 * time.Second} {
-			s := never()
-			m := newMutex(t, s, mutex.Config{})
-			ctx, cancel := context.WithTimeout(t.Context(), limit)
-			defer cancel()
-			began := time.Now()
-			_, err := acquire(m)(ctx)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.Equal(t, limit+cleaningUp, time.Since(began))
-			awaitCleanup(t, s)
-			require.Equal(t, limit+effect.FinalizerTimeout, time.Since(began), "in the background")
-			require.Positive(t, s.called("release"))
-		}
-	})
-}
-
-func TestPromise8_APolicyThatEndsIsKeptThoughTheStoreNeverAnswers(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-		m := newMutex(t, never(), mutex.Config{BackingFailureRetryPolicy: schedule.Stop()})
-		began := time.Now()
-		_, err := acquire(m)(t.Context())
-		var failed *mutex.MutexBackingError
-		require.ErrorAs(t, err, &failed)
-		require.Equal(t, "tryAcquire", failed.Operation)
-		require.Equal(t, 2*time.Second+cleaningUp, time.Since(began), "one request has 2 s")
-	})
-}
-
-func TestPromise8_ACleanUpThatFailsSoonIsPartOfTheError(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-		s := never()
-		s.release = func(context.Context, string, string) (bool, error) { return false, errStore }
-		var events atomic.Int32
-		m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Stop(), Observer: func(e mutex.Event) {
-			if e.Kind == mutex.BackingFailed {
-				events.Add(1)
-			}
-		}})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		began := time.Now()
-		_, err := acquire(m)(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorIs(t, err, errStore)
-		var failed *mutex.MutexBackingError
-		require.ErrorAs(t, err, &failed)
-		require.Equal(t, "release", failed.Operation)
-		require.Equal(t, time.Second, time.Since(began))
-		require.EqualValues(t, 1, events.Load())
-	})
-}
-
-func TestPromise8_ACleanUpThatSucceedsLaterFreesTheLock(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-		s := newStore()
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			_, err := s.real().TryAcquire(ctx, c)
-			require.NoError(t, err)
-			return option.None[backing.Grant](), hang(ctx)
-		}
-		s.release = func(ctx context.Context, key, holder string) (bool, error) {
-			time.Sleep(time.Second)
-			return s.real().Release(ctx, key, holder)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		began := time.Now()
-		_, err := acquire(newMutex(t, s, mutex.Config{}))(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, time.Second+cleaningUp, time.Since(began))
-		awaitCleanup(t, s)
-		require.Equal(t, 2*time.Second, time.Since(began))
-		s.requireFree(t)
-	})
-}
-
-func TestPromise8_WhatNoRequestHasReachedIsNotCleanedUp(t *testing.T) {
-	eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-		s := refusing()
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		began := time.Now()
-		_, err := acquire(newMutex(t, s, mutex.Config{}))(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		var failed *mutex.MutexBackingError
-		require.ErrorAs(t, err, &failed, "why it did not work")
-		require.Equal(t, 2*time.Second, time.Since(began))
-		require.Zero(t, s.called("release"))
-
-		_, err = acquire(newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Stop()}))(t.Context())
-		require.ErrorIs(t, err, errStore)
-		require.Equal(t, 2*time.Second, time.Since(began), "at once")
-		require.Zero(t, s.called("release"))
-	})
-}
-
-func TestPromise8_OneRequestThatMayHaveArrivedIsCleanedUp(t *testing.T) {
-	for name, which := range map[string]int{"the first": 1, "the last": 3} {
+func TestPromise8_AnAcquireThatFailsReturnsSoonAndIsCleanedUpBehindItsCaller(t *testing.T) {
+	for name, c := range partings {
 		t.Run(name, func(t *testing.T) {
-			eachWayToAcquire(t, func(t *testing.T, acquire func(*mutex.Mutex) effect.Effect[bool]) {
-				s := newStore()
-				s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-					if s.called("tryAcquire") != which {
-						return option.None[backing.Grant](), backing.NotSent(errStore)
-					}
-					_, err := s.real().TryAcquire(ctx, c)
-					return option.None[backing.Grant](), errors.Join(errStore, err)
+			t.Parallel()
+			each(t, acquiring, func(t *testing.T, acquire way) {
+				s, r, ctx := newStore(), recorder{}, t.Context()
+				s.on(c.acquire, "tryAcquire")
+				s.on(c.release, "release")
+				if c.limit > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, c.limit)
+					defer cancel()
 				}
-				m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Recurs(2)})
-				_, err := acquire(m)(t.Context())
-				require.ErrorIs(t, err, errStore)
-				require.Equal(t, 3, s.called("tryAcquire"))
-				require.Equal(t, 1, s.called("release"))
+				began := time.Now()
+				fiber, err := effect.Fork(acquire(newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: c.policy, Observer: r.observe})))(ctx)
+				require.NoError(t, err)
+				exit, err := fiber.Await()(t.Context())
+				require.NoError(t, err)
+				err = exit.Err()
+				require.Error(t, err)
+				assert.Equal(t, c.returns, time.Since(began))
+				if c.want != nil {
+					require.ErrorIs(t, err, c.want)
+				}
+				if c.limit > 0 {
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+				}
+				if c.failed != "" {
+					requireFailed(t, err, c.failed)
+				}
+				if c.failed == "release" {
+					assert.Len(t, r.of(mutex.BackingFailed), 1)
+				}
+				awaitCleanup(t, s)
+				assert.Equal(t, c.over, time.Since(began), "in the background")
+				assert.Equal(t, c.releases, s.called("release"))
 				s.requireFree(t)
 			})
 		})
 	}
 }
 
-func TestPromise8_AWaiterInTheQueueIsTakenOutThoughItsNextRequestIsNotSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		s.take(t)
-		setHook(s, &s.enqueue, func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
-			if s.called("enqueue") > 1 {
-				return nil, backing.NotSent(errStore)
-			}
-			outcome, err := s.real().Enqueue(ctx, w)
-			if queued, ok := outcome.(backing.Queued); ok {
-				queued.AskAgain = time.Second
-				outcome = queued
-			}
-			return outcome, err
-		})
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Stop()}), effect.Succeed(1))(t.Context())
-		require.ErrorIs(t, err, errStore)
-		require.Equal(t, 2, s.called("enqueue"))
-		require.Equal(t, 1, s.called("release"))
-	})
-}
-
-func TestPromise8_TheNextInLineAsksWhileAnotherIsCleanedUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		s.tryAcquire = func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-			if s.called("tryAcquire") == 1 {
-				return option.None[backing.Grant](), hang(ctx)
-			}
-			return s.real().TryAcquire(ctx, c)
-		}
-		s.release = func(ctx context.Context, key, holder string) (bool, error) {
-			if s.called("release") == 1 {
-				return false, hang(ctx)
-			}
-			return s.real().Release(ctx, key, holder)
-		}
-		m := newMutex(t, s, mutex.Config{})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		began := time.Now()
-		_, err := mutex.WithLock(m, effect.Succeed(1))(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		join(t, locker(t, m, sleep(0)))
-		assert.Equal(t, time.Second+cleaningUp, time.Since(began))
-	})
-}
-
 func TestPromise8_AHolderIsNotKeptByTheCleanUpOfAWaiterThatHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newQueued()
-		m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Stop()})
+		m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: stopped})
 		holder := locker(t, m, sleep(time.Second))
-		arrived()
-		leave, _ := leaver(t, m)
-		arrived()
-		setHook(s, &s.pass, func(context.Context, backing.Claim, backing.Waiter, bool) (backing.Outcome, error) {
-			setHook(s, &s.releaseClaim, func(ctx context.Context, _ backing.Claim) (backing.Released, error) {
-				return backing.NotHeld, hang(ctx)
-			})
+		leave := leaver(t, m)
+		s.on(hangs, "release")
+		s.on(func(context.Context, *request) error {
 			leave()
-			return nil, errStore
-		})
+			return errStore
+		}, "pass")
 		began := time.Now()
 		_, err := holder.Join()(t.Context())
 		require.ErrorIs(t, err, errStore)
-		assert.Less(t, time.Since(began), time.Second+cleaningUp)
+		assert.LessOrEqual(t, time.Since(began), time.Second+cleaningUp)
 		awaitCleanup(t, s)
 		assert.Positive(t, s.called("release"))
 	})
+}
+
+// abandon is an acquisition of a caller that leaves after a second.
+func abandon(t *testing.T, m *mutex.Mutex) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := mutex.WithLock(m, effect.Succeed(1))(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

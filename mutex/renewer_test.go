@@ -2,7 +2,6 @@ package mutex_test
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -13,31 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/schedule"
 )
-
-// holdMany holds n locks in one scope, and runs then in it. It yields what the
-// scope failed with.
-func holdMany(t *testing.T, s *queued, n int, c mutex.Config, then func(context.Context, []*mutex.KeepAlive)) error {
-	t.Helper()
-	_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {
-		return func(ctx context.Context) (none effect.Void, err error) {
-			locks := make([]*mutex.KeepAlive, n)
-			for i := range locks {
-				m, err := mutex.New(s, fmt.Sprint("lock ", i), c)
-				require.NoError(t, err)
-				if locks[i], err = m.Acquire(scope)(ctx); err != nil {
-					return none, err
-				}
-			}
-			then(ctx, locks)
-			return none, nil
-		}
-	})(t.Context())
-	return err
-}
 
 //nolint:paralleltest // it counts goroutines
 func TestLeasesThatAreDueTogetherAreRefreshedTogether(t *testing.T) {
@@ -56,7 +33,6 @@ func TestLeasesThatAreDueTogetherAreRefreshedTogether(t *testing.T) {
 }
 
 func TestALeaseThatIsGoneIsLostAloneAmongThoseRefreshedWithIt(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newQueued()
 		err := holdMany(t, s, 100, mutex.Config{}, func(ctx context.Context, locks []*mutex.KeepAlive) {
@@ -67,101 +43,74 @@ func TestALeaseThatIsGoneIsLostAloneAmongThoseRefreshedWithIt(t *testing.T) {
 				assert.Equal(t, i == 42, option.IsSome(lock.Poll()), "lock %d", i)
 			}
 		})
-		lost := asLost(t, err)
-		assert.Equal(t, "lock 42", lost.Key)
-		assert.Equal(t, mutex.Gone, lost.Reason)
+		requireLost(t, err, mutex.Gone)
+		assert.Equal(t, "lock 42", asA[*mutex.LockLostError](t, err).Key)
 	})
-}
-
-func TestLeasesRefreshedTogetherAreLostOnTimeThoughTheStoreHangs(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newQueued()
-		hung := make(chan struct{})
-		setHook(s, &s.refreshAll, func(_ context.Context, claims []backing.Claim) []backing.Refreshed {
-			<-hung
-			all := make([]backing.Refreshed, len(claims))
-			for i := range all {
-				all[i].Held = true // too late
-			}
-			return all
-		})
-		lost := make(chan time.Time, 100)
-		began := time.Now()
-		err := holdMany(t, s, 100, mutex.Config{Observer: func(e mutex.Event) {
-			if e.Kind == mutex.Lost {
-				lost <- time.Now()
-			}
-		}}, func(context.Context, []*mutex.KeepAlive) {
-			for range 100 {
-				assert.Less(t, (<-lost).Sub(began), ttl)
-			}
-			close(hung)
-		})
-		requireExpired(t, err)
-	})
-}
-
-func requireExpired(t *testing.T, err error) {
-	t.Helper()
-	require.Equal(t, mutex.Expired, asLost(t, err).Reason)
 }
 
 // One that lets go while it is being refreshed with others waits for the
 // answer, and the others have it, too. One that is refreshed alone cuts it short.
 func TestALockIsLetGoOnlyWhenItsRefreshHasEnded(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		locks int
-		wait  time.Duration
-	}{"with others": {2, time.Second}, "alone": {1, 0}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				s := newQueued()
-				inFlight := make(chan struct{}, 10)
-				setHook(s, &s.refreshAll, func(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
-					inFlight <- struct{}{}
-					time.Sleep(time.Second)
-					if ctx.Err() != nil {
-						t.Error("cancelled, though one of them is still held")
-					}
-					return s.real().RefreshAll(ctx, claims)
-				})
-				s.refresh = func(ctx context.Context, c backing.Claim) (bool, error) {
-					inFlight <- struct{}{}
-					return false, hang(ctx)
-				}
-				err := holdMany(t, s, c.locks, mutex.Config{}, func(ctx context.Context, locks []*mutex.KeepAlive) {
-					<-inFlight
-					began := time.Now()
-					exit, err := locks[0].Interrupt()(ctx)
-					require.NoError(t, err)
-					assert.True(t, exit.IsInterruption())
-					assert.Equal(t, c.wait, time.Since(began))
-				})
-				require.NoError(t, err)
-			})
-		})
-	}
+	each(t, map[string]int{"with others": 2, "alone": 1}, func(t *testing.T, locks int) {
+		s := newQueued()
+		inFlight := make(chan struct{}, 10)
+		s.on(func(ctx context.Context, r *request) error {
+			inFlight <- struct{}{}
+			time.Sleep(time.Second)
+			assert.NoError(t, ctx.Err(), "cancelled, though one of them is still held")
+			return r.send(ctx)
+		}, "refreshAll")
+		s.on(func(ctx context.Context, r *request) error {
+			inFlight <- struct{}{}
+			return hangs(ctx, r)
+		}, "refresh")
+		require.NoError(t, holdMany(t, s, locks, mutex.Config{}, func(ctx context.Context, held []*mutex.KeepAlive) {
+			<-inFlight
+			began := time.Now()
+			exit, err := held[0].Interrupt()(ctx)
+			require.NoError(t, err)
+			assert.True(t, exit.IsInterruption())
+			assert.Equal(t, time.Duration(locks-1)*time.Second, time.Since(began))
+		}))
+	})
 }
 
 func TestARefreshThatFailsIsRepeatedAsThePolicySaysFromItsBeginning(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		last := time.Now()
 		var waits []time.Duration
-		s.refresh = func(ctx context.Context, c backing.Claim) (bool, error) {
+		s.on(func(ctx context.Context, r *request) error {
 			waits, last = append(waits, time.Since(last)), time.Now()
-			if n := len(waits); n == 4 || n > 5 {
-				return s.real().Refresh(ctx, c)
+			if r.n == 4 || r.n > 5 {
+				return r.send(ctx)
 			}
-			return false, errStore
-		}
+			return errStore
+		}, "refresh")
 		m := newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: schedule.Exponential(time.Second)})
 		_, err := mutex.WithLock(m, sleep(30*time.Second))(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, []time.Duration{10 * time.Second, time.Second, 2 * time.Second, 4 * time.Second, 10 * time.Second, time.Second}, waits)
+	})
+}
+
+func TestAStoreThatPanicsOrMiscountsInARefreshLosesNothingByThat(t *testing.T) {
+	type variant struct {
+		locks     int
+		misbehave func(*request)
+	}
+	each(t, map[string]variant{
+		"a panic":          {2, func(*request) { panic("boom") }},
+		"a panic, alone":   {1, func(*request) { panic("boom") }},
+		"too few answers":  {2, func(r *request) { r.answer = []backing.Refreshed{} }},
+		"too many answers": {2, func(r *request) { r.answer = make([]backing.Refreshed, 3) }},
+	}, func(t *testing.T, c variant) {
+		s, r := newQueued(), recorder{}
+		s.on(first(5, func(_ context.Context, r *request) error {
+			c.misbehave(r)
+			return nil
+		}), "refresh", "refreshAll")
+		require.NoError(t, holdMany(t, s, c.locks, mutex.Config{Observer: r.observe}, func(context.Context, []*mutex.KeepAlive) { time.Sleep(time.Minute) }))
+		assert.NotEmpty(t, r.of(mutex.BackingFailed))
 	})
 }

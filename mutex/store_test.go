@@ -3,18 +3,17 @@ package mutex_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/IBM/fp-go/v2/option"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/backing/memory"
-	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 )
 
@@ -26,23 +25,40 @@ const (
 // errStore is how a store fails in these tests.
 var errStore = errors.New("the store is down")
 
-// store is the memory backing with faults: a test puts its own function in the
-// way of an operation. It counts the calls.
+// store is the memory backing as one process sees it, with faults. It counts the requests.
 type store struct {
-	current    atomic.Pointer[memory.Backing]
-	tryAcquire func(context.Context, backing.Claim) (option.Option[backing.Grant], error)
-	refresh    func(context.Context, backing.Claim) (bool, error)
-	release    func(context.Context, string, string) (bool, error)
-	inspect    func(context.Context) error // before IsLocked and GetHolder
+	current  atomic.Pointer[memory.Backing]
+	able     bool // it has all abilities, and so queues waiters
+	unqueued bool // it has all but that one
 
-	mu    sync.Mutex
-	calls map[string]int
+	mu     sync.Mutex
+	faults map[string]fault
+	calls  map[string]int
 }
 
+// newStore is a store without abilities: waiters poll it.
 func newStore() *store {
-	s := &store{calls: map[string]int{}}
+	s := &store{faults: map[string]fault{}, calls: map[string]int{}}
 	s.loseData()
 	return s
+}
+
+// newQueued is a store with all abilities.
+func newQueued() *store {
+	s := newStore()
+	s.able = true
+	return s
+}
+
+// stores makes a store of each kind.
+var stores = map[string]func() *store{"polls": newStore, "queues": newQueued}
+
+// anotherProcess has the same memory, and wait queues of its own.
+func (s *store) anotherProcess() *store {
+	other := newStore()
+	other.able = s.able
+	other.current.Store(s.real())
+	return other
 }
 
 // loseData is a restart of the store without persistence.
@@ -51,88 +67,158 @@ func (s *store) loseData() { s.current.Store(memory.New()) }
 // real is the store without faults.
 func (s *store) real() *memory.Backing { return s.current.Load() }
 
-func (s *store) count(operation string) {
+// take makes somebody else the holder, after a loss of data.
+func (s *store) take() {
+	s.loseData()
+	s.grant("somebody else", time.Hour)
+}
+
+// grant lets a claimant of another process ask for the lock.
+func (s *store) grant(holder string, ttl time.Duration) (granted bool) {
+	g, err := s.real().TryAcquire(context.Background(), backing.Claim{Key: key, Holder: holder, TTL: ttl})
+	return err == nil && option.IsSome(g)
+}
+
+// free releases the lock in the name of a holder.
+func (s *store) free(holder string) { _, _ = s.real().Release(context.Background(), key, holder) }
+
+// holder is the id of whoever has the lock, "" if nobody does.
+func (s *store) holder() string {
+	holding, _ := s.real().GetHolder(context.Background(), key)
+	return option.GetOrElse(func() string { return "" })(holding)
+}
+
+func (s *store) requireFree(t *testing.T) {
+	t.Helper()
+	require.Empty(t, s.holder(), "the lock is still held")
+}
+
+// called is how often the store was sent requests of some operations, of all if none are named.
+func (s *store) called(operations ...string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for operation, calls := range s.calls {
+		if len(operations) == 0 || slices.Contains(operations, operation) {
+			n += calls
+		}
+	}
+	return n
+}
+
+// on puts a fault in the way of some operations. nil takes it away.
+func (s *store) on(f fault, operations ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, operation := range operations {
+		s.faults[operation] = f
+	}
+}
+
+// request is a request that a fault has caught.
+type request struct {
+	n      int            // of its operation, from 1 on
+	claim  backing.Claim  // Pass: of the holder
+	waiter backing.Waiter // Enqueue and Pass
+	yield  bool           // Pass
+	send   func(context.Context) error
+	answer any // what the store has answered; the fault may put something else there
+}
+
+// fault decides what becomes of a request. The caller gets the answer, that of a store which
+// has done nothing if the request was not sent, and beside it the error of the fault.
+type fault func(ctx context.Context, r *request) error
+
+// send sends a request past its fault.
+func send[A any](ctx context.Context, s *store, operation string, r request, apply func(context.Context) (A, error)) (a A, err error) {
+	s.mu.Lock()
 	s.calls[operation]++
-}
-
-func (s *store) called(operation string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.calls[operation]
-}
-
-func (s *store) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-	s.count("tryAcquire")
-	if s.tryAcquire != nil {
-		return s.tryAcquire(ctx, c)
+	r.n = s.calls[operation]
+	fault := s.faults[operation]
+	s.mu.Unlock()
+	r.send = func(ctx context.Context) error {
+		a, err := apply(ctx)
+		r.answer = a
+		return err
 	}
-	return s.real().TryAcquire(ctx, c)
-}
-
-func (s *store) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
-	s.count("refresh")
-	if s.refresh != nil {
-		return s.refresh(ctx, c)
+	if fault == nil {
+		return apply(ctx)
 	}
-	return s.real().Refresh(ctx, c)
+	err = fault(ctx, &r)
+	a, _ = r.answer.(A)
+	return a, err
 }
 
-func (s *store) Release(ctx context.Context, key, holder string) (bool, error) {
-	s.count("release")
-	if s.release != nil {
-		return s.release(ctx, key, holder)
-	}
-	return s.real().Release(ctx, key, holder)
-}
+func fails(context.Context, *request) error { return errStore }
 
-func (s *store) IsLocked(ctx context.Context, key string) (bool, error) {
-	s.count("isLocked")
-	if s.inspect != nil {
-		if err := s.inspect(ctx); err != nil {
-			return false, err
-		}
-	}
-	return s.real().IsLocked(ctx, key)
-}
-
-func (s *store) GetHolder(ctx context.Context, key string) (option.Option[string], error) {
-	s.count("getHolder")
-	if s.inspect != nil {
-		if err := s.inspect(ctx); err != nil {
-			return option.None[string](), err
-		}
-	}
-	return s.real().GetHolder(ctx, key)
-}
-
-// hang is a request that the store never answers.
-func hang(ctx context.Context) error {
+// hangs never answers.
+func hangs(ctx context.Context, _ *request) error {
 	<-ctx.Done()
 	return context.Cause(ctx)
 }
 
-// take makes somebody else the holder, after a loss of data.
-func (s *store) take(t *testing.T) {
-	t.Helper()
-	s.loseData()
-	grant, err := s.real().TryAcquire(t.Context(), backing.Claim{Key: key, Holder: "somebody else", TTL: time.Hour})
-	require.NoError(t, err)
-	require.True(t, option.IsSome(grant))
+// loses applies the request, and never answers.
+func loses(ctx context.Context, r *request) error {
+	_ = r.send(ctx)
+	return hangs(ctx, r)
 }
 
-// drop loses the key.
-func (s *store) drop(*testing.T) { s.loseData() }
+// breaks applies the request, and fails.
+func breaks(ctx context.Context, r *request) error { return errors.Join(errStore, r.send(ctx)) }
 
-func (s *store) requireFree(t *testing.T) {
-	t.Helper()
-	locked, err := s.real().IsLocked(context.Background(), key)
-	require.NoError(t, err)
-	require.False(t, locked, "the lock is still held")
+// notSent fails before the store can have received the request.
+func notSent(context.Context, *request) error { return backing.NotSent(errStore) }
+
+// late applies the request, and answers only after d, whatever becomes of the caller.
+func late(d time.Duration) fault {
+	return func(ctx context.Context, r *request) error {
+		defer time.Sleep(d)
+		return r.send(context.WithoutCancel(ctx))
+	}
+}
+
+// slow applies the request after d.
+func slow(d time.Duration) fault {
+	return func(ctx context.Context, r *request) error {
+		time.Sleep(d)
+		return r.send(ctx)
+	}
+}
+
+// first is a fault of the first n requests, split one of those and another of the rest.
+func first(n int, f fault) fault { return split(n, f, pass) }
+
+func split(n int, first, rest fault) fault {
+	return func(ctx context.Context, r *request) error {
+		if r.n <= n {
+			return first(ctx, r)
+		}
+		return rest(ctx, r)
+	}
+}
+
+// pass is no fault.
+func pass(ctx context.Context, r *request) error { return r.send(ctx) }
+
+// outage fails all requests for a time, from the first on.
+func outage(d time.Duration) fault {
+	var since time.Time
+	return func(ctx context.Context, r *request) error {
+		if r.n == 1 {
+			since = time.Now()
+		}
+		if time.Since(since) < d {
+			return errStore
+		}
+		return r.send(ctx)
+	}
 }
 
 func newMutex(t *testing.T, b backing.Backing, c mutex.Config) *mutex.Mutex {
+	t.Helper()
+	return newMutexOf(t, b, key, c)
+}
+
+func newMutexOf(t *testing.T, b backing.Backing, key string, c mutex.Config) *mutex.Mutex {
 	t.Helper()
 	m, err := mutex.New(b, key, c)
 	require.NoError(t, err)
@@ -145,50 +231,4 @@ func awaitCleanup(t *testing.T, b backing.Backing) {
 	t.Helper()
 	_, err := mutex.AwaitCleanup(b)(context.Background())
 	require.NoError(t, err)
-}
-
-// sleep is work that takes time and heeds its context.
-func sleep(d time.Duration) effect.Effect[effect.Void] { return effect.Sleep(d) }
-
-// deafSleep is work that takes time whatever happens to its context.
-func deafSleep(d time.Duration) effect.Effect[effect.Void] {
-	return func(context.Context) (effect.Void, error) {
-		time.Sleep(d) // in virtual time
-		return effect.Void{}, nil
-	}
-}
-
-func requireLost(t *testing.T, err error, reason mutex.LossReason) {
-	t.Helper()
-	lost := asLost(t, err)
-	require.Equal(t, reason, lost.Reason)
-	require.Equal(t, key, lost.Key)
-	require.NotEmpty(t, lost.Holder)
-	require.NotErrorIs(t, err, context.Canceled, "nobody cancelled the caller")
-	require.NotErrorIs(t, err, context.DeadlineExceeded, "nor had it a deadline")
-}
-
-func asLost(t *testing.T, err error) *mutex.LockLostError {
-	t.Helper()
-	var lost *mutex.LockLostError
-	require.ErrorAs(t, err, &lost)
-	return lost
-}
-
-// claims grants each claim, and checks its TTL.
-func (s *store) claims(t *testing.T, ttl time.Duration) func(context.Context, backing.Claim) (option.Option[backing.Grant], error) {
-	t.Helper()
-	return func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-		assert.Equal(t, ttl, c.TTL)
-		return s.real().TryAcquire(ctx, c)
-	}
-}
-
-// holderID is work that yields the id of the holder that it runs under.
-func holderID(ctx context.Context) (string, error) {
-	lock, ok := mutex.FromContext(ctx)
-	if !ok {
-		return "", errors.New("no lock in the context of the work")
-	}
-	return lock.HolderID(), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -150,21 +151,14 @@ func (w *walk) check(name string, ordered func(*turn.State) bool) {
 
 // phaseOf returns the phase of the waiter with a claim: out if it does not stand in line.
 func phaseOf(s *turn.State, c backing.Claim) turn.Phase {
-	for _, w := range s.Waiters {
-		if w.ID == c.Holder {
-			return w.Phase
-		}
+	if i := slices.IndexFunc(s.Waiters, func(w *turn.Waiter) bool { return w.ID == c.Holder }); i >= 0 {
+		return s.Waiters[i].Phase
 	}
 	return turn.Out
 }
 
 func holds(s *turn.State, holder string) bool {
-	for _, h := range s.Holders {
-		if h.ID == holder {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Holders, func(h turn.Holder) bool { return h.ID == holder })
 }
 
 func (w *walk) Enqueue(ctx context.Context, c backing.Waiter) (backing.Outcome, error) {
