@@ -13,8 +13,7 @@ type Passer interface {
 	// them must be given the key instead, and next waits behind the last: the outcome is
 	// Queued. If next cannot be queued, because it cannot be woken or the store
 	// has no queue, the key must be released, for those who poll: the outcome is
-	// MustPoll. A store that can wake next only after it has prepared for that may do as
-	// if yield were false, for up to a second.
+	// MustPoll.
 	//
 	// If from.Holder does not have the key, the outcome is Refused, and nothing must
 	// change. The exception is a second Pass of the same grant to the same claimant,

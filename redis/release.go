@@ -64,12 +64,15 @@ func (b *Backing) release(ctx context.Context, c backing.Claim, member string, i
 	return backing.FreedNow, nil
 }
 
+// subscribeBeforeYield bounds how long a holder that yields waits for a subscription.
+const subscribeBeforeYield = 100 * time.Millisecond
+
 var flag = map[bool]optional{true: {value: "1"}}
 
 // Pass implements [backing.Passer] with one round trip. To be queued when it yields, the claimant needs a
-// subscription. The first Pass begins to subscribe, and for up to a second, until that is confirmed, none
-// yields. Later ones yield, also while the subscription, which has ended unused, begins again. Without a
-// subscription, and [WithoutPush], the lock goes to the first in the queue, or is free for those that poll.
+// subscription. Each Pass begins to subscribe, for a process with waiters of its own will soon have to yield, and
+// one that yields waits for the confirmation, up to 0.1 s. Without a subscription, and [WithoutPush], the lock goes
+// to the first in the queue, or is free for those that poll.
 func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -79,15 +82,8 @@ func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Wai
 		return nil, err
 	}
 	asked, mode := place{}, cannotQueue
-	if b.push != nil { // with waiters of its own, the process will soon have to yield
-		channel, ready := b.push.Ready(k.lock)
-		subscribes := !ready && b.push.Prepare(k.lock)
-		switch {
-		case yield && ready:
-			asked, mode = placeOf(next, channel), queues
-		case subscribes:
-			yield = false // until the next time: by then this process can be woken
-		}
+	if channel, ready := b.subscribed(ctx, k.lock, yield); yield && ready {
+		asked, mode = placeOf(next, channel), queues
 	}
 	inDoubt := b.ledger.begin(claimantOf(from), place{}).inDoubt
 	req := b.ledger.begin(claimantOf(next.Claim), asked)
@@ -155,4 +151,23 @@ func (m *memories) done(at memoryOf, err error) {
 	} else {
 		delete(m.inUse, at)
 	}
+}
+
+// subscribed returns the channel on which messages for lock arrive. If there is none yet, it begins to subscribe, and
+// waits for that only if the caller is to wait.
+func (b *Backing) subscribed(ctx context.Context, lock string, wait bool) (channel string, ready bool) {
+	if b.push == nil {
+		return "", false
+	}
+	if channel, ready = b.push.Ready(lock); ready {
+		return channel, true
+	}
+	if !wait {
+		b.push.Prepare(lock)
+		return "", false
+	}
+	ctx, cancel := context.WithTimeout(ctx, subscribeBeforeYield)
+	defer cancel()
+	channel, err := b.push.Listen(ctx, lock)
+	return channel, err == nil
 }

@@ -32,7 +32,7 @@ func (p *Push) want(lock string) *channel {
 	name := p.nameOf(lock)
 	ch := p.channels[name]
 	if ch == nil {
-		ch = &channel{name: name, wanted: time.Now()}
+		ch = &channel{name: name}
 		ch.attempt, ch.finish = context.WithCancelCause(p.ctx)
 		if p.ctx.Err() == nil {
 			p.channels[name] = ch

@@ -51,7 +51,6 @@ type Push struct {
 	mu            sync.Mutex // guards what follows, and is locked by the callers of want, again and add
 	waiters       int
 	unused        *time.Timer
-	lapsed        bool                 // subscriptions have ended unused
 	channels      map[string]*channel  // those that are wanted, by name
 	notifiers     map[string]*notifier // by the server's address
 	running       sync.WaitGroup       // counts their goroutines
@@ -82,15 +81,11 @@ func New(client goredis.UniversalClient, id string, onMessage func(payload strin
 	return p
 }
 
-// Prepare begins to subscribe to what is published for lock, and does not wait. It reports
-// whether the subscription may be confirmed any moment: its first attempt is under way. It does
-// not report that again once subscriptions have ended unused: one that is prepared less often
-// than every ten seconds would end before it is used, each time.
-func (p *Push) Prepare(lock string) bool {
+// Prepare begins to subscribe to what is published for lock, and does not wait.
+func (p *Push) Prepare(lock string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ch := p.want(lock)
-	return !p.lapsed && ch.attempt.Err() == nil && time.Since(ch.wanted) < p.confirmWithin
+	p.want(lock)
 }
 
 // Listen returns the channel on which messages for lock arrive, once the server has confirmed
@@ -145,7 +140,6 @@ func (p *Push) closeUnused() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waiters == 0 {
-		p.lapsed = p.lapsed || len(p.channels) > 0
 		clear(p.channels)
 		for _, n := range p.notifiers {
 			n.end(nil)

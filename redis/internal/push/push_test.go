@@ -53,24 +53,6 @@ func TestPrepareSubscribesAndDoesNotWait(t *testing.T) {
 	assert.Empty(t, e.channels)
 }
 
-func TestPrepareReportsNoSecondSubscriptionThatEndedUnused(t *testing.T) {
-	t.Parallel()
-	e := newListener(t, redistest.Start(t).Client(t))
-	e.mu.Lock()
-	e.idle = time.Second / 2
-	e.mu.Unlock()
-	assert.True(t, e.Prepare("k"))
-	e.AddWaiters(-1)
-	require.Eventually(t, func() bool {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		return len(e.channels) == 0
-	}, ages, time.Millisecond)
-	assert.False(t, e.Prepare("k"), "it would never be used")
-	e.AddWaiters(1)
-	e.listenAgain(t, "k")
-}
-
 func TestSubscriptionThatIsNotConfirmedIsGivenUp(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
