@@ -9,6 +9,7 @@ import (
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/internal/turn"
 )
 
 // AwaitCleanup waits until the clean-ups of failed acquisitions on b are over. b is the
@@ -58,6 +59,9 @@ type claimant struct{ key, holder string }
 
 func claimantOf(c backing.Claim) claimant { return claimant{c.Key, c.Holder} }
 
+// errNoAnswer stands for what a panic or runtime.Goexit in the store says.
+var errNoAnswer = errors.New("no answer")
+
 // undo is one clean-up.
 type undo struct {
 	claim  backing.Claim
@@ -92,7 +96,7 @@ func (m *Mutex) cleanUp(ctx context.Context, c backing.Claim) error {
 func (m *Mutex) beginCleanUp(ctx context.Context, c backing.Claim) *undo {
 	request := m.releaseOnce(c)
 	return m.cleaner.start(ctx, c, func(ctx context.Context) error {
-		defer m.waitQueue.freed(c.Holder)
+		defer m.waitQueue.step(turn.Event{Kind: turn.Undone, Holder: permitsOf(c)})
 		released, err := ask(ctx, m, "release", func(ctx context.Context) (backing.Released, error) {
 			exit := effect.RunExit(ctx, request) // a panic counts as a failure: nobody could recover it
 			released, _ := exit.Value()

@@ -2,7 +2,6 @@ package mutex
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/effectlock/effectlock/backing"
@@ -10,18 +9,18 @@ import (
 	"github.com/effectlock/effectlock/internal/turn"
 )
 
-// letGo gives up the lock of c: it hands it to the first in line of this process if
-// the store can do that, and otherwise releases it. It reports whether c had the lock
-// until then, as release does.
-func (m *Mutex) letGo(ctx context.Context, c backing.Claim) (backing.Released, error) {
-	return m.carryOut(ctx, c, m.waitQueue.step(turn.Event{Kind: turn.Releasing, Holder: permitsOf(c), Alone: m.passer == nil}))
+// release gives up the lock of c: it hands it to the first in line of this process if
+// the store can do that, and otherwise frees it. It reports whether c had the lock until
+// then, as free does.
+func (m *Mutex) release(ctx context.Context, c backing.Claim) (backing.Released, error) {
+	return m.perform(ctx, c, m.waitQueue.step(turn.Event{Kind: turn.Releasing, Holder: permitsOf(c), Alone: m.passer == nil}))
 }
 
-// carryOut releases the lock of c or passes it on, whichever is to be done.
-func (m *Mutex) carryOut(ctx context.Context, c backing.Claim, todo turn.Action) (backing.Released, error) {
+// perform frees the lock of c or passes it on, as package turn says.
+func (m *Mutex) perform(ctx context.Context, c backing.Claim, todo turn.Action) (backing.Released, error) {
 	defer m.waitQueue.freed(c.Holder)
 	if todo.Do == turn.Release {
-		return m.release(ctx, c)
+		return m.free(ctx, c)
 	}
 	next := ownerOf(todo)
 	outcome, err := m.pass(ctx, c, next, todo.Yield)
@@ -31,9 +30,9 @@ func (m *Mutex) carryOut(ctx context.Context, c backing.Claim, todo turn.Action)
 		_ = m.cleanUp(ctx, next.claim) // its failure is reported to the observer
 	case after.Do == turn.Nothing:
 	case after.Holder == todo.Holder:
-		return m.carryOut(ctx, c, after)
+		return m.perform(ctx, c, after)
 	default: // it goes on in the name of a waiter that has left
-		if _, err := m.carryOut(ctx, next.claim, after); err != nil {
+		if _, err := m.perform(ctx, next.claim, after); err != nil {
 			m.observer(Event{Kind: ReleaseFailed, Key: m.key, Holder: next.claim.Holder, Token: next.grant.Token, Err: err})
 		}
 	}
@@ -42,9 +41,6 @@ func (m *Mutex) carryOut(ctx context.Context, c backing.Claim, todo turn.Action)
 	}
 	return backing.FreedNow, nil
 }
-
-// errNoAnswer stands for what a panic says.
-var errNoAnswer = errors.New("no answer")
 
 // pass asks the store to hand the lock of a claim to a waiter. The outcome is nil if it
 // fails.
@@ -72,10 +68,10 @@ func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *waiter, yiel
 	return releasing(m, outcome, err)
 }
 
-// release frees the lock of a claim, or makes sure that it is not held. FreedNow is also
+// free releases the lock of a claim, or makes sure that it is not held. FreedNow is also
 // the answer if the claim was freed by a try whose reply was lost; FreedEarlier means that
 // somebody else has released the lock in the claimant's name.
-func (m *Mutex) release(ctx context.Context, c backing.Claim) (backing.Released, error) {
+func (m *Mutex) free(ctx context.Context, c backing.Claim) (backing.Released, error) {
 	released, err := ask(ctx, m, "release", m.releaseOnce(c))
 	return releasing(m, released, err)
 }

@@ -168,6 +168,22 @@ func TestHazard65_WorkWhoseLeaseHasEndedMayWaitForTheLock(t *testing.T) {
 	})
 }
 
+func TestHazard65_AFiberThatOutlivesTheWorkMayWaitForTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMutex(t, newStore(), mutex.Config{})
+		one, err := effect.Scoped(func(s *effect.Scope) effect.Effect[int] {
+			later := func(ctx context.Context) (int, error) {
+				time.Sleep(time.Second)
+				return mutex.WithLock(m, effect.Succeed(1))(ctx)
+			}
+			join := func(f *effect.Fiber[int]) effect.Effect[int] { return f.Join() }
+			return effect.FlatMap(join)(mutex.WithLock(m, effect.ForkIn[int](s)(later)))
+		})(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 1, one)
+	})
+}
+
 func TestHazard65_WorkMayWaitForItsOwnLockUnderItsConfiguredID(t *testing.T) {
 	each(t, acquiring, func(t *testing.T, again way) {
 		m := newMutex(t, newStore(), mutex.Config{HolderID: "job"})
@@ -180,12 +196,14 @@ func TestHazard65_WorkMayWaitForItsOwnLockUnderItsConfiguredID(t *testing.T) {
 // A program keeps a lock and its store in package variables, and each of its tests has a
 // virtual clock of its own.
 func TestHazard69_ALockIsKeptThatWasUsedInAnotherBubbleBefore(t *testing.T) {
-	for name, inFirst := range map[string]bool{"made in no bubble": false, "made in the first": true} {
+	for name, inFirst := range map[string]bool{"used in no bubble": false, "made in the first": true} {
 		t.Run(name, func(t *testing.T) {
 			var m *mutex.Mutex
 			create := func() { m = newMutex(t, memory.New(), mutex.Config{}) }
 			if !inFirst {
 				create()
+				_, err := mutex.WithLock(m, effect.Succeed(1))(t.Context()) // which leaves a timer
+				require.NoError(t, err)
 			}
 			for _, idle := range []time.Duration{0, time.Hour, 0} {
 				synctest.Test(t, func(t *testing.T) {

@@ -63,6 +63,15 @@ func (c *heldContext) Err() error {
 	return c.context(false).Err()
 }
 
+// isOver reports whether the work has returned or lost its lock. What it has started, with
+// the values of this context, may run on.
+func (c *heldContext) isOver() bool {
+	_ = c.lock.lease.lossAt(time.Now())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
 func (c *heldContext) Deadline() (time.Time, bool) { return c.parent.Deadline() }
 
 // Value finds in the real context what a child must be tied to, and the cause of the end.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/IBM/fp-go/v2/option"
 
+	"github.com/effectlock/effectlock/effect"
 	leases "github.com/effectlock/effectlock/internal/lease"
 	"github.com/effectlock/effectlock/schedule"
 )
@@ -96,7 +97,11 @@ func (l *lease) backingFailed(err error) {
 // Lost, Denied and Failed implement leases.Owner.
 func (l *lease) Lost(loss *leases.Loss) error { return l.notifyLoss(loss) }
 
-func (l *lease) Denied() { _ = l.lose(l.lossReason()) }
+func (l *lease) Denied() {
+	reason, cause := Gone, error(nil)
+	defer func() { _ = l.lose(reason, cause) }() // also if the store ends the goroutine
+	reason, cause = l.lossReason()
+}
 
 func (l *lease) Failed(err error, now time.Time, first bool) (delay time.Duration, ok bool) {
 	l.backingFailed(&MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err})
@@ -115,7 +120,10 @@ func (l *lease) lossReason() (LossReason, error) {
 	brief, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	holder, err := send(brief, l.m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
-		return l.m.store.GetHolder(ctx, l.m.key)
+		// A panic counts as a failure: nothing up the goroutine of a refresh could recover it.
+		exit := effect.RunExit(ctx, func(ctx context.Context) (option.Option[string], error) { return l.m.store.GetHolder(ctx, l.m.key) })
+		holder, _ := exit.Value()
+		return holder, exit.Err()
 	})
 	switch failed, ok := errors.AsType[*MutexBackingError](err); {
 	case option.IsSome(holder):

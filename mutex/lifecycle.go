@@ -53,7 +53,7 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 			l.m.observeFailure(err)
 			return none, lost
 		}
-		released, err := l.m.letGo(ctx, l.Claim)
+		released, err := l.m.release(ctx, l.Claim)
 		kind := Released
 		switch {
 		case err != nil:

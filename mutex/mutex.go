@@ -12,9 +12,9 @@ import (
 )
 
 // Mutex is the lock of one key in one store. All mutexes of that key and store
-// are the same lock, so it may be made once or anew for each use. It is safe for
-// concurrent use. It is not reentrant: work that locks it again waits for itself,
-// until its context or the retry policy ends.
+// are the same lock, so it may be made once or for each use. It is safe for
+// concurrent use. It is not reentrant: work that waits for it again fails with a
+// *[ReentrantError].
 type Mutex struct {
 	store    backing.Backing
 	passer   backing.Passer // nil if the store does not have the ability, as the next two
@@ -96,7 +96,7 @@ func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
 // yielded a value, the value is returned beside the error.
 //
 // It fails with *[LockNotAcquiredError], *[LockLostError], *[MutexBackingError],
-// the context's error, or the work's. If the work fails and the release does too, the
+// *[ReentrantError], the context's error, or the work's. If the work fails and the release does too, the
 // error joins both: see effect.Failures. While WithLock waits for the lock, it fails
 // within 0.2 s after the caller's context has ended, whatever the store does; what it may
 // have acquired is then released in the background, see [AwaitCleanup].

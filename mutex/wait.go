@@ -95,7 +95,9 @@ func (w *waiter) once(ctx context.Context) (*lease, error) {
 		return nil, err
 	}
 	if do, _, _ := w.next(); do == turn.Accept {
-		return w.accept(ctx)
+		if l, err := w.accept(ctx); l != nil || err != nil {
+			return l, err
+		}
 	}
 	return nil, errNotFree
 }
@@ -241,9 +243,9 @@ func (w *waiter) undo(ctx context.Context, err error) error {
 }
 
 // isHeldBy reports whether ctx is that of work which runs under this lock, so that to wait
-// for it is to wait for oneself. It is not if the lease has ended meanwhile, or if both have
-// one configured id, and so are one holder.
+// for it is to wait for oneself. It is not if the lease or the work has ended meanwhile, or
+// if both have one configured id, and so are one holder.
 func (m *Mutex) isHeldBy(ctx context.Context) bool {
 	k, ok := ctx.Value(holdOf{m.waitQueue}).(*KeepAlive)
-	return ok && k.lease.lossAt(time.Now()) == nil && (m.holderID == "" || m.holderID != k.HolderID())
+	return ok && !k.lease.work.isOver() && (m.holderID == "" || m.holderID != k.HolderID())
 }

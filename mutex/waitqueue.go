@@ -54,7 +54,6 @@ func (q *waitQueue) step(e turn.Event) (mine turn.Action) {
 	return mine
 }
 
-// freed reports that the holder does not have the lock any more.
 // isUnqueued reports whether the store refuses to queue waiters at present.
 func (q *waitQueue) isUnqueued() bool {
 	q.mu.Lock()
@@ -62,6 +61,7 @@ func (q *waitQueue) isUnqueued() bool {
 	return q.state.Unqueued
 }
 
+// freed reports that the holder does not have the lock any more.
 func (q *waitQueue) freed(holder string) {
 	q.step(turn.Event{Kind: turn.Freed, Holder: turn.Holder{ID: holder}})
 }

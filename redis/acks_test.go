@@ -1,8 +1,8 @@
 package redis_test
 
 import (
-	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,30 +101,10 @@ func TestPassThatTooFewReplicasAcknowledgeFreesTheLock(t *testing.T) {
 	assertReports(t, backing.NotHeld, b, claim("k", "b"))
 }
 
-// The waiter was first in the queue, and the next one must not suffer.
-func TestGrantThatIsTakenBackGoesToTheNextInTheQueue(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	plain := redis.New(c)
-	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
-	acquire(t, plain, "k", "a")
-	first, second := waiter("k", "b"), waiter("k", "d")
-	queues(t, b, first)
-	queues(t, plain, second)
-	assertReleases(t, true, plain, "k", "a")
-	first.isWoken(t)
-	_, err := b.Enqueue(t.Context(), first.Waiter)
-	assertTooFew(t, err)
-	second.isGranted(t, plain)
-}
-
 func TestServerThatRefusesToWaitIsAFailureThatLeavesNothing(t *testing.T) {
 	t.Parallel()
-	s, admin := start(t)
-	require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "worker", "on", ">pw", "~*", "&*", "+@all", "-wait").Err())
-	c := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Username: "worker", Password: "pw"})
-	t.Cleanup(func() { _ = c.Close() })
-	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
+	_, admin := start(t)
+	b := redis.New(as(t, admin, "-wait"), redis.RequireAcks(1, 50*time.Millisecond))
 	_, err := b.TryAcquire(t.Context(), claim("k", "a"))
 	require.ErrorContains(t, err, "redis: WAIT: NOPERM")
 	assert.True(t, backing.IsPermanent(err))
@@ -134,27 +114,12 @@ func TestServerThatRefusesToWaitIsAFailureThatLeavesNothing(t *testing.T) {
 	require.ErrorContains(t, err, "redis: WAIT: NOPERM")
 }
 
-func TestRefusalsAreTheServersWithAcknowledgementsToo(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
-	require.NoError(t, c.LPush(t.Context(), "dmutex:k", "mine").Err())
-	assertCannotAnswer(t, b, true, "WRONGTYPE")
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	for name, operation := range operations(b) {
-		assert.ErrorIs(t, operation(ctx), context.Canceled, name)
-	}
-}
-
 // The first copy of a request has no reply, and nobody knows whether it will be applied.
 func TestRequestForAcknowledgementThatIsLostIsRefusedAfterTheRelease(t *testing.T) {
 	t.Parallel()
 	s, admin := start(t)
 	p := redistest.NewProxy(t, s.Addr())
-	c := goredis.NewClient(&goredis.Options{Addr: p.Addr(), MaxRetries: -1})
-	t.Cleanup(func() { _ = c.Close() })
+	c := dial(t, goredis.Options{Addr: p.Addr(), MaxRetries: -1})
 	b := redis.New(c, redis.RequireAcks(1, time.Millisecond))
 	_, err := b.TryAcquire(t.Context(), claim("warm", "h"))
 	require.Error(t, err)
@@ -193,8 +158,7 @@ func TestGrantThatCannotBeTakenBackFailsWithBoth(t *testing.T) {
 	t.Parallel()
 	s, admin := start(t)
 	p := redistest.NewProxy(t, s.Addr())
-	c := goredis.NewClient(&goredis.Options{Addr: p.Addr(), MaxRetries: -1})
-	t.Cleanup(func() { _ = c.Close() })
+	c := dial(t, goredis.Options{Addr: p.Addr(), MaxRetries: -1})
 	b := redis.New(c, redis.RequireAcks(1, 50*time.Millisecond))
 	_, err := b.TryAcquire(t.Context(), claim("warm", "h"))
 	assertTooFew(t, err)
@@ -206,4 +170,69 @@ func TestGrantThatCannotBeTakenBackFailsWithBoth(t *testing.T) {
 	p.Heal()
 	assertFree(t, redis.New(admin), "k") // the reply to the release was lost
 	assertReports(t, backing.NotHeld, b, claim("k", "h"))
+}
+
+// WAIT goes to the master of the lock, on the connection that the script was sent on.
+func TestAcknowledgementsOnAClusterAreOfTheLocksMaster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	replica := redistest.Start(t, "--cluster-enabled", "yes")
+	host, port, _ := strings.Cut(cluster.Servers[0].Addr(), ":")
+	client := replica.Client(t)
+	require.NoError(t, client.ClusterMeet(t.Context(), host, port).Err())
+	id := cluster.Servers[0].Client(t).Do(t.Context(), "CLUSTER", "MYID").Val().(string)
+	require.Eventually(t, func() bool { // it has to know the master first
+		return client.ClusterReplicate(t.Context(), id).Err() == nil
+	}, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return cluster.Servers[0].Client(t).Wait(t.Context(), 1, 100*time.Millisecond).Val() == 1
+	}, 30*time.Second, 10*time.Millisecond)
+
+	patient := redis.New(cluster.Client(t), redis.RequireAcks(1, ackLimit))
+	brief := redis.New(cluster.Client(t), redis.RequireAcks(1, 50*time.Millisecond))
+	for _, key := range keysOn(t, cluster, 0, 3) {
+		acquire(t, patient, key, "a")
+		assertRefreshes(t, true, patient, key, "a")
+	}
+	for _, key := range keysOn(t, cluster, 1, 3) {
+		_, err := brief.TryAcquire(t.Context(), claim(key, "a"))
+		assertTooFew(t, err)
+		assertFree(t, brief, key)
+	}
+}
+
+// A client of one server may be one of a Cluster's, and follows no redirection.
+func TestLockOfAnotherServerOfAClusterIsAnError(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	b := redis.New(cluster.Servers[0].Client(t), redis.RequireAcks(1, 50*time.Millisecond))
+	_, err := b.TryAcquire(t.Context(), claim(keysOn(t, cluster, 1, 1)[0], "a"))
+	require.ErrorContains(t, err, "MOVED")
+}
+
+func TestClusterThatIsGoneFailsRequestsForAcknowledgement(t *testing.T) {
+	t.Parallel()
+	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: 1, DialerRetries: 1})
+	t.Cleanup(func() { _ = c.Close() })
+	b := redis.New(c, redis.RequireAcks(1, time.Second))
+	held, err := b.Refresh(t.Context(), claim("k", "h"))
+	require.Error(t, err)
+	assert.False(t, held)
+	assert.False(t, backing.IsPermanent(err))
+}
+
+// A client that does not know yet where the slot has gone learns it by the failure.
+func TestAcknowledgementsFollowASlotThatMoves(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	b := redis.New(cluster.Client(t), redis.RequireAcks(1, 50*time.Millisecond))
+	key := keysOn(t, cluster, 0, 1)[0]
+	_, err := b.TryAcquire(t.Context(), claim(key, "h"))
+	assertTooFew(t, err)
+	cluster.Migrate(t, "dmutex:"+key, cluster.Servers[1]).Finish()
+	require.Eventually(t, func() bool {
+		_, err := b.TryAcquire(t.Context(), claim(key, "h"))
+		_, few := errors.AsType[*redis.AcknowledgeError](err)
+		return few
+	}, 30*time.Second, 10*time.Millisecond)
 }

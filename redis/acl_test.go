@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -34,65 +35,55 @@ var (
 	errNotQueued = errors.New("a waiter is not queued")
 )
 
-// useAll runs every script, and every command in it. admin may do what the user may not.
-func useAll(ctx context.Context, b *redis.Backing, admin goredis.UniversalClient) error {
+// useAll runs every script, and every command in it, and returns the first error. admin may do what the user
+// may not.
+func useAll(ctx context.Context, b *redis.Backing, admin goredis.UniversalClient) (first error) {
+	note := func(err error) { first = cmp.Or(first, err) }
 	for _, key := range []string{"plain", "with {tag}", "with a } only"} {
-		c := claim(key, "h")
 		woken := make(chan struct{}, 9)
 		waiter := func(holder string) backing.Waiter {
 			return backing.Waiter{Claim: claim(key, holder), Wake: func() { woken <- struct{}{} }}
 		}
-		enqueue := func(holder string) func() error {
-			return func() error {
-				o, err := b.Enqueue(ctx, waiter(holder))
-				if _, polls := o.(backing.MustPoll); polls {
-					return errors.Join(errNotQueued, o.(backing.MustPoll).Why)
-				}
-				return err
+		enqueue := func(holder string) {
+			o, err := b.Enqueue(ctx, waiter(holder))
+			if poll, polls := o.(backing.MustPoll); polls {
+				err = errors.Join(errNotQueued, poll.Why)
 			}
+			note(err)
 		}
-		pass := func(from, to string, yield bool) func() error {
-			return func() error { _, err := b.Pass(ctx, claim(key, from), waiter(to), yield); return err }
+		pass := func(from, to string, yield bool) {
+			_, err := b.Pass(ctx, claim(key, from), waiter(to), yield)
+			note(err)
 		}
-		release := func(holder string) func() error {
-			return func() error { _, err := b.Release(ctx, key, holder); return err }
+		release := func(holder string) { _, err := b.Release(ctx, key, holder); note(err) }
+		for _, holder := range []string{"h", "h", "other"} {
+			_, err := b.TryAcquire(ctx, claim(key, holder))
+			note(err)
 		}
-		try := func(holder string) func() error {
-			return func() error { _, err := b.TryAcquire(ctx, claim(key, holder)); return err }
+		_, err := b.Refresh(ctx, claim(key, "h"))
+		note(err)
+		_, err = b.GetHolder(ctx, key)
+		note(err)
+		enqueue("w")
+		pass("h", "v", true)
+		pass("h", "v", true)
+		if first != nil {
+			return first
 		}
-		isWoken := func() error {
-			select {
-			case <-woken:
-				return nil
-			case <-time.After(time.Second):
-				return errNotWoken
-			}
+		select {
+		case <-woken:
+		case <-time.After(time.Second):
+			return errNotWoken
 		}
-		for _, step := range []func() error{
-			try("h"),
-			try("h"),
-			try("other"),
-			func() error { _, err := b.Refresh(ctx, c); return err },
-			func() error { _, err := b.GetHolder(ctx, key); return err },
-			enqueue("w"),
-			pass("h", "v", true),
-			pass("h", "v", true),
-			isWoken,
-			enqueue("w"),
-			pass("w", "u", false),
-			release("v"),
-			func() error { // one whose process is gone is passed over
-				return admin.ZAdd(ctx, "dmutex:{dmutex:plain}~queue", goredis.Z{Score: 1, Member: "2000 push:gone x"}).Err()
-			},
-			release("u"),
-			release("u"),
-		} {
-			if err := step(); err != nil {
-				return err
-			}
-		}
+		enqueue("w")
+		pass("w", "u", false)
+		release("v")
+		// One whose process is gone is passed over.
+		note(admin.ZAdd(ctx, "dmutex:{dmutex:plain}~queue", goredis.Z{Score: 1, Member: "2000 push:gone x"}).Err())
+		release("u")
+		release("u")
 	}
-	return nil
+	return first
 }
 
 func TestDocumentedUserCanLockAndNoRuleIsTooMuch(t *testing.T) {
@@ -105,8 +96,7 @@ func TestDocumentedUserCanLockAndNoRuleIsTooMuch(t *testing.T) {
 		require.NoError(t, admin.FlushAll(ctx).Err())
 		require.NoError(t, admin.ScriptFlush(ctx).Err())
 		setUser(t, admin, rules)
-		c := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Username: "worker", Password: "pw"})
-		defer c.Close()
+		c := dial(t, goredis.Options{Addr: s.Addr(), Username: "worker", Password: "pw"})
 		return useAll(ctx, redis.New(c), admin)
 	}
 	rules := documentedRules(t)

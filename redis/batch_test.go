@@ -3,8 +3,6 @@ package redis_test
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -13,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/redis"
 )
 
@@ -25,21 +22,14 @@ func TestManyLeasesAreRefreshedByOneScript(t *testing.T) {
 	for i := range claims {
 		claims[i] = claim(fmt.Sprint("k", i), fmt.Sprint("h", i))
 		acquire(t, locks, claims[i].Key, claims[i].Holder)
-		require.NoError(t, c.PExpire(t.Context(), "dmutex:"+claims[i].Key, lease/2).Err())
 	}
 	locks.RefreshAll(t.Context(), claims[:2]) // the server knows the script
 	require.NoError(t, c.ConfigResetStat(t.Context()).Err())
+	claims[7].TTL = 2 * lease // which takes a script of its own
 	for i, r := range locks.RefreshAll(t.Context(), claims) {
 		assert.Equal(t, backing.Refreshed{Held: true}, r, "%d", i)
 	}
-	assert.LessOrEqual(t, ran(t, c, "evalsha"), 2, "one, and another if the reply was late")
-	for _, c0 := range claims {
-		assert.Greater(t, c.PTTL(t.Context(), "dmutex:"+c0.Key).Val(), lease/2)
-	}
-	claims[7].TTL = 2 * lease
-	for i, r := range locks.RefreshAll(t.Context(), claims) {
-		assert.Equal(t, backing.Refreshed{Held: true}, r, "%d", i)
-	}
+	assert.LessOrEqual(t, ran(t, c, "evalsha"), 4, "two, and others if the replies were late")
 	assert.Greater(t, c.PTTL(t.Context(), "dmutex:k7").Val(), lease)
 	assert.LessOrEqual(t, c.PTTL(t.Context(), "dmutex:k8").Val(), lease)
 }
@@ -48,25 +38,15 @@ func TestLeaseThatCannotBeRefreshedKeepsNoOtherFromIt(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	locks := redis.New(c)
-	claims := []backing.Claim{claim("bad", "h"), claim("good", "h"), claim("free", "h"), claim("worse", "h"), claim("fine", "h")}
-	for _, key := range []string{"dmutex:bad", "dmutex:worse"} {
-		require.NoError(t, c.LPush(t.Context(), key, "mine").Err())
-		require.NoError(t, c.PExpire(t.Context(), key, lease).Err())
-	}
+	require.NoError(t, c.LPush(t.Context(), "dmutex:bad", "mine").Err())
+	require.NoError(t, c.PExpire(t.Context(), "dmutex:bad", lease).Err())
 	acquire(t, locks, "good", "h")
 	acquire(t, locks, "fine", "h")
-	all := locks.RefreshAll(t.Context(), claims)
-	for i, held := range []bool{false, true, false, false, true} {
-		assert.Equal(t, held, all[i].Held, "%d", i)
-	}
-	for i, fails := range []bool{true, false, false, true, false} {
-		if !fails {
-			assert.NoError(t, all[i].Err)
-			continue
-		}
-		assert.ErrorContains(t, all[i].Err, "WRONGTYPE")
-		assert.True(t, backing.IsPermanent(all[i].Err))
-	}
+	all := locks.RefreshAll(t.Context(), []backing.Claim{claim("good", "h"), claim("bad", "h"), claim("free", "h"), claim("fine", "h")})
+	assert.ErrorContains(t, all[1].Err, "WRONGTYPE")
+	assert.True(t, backing.IsPermanent(all[1].Err))
+	all[1].Err = nil
+	assert.Equal(t, []backing.Refreshed{{Held: true}, {}, {}, {Held: true}}, all)
 }
 
 func TestServerThatIsGoneFailsAllLeasesOfABatch(t *testing.T) {
@@ -76,38 +56,6 @@ func TestServerThatIsGoneFailsAllLeasesOfABatch(t *testing.T) {
 	for _, r := range b.RefreshAll(t.Context(), []backing.Claim{claim("a", "h"), claim("b", "h")}) {
 		assert.Error(t, r.Err)
 		assert.False(t, r.Held)
-	}
-}
-
-// A proxy may stand for a Cluster behind one address.
-func TestServerThatRefusesSeveralSlotsIsGivenABatchForEachTag(t *testing.T) {
-	t.Parallel()
-	cluster := redistest.StartCluster(t)
-	client := cluster.Servers[0].Client(t)
-	b, fresh := redis.New(client), redis.New(client)
-	var claims []backing.Claim
-	for _, key := range keysOn(t, cluster, 0, 3) {
-		claims = append(claims, claim(key, "h"), claim("{dmutex:"+key+"}1", "h"), claim("{dmutex:"+key+"}2", "h"))
-	}
-	for _, c := range claims {
-		acquire(t, b, c.Key, c.Holder)
-	}
-	claims = append(claims, claim(claims[0].Key+"not held", "h"))
-	claims = slices.DeleteFunc(claims, func(c backing.Claim) bool { return cluster.Owner(t, "dmutex:"+c.Key) != cluster.Servers[0] })
-	fresh.RefreshAll(t.Context(), claims) // it learns here
-	require.NoError(t, client.ConfigResetStat(t.Context()).Err())
-	for range 2 {
-		for i, r := range fresh.RefreshAll(t.Context(), claims) {
-			require.NoError(t, r.Err)
-			assert.Equal(t, !strings.HasSuffix(claims[i].Key, "not held"), r.Held, claims[i].Key)
-		}
-	}
-	assert.Less(t, ran(t, client, "evalsha"), 2*len(claims), "those of a tag go together")
-
-	// With the first batch it learns, and answers all the same.
-	for i, r := range redis.New(client).RefreshAll(t.Context(), claims) {
-		require.NoError(t, r.Err)
-		assert.Equal(t, !strings.HasSuffix(claims[i].Key, "not held"), r.Held)
 	}
 }
 

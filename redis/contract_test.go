@@ -54,8 +54,7 @@ func faulty(t *testing.T, o goredis.Options) (backing.Backing, backingtest.Fault
 	w := &ways{t: t, server: s.Addr()}
 	w.add()
 	o.Dialer = w.dial
-	c := goredis.NewClient(&o)
-	t.Cleanup(func() { _ = c.Close() })
+	c := dial(t, o)
 	b := redis.New(c)
 	// A proxy cannot tell an operation from the reply that the server does not
 	// know its script.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -106,7 +108,7 @@ func TestMissingPermissionNamesTheRulesThatAreNeeded(t *testing.T) {
 	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
 	defer c.Close()
 	err := New(c, KeyPrefix("app:")).classify(refusal("NOPERM No permissions to access a key"))
-	assert.EqualError(t, err, "NOPERM No permissions to access a key: the user needs the rules ~app:* "+aclRules+" "+aclClusterRules)
+	assert.EqualError(t, err, "NOPERM No permissions to access a key: the user needs the rules ~app:* "+aclRules+aclClusterRules)
 }
 
 // A client that follows redirections may have given up for now.
@@ -118,7 +120,7 @@ func TestRedirectionMayPassUnlessTheClientIsOneOfASingleServer(t *testing.T) {
 	wrapped := newUnused(t, struct{ goredis.UniversalClient }{cluster})
 	err := wrapped.classify(moved)
 	assert.False(t, backing.IsPermanent(err))
-	assert.EqualError(t, err, "MOVED 12182 127.0.0.1:7002: "+unlessCluster)
+	assert.EqualError(t, err, "MOVED 12182 127.0.0.1:7002: the client did not follow this redirection: unless it is one for a Cluster, use redis.NewClusterClient")
 }
 
 func TestFailureWithoutAnAnswerMayPass(t *testing.T) {
@@ -176,4 +178,63 @@ func TestNilOfASentinelIsNoAnswerAboutAKey(t *testing.T) {
 	err := toServer(t).classify(unknown)
 	assert.ErrorContains(t, err, "check MasterName")
 	assert.False(t, backing.IsPermanent(err))
+}
+
+var credentialRefusals = []error{
+	refusal("NOAUTH Authentication required."),
+	refusal("WRONGPASS invalid username-password pair or user is disabled."),
+	refusal("ERR invalid password"),
+	refusal("ERR Protocol error: unauthenticated multibulk length"),
+	refusal("ERR Protocol error: unauthenticated bulk length"),
+}
+
+func TestRefusedCredentialsMayPassForASecond(t *testing.T) {
+	t.Parallel()
+	for _, said := range credentialRefusals {
+		synctest.Test(t, func(t *testing.T) {
+			b := &Backing{}
+			stays := func() bool {
+				err := b.classify(said)
+				assert.ErrorIs(t, err, said)
+				assert.Regexp(t, "(asks for a password|check the user name and the password)", err.Error())
+				_, explained := errors.AsType[*SetupError](err)
+				assert.True(t, explained)
+				return backing.IsPermanent(err)
+			}
+			for range 11 {
+				assert.False(t, stays(), "%v", said)
+				time.Sleep(lateCredentials / 10)
+			}
+			assert.True(t, stays())
+			time.Sleep(forgetRefusals)
+			assert.True(t, stays())
+			time.Sleep(forgetRefusals + 1)
+			assert.False(t, stays(), "the last refusal is too long ago")
+		})
+	}
+}
+
+func TestAnyOtherAnswerEndsAStreakOfRefusedCredentials(t *testing.T) {
+	t.Parallel()
+	wrong := credentialRefusals[0]
+	for _, tt := range []struct {
+		err  error
+		ends bool
+	}{
+		{nil, true},
+		{refusal("LOADING Redis is loading the dataset in memory"), true},
+		{refusal("NOPERM this user has no permissions"), true},
+		{credentialRefusals[1], false},
+		{io.EOF, false},
+		{errors.New("connection refused"), false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &Backing{}
+			assert.False(t, backing.IsPermanent(b.classify(wrong)))
+			time.Sleep(lateCredentials)
+			_ = b.classify(tt.err)
+			time.Sleep(time.Nanosecond)
+			assert.Equal(t, !tt.ends, backing.IsPermanent(b.classify(wrong)), "%v", tt.err)
+		})
+	}
 }

@@ -38,16 +38,10 @@ func FuzzKeysAndHolders(f *testing.F) {
 			return
 		}
 		require.NoError(t, c.FlushAll(t.Context()).Err())
-		token := acquire(t, one, key, holder)
+		acquire(t, one, key, holder)
 		assertHolder(t, other, key, holder)
-		assert.Greater(t, acquire(t, other, key, holder), token)
 		if key2 != key {
-			locked, err := one.IsLocked(t.Context(), key2)
-			require.NoError(t, err)
-			require.False(t, locked)
-			acquire(t, other, key2, holder)
-			assertReleases(t, true, other, key2, holder)
-			assertHolder(t, one, key, holder)
+			assertFree(t, one, key2)
 			acquire(t, other, key2, holder2) // which is not in key's queue
 		}
 		if holder2 != holder {
@@ -57,14 +51,13 @@ func FuzzKeysAndHolders(f *testing.F) {
 			handsOver(t, one, other, key, holder, holder2)
 		}
 		assertRefreshes(t, true, one, key, holder)
-		assertReleases(t, true, one, key, holder)
-		assertReleases(t, true, one, key, holder)
-		assertRefreshes(t, false, one, key, holder)
+		for range 2 {
+			assertReleases(t, true, one, key, holder)
+		}
 		assertReleases(t, false, one, key, "not "+holder)
 		if key2 != key {
 			all := one.RefreshAll(t.Context(), []backing.Claim{claim(key2, holder2), claim(key, holder)})
 			assert.Equal(t, []backing.Refreshed{{Held: true}, {}}, all)
-			assertHolder(t, one, key2, holder2)
 			assertReleases(t, true, one, key2, holder2)
 		}
 		left, err := c.Keys(t.Context(), "*").Result()
@@ -89,55 +82,12 @@ func handsOver(t *testing.T, one, other *redis.Backing, key, holder, holder2 str
 	queues(t, other, w)
 	queues(t, other, w) // and keeps its place
 	assertReleases(t, true, one, key, holder)
-	token := w.isGranted(t, other).Token
+	w.isGranted(t, other)
 	assertHolder(t, one, key, holder2)
-	assertRefused(t, one, key, holder)
-	assert.Greater(t, passes(t, other, holder2, waiter(key, holder), true).Token, token) // nobody else waits
-	assertHolder(t, other, key, holder)
-	assertReleases(t, true, other, key, holder2) // that was done by Pass
+	passes(t, other, holder2, waiter(key, holder), true) // nobody else waits
+	assertReleases(t, true, other, key, holder2)         // that was done by Pass
 	assertHolder(t, other, key, holder)
 }
-
-// Whatever others publish on the channel of a process, a waiter is at most woken by it, and
-// only the answer to its request is a grant.
-func FuzzMessages(f *testing.F) {
-	for _, payload := range []string{
-		"", " ", "x", "8 dmutex:kb", "8 dmutex:kc", "9 dmutex:kb", "99 dmutex:kb", "-8 dmutex:kb", "+8 dmutex:kb", "08 dmutex:kb", "8  dmutex:kb", "0 dmutex:kb", "NaN dmutex:kb", "0x8 dmutex:kb", "8 \x00mutex:kb",
-		"99999999999999999999 dmutex:kb", "8 dmutex:k", "7 dmutex:kb", "5 100 9999999999999999 8 dmutex:kb", strings.Repeat("9", 100_000),
-	} {
-		f.Add(payload)
-	}
-	s := redistest.Start(f)
-	c := s.Client(f)
-	one, other := redis.New(s.Client(f)), redis.New(s.Client(f))
-	f.Fuzz(func(t *testing.T, payload string) {
-		ctx := t.Context()
-		require.NoError(t, c.FlushAll(ctx).Err())
-		acquire(t, one, "k", "a")
-		w := waiter("k", "b")
-		queues(t, other, w)
-		channels, err := c.PubSubChannels(ctx, "push:*").Result()
-		require.NoError(t, err)
-		require.Len(t, channels, 1)
-		require.NoError(t, c.Publish(ctx, channels[0], payload).Err())
-		queues(t, other, w) // it is no grant
-		assertHolder(t, other, "k", "a")
-		assertReleases(t, true, one, "k", "a") // what this publishes comes after it
-		woken := 1
-		for ; ; woken++ {
-			w.isWoken(t)
-			if o := enqueue(t, other, w); assert.ObjectsAreEqual("b", holderOf(t, c)) {
-				require.IsType(t, backing.Granted{}, o)
-				break
-			}
-		}
-		assert.LessOrEqual(t, woken, 2)
-		assert.True(t, woken == 1 || namesWaiter.MatchString(payload), "%q woke it", payload)
-		assertReleases(t, true, other, "k", "b")
-	})
-}
-
-var namesWaiter = regexp.MustCompile(`(?s)^\+?0*8 dmutex:kb$`)
 
 func holderOf(t *testing.T, c *goredis.Client) string {
 	t.Helper()

@@ -64,11 +64,10 @@ func (h *hostile) publish(message string) { h.message.Store(&message) }
 // client is one that gives up soon.
 func (h *hostile) client(t testing.TB, version int) *goredis.Client {
 	t.Helper()
-	c := goredis.NewClient(&goredis.Options{
+	c := dial(t, goredis.Options{
 		Addr: h.listener.Addr().String(), Protocol: version, MaxRetries: -1, DialerRetries: 1,
 		ReadTimeout: time.Second, ContextTimeoutEnabled: true,
 	})
-	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 

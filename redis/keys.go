@@ -10,75 +10,61 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/slot"
 )
 
-// The kinds of key of our own. All of them stand behind the prefix and a hash tag.
-const (
-	queueKind    = "~queue"
-	releasedKind = "~released:"
-	fenceKind    = "~fence"
-)
-
-// keys are the names of what belongs to a lock. Those that each command has are words of a
-// command already, which costs an allocation each.
+// keys are the names of what belongs to a lock. Those that each command has are words of a command already,
+// which costs an allocation each.
 type keys struct {
-	lock  string
-	owned string // what the names of its other keys begin with
-
+	lock                              string
 	lockWord, queueWord, releasedWord any
 }
 
-// keysOf names the keys of the lock of a mutex key. It fails with *[ReservedKeyError].
-// The names that were used last are kept, to be used again: making them takes a tenth of
-// the time that the library adds to a lock.
+// keysOf names the keys of the lock of a mutex key. It fails with *[ReservedKeyError]. The names that were used
+// last are kept: making them takes a tenth of the time that the library adds to a lock.
 func (b *Backing) keysOf(key string) (*keys, error) {
 	b.namesMu.Lock()
 	defer b.namesMu.Unlock()
-	if k := b.names[key]; k != nil {
+	k := b.names[key]
+	if k != nil {
 		return k, nil
 	}
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	if len(b.names) >= namesKept {
+	if len(b.names) >= 1024 {
 		clear(b.names)
 	}
-	k := newKeys(b.prefix, key, b.id)
+	k = newKeys(b.prefix, key, b.id)
 	b.names[key] = k
 	return k, nil
 }
 
-const namesKept = 1024
-
 // newKeys names the keys of a lock.
 //
-// Putting every lock into braces is the obvious way to keep its keys in its hash slot,
-// but a lock with a "}" in it cannot be a tag. Such a lock stands behind a tag of its slot,
-// and behind its length, which says where it ends. A digit follows the first "}" in this
-// form only.
+// Putting every lock into braces is the obvious way to keep its keys in its hash slot, but a lock with a "}" in
+// it cannot be a tag. Such a lock stands behind a tag of its slot, and behind its length, which says where it
+// ends. A digit follows the first "}" in this form only.
 func newKeys(prefix, key, client string) *keys {
-	k := &keys{lock: prefix + key}
-	k.owned = prefix + "{" + k.lock + "}"
-	if strings.Contains(k.lock, "}") {
-		tag := slot.HashTag(k.lock)
-		if tag == k.lock {
-			tag = slot.Tag(slot.Of(k.lock))
+	lock := prefix + key
+	owned := prefix + "{" + lock + "}"
+	if strings.Contains(lock, "}") {
+		tag := slot.HashTag(lock)
+		if tag == lock {
+			tag = slot.Tag(slot.Of(lock))
 		}
-		k.owned = prefix + "{" + tag + "}" + strconv.Itoa(len(k.lock)) + ":" + k.lock
+		owned = prefix + "{" + tag + "}" + strconv.Itoa(len(lock)) + ":" + lock
 	}
-	k.lockWord, k.queueWord, k.releasedWord = k.lock, k.owned+queueKind, k.owned+releasedKind+client
-	return k
+	return &keys{lock, lock, owned + "~queue", owned + "~released:" + client}
 }
 
-// released names the memory of the client's last release of the lock, or, if that is still
-// needed, of another one.
-func (k *keys) released(n int) any {
-	if n == 0 {
+// released names the memory of a release by the client.
+func (k *keys) released(in memoryOf) any {
+	if in.claim == "" {
 		return k.releasedWord
 	}
-	return k.releasedWord.(string) + ":" + strconv.Itoa(n)
+	return k.releasedWord.(string) + ":" + in.claim
 }
 
-// fence names the key of the last token: one for the whole server, or one for each
-// slot where a script must not touch several.
+// fence names the key of the last token: one for the whole server, or one for each slot where a script must not
+// touch several.
 func (b *Backing) fence(k *keys) any {
 	if !b.slots.Load() {
 		return b.commonFence
@@ -86,7 +72,10 @@ func (b *Backing) fence(k *keys) any {
 	return fenceOf(b.prefix, slot.Of(k.lock))
 }
 
-func fenceOf(prefix string, in uint16) string { return prefix + "{" + slot.Tag(in) + "}" + fenceKind }
+func fenceOf(prefix string, in uint16) string { return prefix + "{" + slot.Tag(in) + "}~fence" }
+
+// reserved matches the keys of our own, without the prefix.
+var reserved = regexp.MustCompile(`(?s)^\{.*\}.*(~queue|~fence|~released:.*)$`)
 
 // checkKey refuses the keys of our own, whatever is to be done with them.
 func checkKey(key string) error {
@@ -96,27 +85,23 @@ func checkKey(key string) error {
 	return nil
 }
 
-// reserved matches the keys of our own, without the prefix.
-var reserved = regexp.MustCompile(`(?s)^\{.*\}.*(~queue|~fence|~released:.*)$`)
-
-// ReservedKeyError reports a mutex key that looks like a key that this package keeps for
-// itself. Nothing was sent. Trying again does not help: it is marked by [backing.Permanent].
+// ReservedKeyError reports a mutex key that looks like a key that this package keeps for itself. Nothing was
+// sent. Trying again does not help: it is marked by [backing.Permanent].
 type ReservedKeyError struct{ Key string }
 
 func (e *ReservedKeyError) Error() string {
-	return fmt.Sprintf("redis: key %q has the form of a key that this package keeps for itself, {…}%s, {…}%s… or {…}%s: choose another name",
-		e.Key, queueKind, releasedKind, fenceKind)
+	return fmt.Sprintf("redis: key %q has the form of a key that this package keeps for itself, {…}~queue, {…}~released:… or {…}~fence: choose another name", e.Key)
 }
 
 // Tag returns "ReservedKeyError".
 func (*ReservedKeyError) Tag() string { return "ReservedKeyError" }
 
-// KeyPrefix sets what stands before each mutex key, "dmutex:" if unset. Programs
-// exclude each other only if they use the same prefix. An empty prefix locks the
-// mutex key itself. All other keys of this package begin with the prefix as well.
+// KeyPrefix sets what stands before each mutex key, "dmutex:" if unset. Programs exclude each other only if
+// they use the same prefix. An empty prefix locks the mutex key itself. All other keys of this package begin
+// with the prefix as well.
 //
-// A prefix may contain a hash tag, as in "app:{locks}:". It then puts all locks into one
-// slot. KeyPrefix panics if it contains a "{" without a tag.
+// A prefix may contain a hash tag, as in "app:{locks}:". It then puts all locks into one slot. KeyPrefix panics
+// if it contains a "{" without a tag.
 func KeyPrefix(prefix string) Option {
 	if strings.Contains(prefix, "{") && slot.HashTag(prefix) == prefix {
 		panic(fmt.Sprintf("redis: KeyPrefix(%q): a { in a prefix must begin a hash tag that ends in the prefix, as in app:{locks}:", prefix))

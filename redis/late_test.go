@@ -3,12 +3,10 @@ package redis_test
 import (
 	"context"
 	"net"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -62,75 +60,6 @@ func TestAcquireThatArrivesAfterItsReleaseIsRefused(t *testing.T) {
 	}
 }
 
-func TestEnqueueThatArrivesAfterItsReleaseIsRefused(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	direct := redis.New(c)
-	acquire(t, direct, "k", "a")
-	queues(t, direct, waiter("k", "x")) // the server knows the script
-	assertReleases(t, false, direct, "k", "x")
-	slow := newHoldBack(c)
-	b := redis.New(c)
-	queues(t, b, waiter("k", "y"))
-	slow.next()
-	late := waiter("k", "b")
-	fails(t, func(ctx context.Context) error { _, err := b.Enqueue(ctx, late.Waiter); return err })
-	assertReports(t, backing.NotHeld, b, late.Claim)
-	slow.letGo()
-	assert.Equal(t, []string{"y"}, waiters(t, c))
-	assert.Equal(t, backing.Refused{}, enqueue(t, b, late), "nor does it ask again")
-}
-
-// waiters are those in the queue, without released claims.
-func waiters(t *testing.T, c *goredis.Client) (holders []string) {
-	t.Helper()
-	for _, member := range c.ZRange(t.Context(), queueKey, 0, -1).Val() {
-		if !strings.HasPrefix(member, "x ") {
-			holders = append(holders, member[strings.LastIndex(member, " ")+1:])
-		}
-	}
-	return holders
-}
-
-func TestLockIsNotPassedToAClaimThatWasReleasedInDoubt(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	slow := newHoldBack(c)
-	b, other := redis.New(c), redis.New(c)
-	next, waits := waiter("k", "next"), waiter("k", "w")
-	acquire(t, b, "k", "a")
-	slow.next()
-	fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, next.Claim); return err })
-	assertReports(t, backing.NotHeld, b, next.Claim)
-	slow.letGo()
-	queues(t, other, waits)
-	assert.Equal(t, backing.MustPoll{}, pass(t, b, "a", next, false))
-	waits.isGranted(t, other)
-}
-
-// Another attempt of the same holder is another claim.
-func TestLaterAttemptIsNotRefused(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	slow := newHoldBack(c)
-	b := redis.New(c)
-	first := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "1"}
-	second := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "2"}
-	acquire(t, b, "warm", "up")
-	slow.next()
-	fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, first); return err })
-	assertReports(t, backing.NotHeld, b, first)
-	grant, err := b.TryAcquire(t.Context(), second)
-	require.NoError(t, err)
-	require.True(t, option.IsSome(grant))
-	require.NoError(t, c.PExpire(t.Context(), "dmutex:k", lease/2).Err())
-	slow.letGo()
-	assert.LessOrEqual(t, c.PTTL(t.Context(), "dmutex:k").Val(), lease/2, "the lease of the second is its own")
-	grant, err = b.TryAcquire(t.Context(), first)
-	require.NoError(t, err)
-	assert.True(t, option.IsNone(grant))
-}
-
 func TestReleasedClaimsAreForgottenAfterAMinute(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
@@ -152,36 +81,6 @@ func TestReleasedClaimsAreForgottenAfterAMinute(t *testing.T) {
 	assertReports(t, backing.FreedNow, b, claim("k", "another"))
 }
 
-// Nobody answers the acquire, whose sender has gone, nor the release that should undo
-// it. When the server goes on, it applies what it was sent.
-func TestRequestThatNobodyAnswersIsUndoneWhenItArrives(t *testing.T) {
-	t.Parallel()
-	for name, timeouts := range map[string]bool{"the sender leaves": false, "the socket gives up first": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, client := start(t)
-			warm(t, redis.New(client))
-			brief := goredis.NewClient(&goredis.Options{
-				Addr: s.Addr(), MaxRetries: -1, ReadTimeout: 300 * time.Millisecond, ContextTimeoutEnabled: timeouts,
-			})
-			t.Cleanup(func() { _ = brief.Close() })
-			b := redis.New(brief)
-			acquire(t, b, "first", "h") // it is connected, and knows the server's version
-			assertReleases(t, true, b, "first", "h")
-			before := ran(t, client, "evalsha")
-
-			s.Freeze()
-			fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, claim("k", "h")); return err })
-			fails(t, func(ctx context.Context) error { _, err := b.Release(ctx, "k", "h"); return err })
-			time.Sleep(400 * time.Millisecond) // the client gives up its connections
-			s.Thaw()
-			require.Eventually(t, func() bool { return ran(t, client, "evalsha") > before }, 20*time.Second, time.Millisecond, "it arrives")
-			require.Eventually(t, func() bool { return holderOf(t, client) == "" }, 30*time.Second, time.Millisecond)
-			stays(t, 50*time.Millisecond, func() bool { return holderOf(t, client) == "" })
-		})
-	}
-}
-
 // The network holds the first copy of a request back. If go-redis repeated it, and the
 // second copy was answered, nobody would know that there is a first.
 func TestCopyThatWasNotAnsweredIsRefusedThoughALaterOneWas(t *testing.T) {
@@ -189,7 +88,7 @@ func TestCopyThatWasNotAnsweredIsRefusedThoughALaterOneWas(t *testing.T) {
 	s, direct := start(t)
 	slow := redistest.NewProxy(t, s.Addr())
 	var past atomic.Bool
-	c := goredis.NewClient(&goredis.Options{
+	c := dial(t, goredis.Options{
 		ReadTimeout: 200 * time.Millisecond, // MaxRetries is 3
 		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			addr := slow.Addr()
@@ -199,7 +98,6 @@ func TestCopyThatWasNotAnsweredIsRefusedThoughALaterOneWas(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		},
 	})
-	t.Cleanup(func() { _ = c.Close() })
 	b := redis.New(c)
 	warm(t, b)
 	slow.Cut()
@@ -229,4 +127,57 @@ func TestClaimInDoubtIsRefusedByAFullServerToo(t *testing.T) {
 	require.NoError(t, c.ConfigSet(t.Context(), "maxmemory", "0").Err())
 	slow.letGo()
 	assert.Empty(t, holderOf(t, c))
+}
+
+// holdBack is a client that is slow to write its first script: it has looked at
+// the context, and writes when it is told to, as go-redis may when it sets up a
+// connection for the command.
+type holdBack struct {
+	begun   atomic.Bool
+	write   chan struct{}
+	written chan struct{}
+}
+
+func newHoldBack(c *goredis.Client) *holdBack {
+	h := &holdBack{write: make(chan struct{}), written: make(chan struct{})}
+	h.begun.Store(true)
+	c.AddHook(h)
+	return h
+}
+
+// next makes the next script the one that is held back.
+func (h *holdBack) next() { h.begun.Store(false) }
+
+// letGo lets the script reach the server, and returns when it is applied.
+func (h *holdBack) letGo() {
+	close(h.write)
+	<-h.written
+}
+
+func (*holdBack) DialHook(next goredis.DialHook) goredis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (*holdBack) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
+}
+
+func (h *holdBack) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		if cmd.Name() != "evalsha" || !h.begun.CompareAndSwap(false, true) {
+			return next(ctx, cmd)
+		}
+		cmd.Args() // as what writes it does, and so it may be on its way
+		<-h.write
+		defer close(h.written)
+		return next(context.WithoutCancel(ctx), cmd)
+	}
+}
+
+// fails makes a request that is not answered in time.
+func fails(t *testing.T, request func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, request(ctx), context.DeadlineExceeded)
 }

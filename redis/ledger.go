@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,21 +15,42 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// A ledger has an entry for each claimant of which the server may know more than it has
-// answered: one that waits in a queue, or one whose request may still be applied.
+// A ledger has an entry for each claimant of which the server may know more than it has answered. A claimant
+// is in any of four states; in none of them it has no entry:
+//
+//	queued    it may be in the queue, as member
+//	waiting   messages wake it: wake is set
+//	in doubt  a request of it has no reply, and may be applied within undoFor
+//	undone    it has left, its release has no answer, and is repeated: undo is set
+//
+// Invariant: a claimant that waits is queued and not undone; one that is undone is queued or in doubt. One that
+// does not wait is forgotten undoFor after its last request, when the network delivers nothing of it any more.
 type ledger struct {
 	mu      sync.Mutex
 	entries map[claimant]*entry
-	waiting func(delta int) // counts the claimants that can be woken
+	waiting func(delta int) // is called with each change of the number of those that wait
 
 	ctx     context.Context // of the releases that are repeated; ends with close
 	cancel  context.CancelFunc
-	closed  bool
 	undoing sync.WaitGroup // counts the goroutines that release something
 }
 
-// newLedger returns a ledger. It calls waiting with each change of the number of claimants
-// that can be woken.
+type claimant struct{ key, holder string }
+
+func claimantOf(c backing.Claim) claimant { return claimant{c.Key, c.Holder} }
+
+type entry struct {
+	place
+	inDoubt bool
+	undo    *time.Timer
+}
+
+// place is where a claimant is in a queue. If member is "" it is in none, and wake is nil.
+type place struct {
+	member string
+	wake   func()
+}
+
 func newLedger(waiting func(delta int)) *ledger {
 	l := &ledger{entries: map[claimant]*entry{}, waiting: waiting}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -37,289 +60,186 @@ func newLedger(waiting func(delta int)) *ledger {
 // close ends the releases that are repeated, and waits for them. None begins afterwards.
 func (l *ledger) close() {
 	l.mu.Lock()
-	l.closed = true
 	l.cancel()
-	for _, e := range l.entries {
-		e.stopUndo()
-	}
 	l.mu.Unlock()
 	l.undoing.Wait()
 }
 
-type claimant struct{ key, holder string }
-
-type entry struct {
-	wake    func() // nil if it does not wait in a queue
-	member  string // how it may stand in the queue, or ""
-	inDoubt bool   // a request has no reply, and may be applied at any time
-	undo    *time.Timer
+// request is a request for the lock that is under way.
+type request struct {
+	who           claimant
+	before, asked place // the claimant's place until it is applied, and then, if it is queued
+	inDoubt       bool  // from earlier requests
 }
 
-func (l *ledger) enter(who claimant) *entry {
-	e := l.entries[who]
-	if e == nil {
-		e = &entry{}
-		l.entries[who] = e
-	}
-	return e
-}
-
-// asks notes that a claimant is about to ask for the lock, and returns how it may stand in
-// the queue, or "". What was about to be undone no longer is: the claimant has come back under
-// the same holder id.
-func (l *ledger) asks(who claimant) (member string) {
+// begin notes that a request is about to be sent. If it asks for a place in the queue, a message that overtakes
+// the reply finds the claimant. What was undone no longer is: the claimant has come back under its holder id.
+func (l *ledger) begin(who claimant, asked place) request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[who]
-	if e == nil {
-		return ""
+	if l.entries[who] == nil && asked.member == "" {
+		return request{who: who}
 	}
-	e.stopUndo()
-	return e.member
-}
-
-func (e *entry) stopUndo() {
-	if e.undo != nil {
-		e.undo.Stop()
-		e.undo = nil
-	}
-}
-
-// queues notes that a claimant is about to be queued as member, and reports whether it was
-// waiting already. It is noted before the request is sent, so that a message that overtakes
-// the reply finds it.
-func (l *ledger) queues(who claimant, member string, wake func()) (already bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	e := l.enter(who)
-	already = e.wake != nil
-	if !already {
-		l.waiting(+1)
+	e.undo = nil
+	r := request{who, e.place, asked, e.inDoubt}
+	if asked.member == "" {
+		r.asked = e.place
 	}
-	e.member, e.wake = member, wake
-	return already
+	l.move(e, r.asked)
+	return r
 }
 
-// passed notes what a pass has done to the claimant that was to have the lock. It may
-// have left while the pass was under way, and have released before the server queued it: then
-// it is in the queue, though it does not wait, and its next release takes it out. A claimant
-// that did not wait before, and is in no queue by this pass, does not wait by it either.
-func (l *ledger) passed(who claimant, member string, inQueue, waited bool) {
+// end notes the place at which a request has left the claimant, and whether a copy of it may yet be applied.
+// The claimant may have left meanwhile, and have released before the server queued it: its next release takes
+// it out of the queue.
+func (l *ledger) end(r request, now place, inDoubt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if inQueue {
-		l.enter(who).member = member
-	} else if e := l.entries[who]; e != nil && !waited {
-		l.stopWaiting(e)
-		if e.member == "" && !e.inDoubt {
-			delete(l.entries, who)
-		}
-	}
-}
-
-// unsent notes that the request which queues a claimant was not sent. The claimant did not
-// wait before, and its place in the queue is what it was before. Its caller need not
-// release it, so the entry must not depend on that.
-func (l *ledger) unsent(who claimant, before string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e := l.entries[who]
-	if e == nil {
+	if l.entries[r.who] == nil && now.member == "" && !inDoubt {
 		return
 	}
-	l.stopWaiting(e)
-	if e.member = before; before == "" && !e.inDoubt {
-		delete(l.entries, who)
+	e := l.enter(r.who)
+	if e.wake == nil { // it has left meanwhile
+		now.wake = nil
+	}
+	l.move(e, now)
+	e.inDoubt = e.inDoubt || inDoubt
+	switch {
+	case e.member == "" && !e.inDoubt:
+		l.remove(r.who)
+	case e.wake == nil: // no release need follow: one whose last request was answered has nothing to release
+		time.AfterFunc(undoFor, func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.entries[r.who] == e && e.wake == nil && e.undo == nil {
+				l.remove(r.who)
+			}
+		})
 	}
 }
 
-// settled notes how a request for the lock was answered. A claimant that is not in a
-// queue needs no entry, unless it is in doubt.
-func (l *ledger) settled(who claimant, inQueue, inDoubt bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e := l.entries[who]
-	if e == nil {
-		if !inDoubt {
-			return
-		}
-		e = l.enter(who)
-	}
-	if inDoubt {
-		l.doubt(who, e)
-	}
-	if inQueue {
-		return
-	}
-	l.stopWaiting(e)
-	if e.member = ""; !e.inDoubt {
-		delete(l.entries, who)
-	}
-}
-
-// failed notes that a request for the lock was not answered.
-func (l *ledger) failed(who claimant, mayBeApplied bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if e := l.entries[who]; mayBeApplied {
-		l.doubt(who, l.enter(who))
-	} else if e != nil && e.wake == nil && !e.inDoubt {
-		delete(l.entries, who)
-	}
-}
-
-// doubt notes that a request may still be applied. No release may follow, for one whose last
-// request was answered has nothing to release. The caller has locked mu.
-func (l *ledger) doubt(who claimant, e *entry) {
-	e.inDoubt = true
-	time.AfterFunc(undoFor, func() { l.forget(who, e) })
-}
-
-// forget ends the entry of a claimant that neither waits nor is undone, and of which by now
-// the network delivers nothing any more.
-func (l *ledger) forget(who claimant, e *entry) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.entries[who] == e && e.wake == nil && e.undo == nil {
-		delete(l.entries, who)
-	}
-}
-
-// leaves notes that a claimant is about to release, and returns what the server
-// must be told: as what it may stand in the queue, and whether it is in doubt.
-func (l *ledger) leaves(who claimant) (member string, inDoubt bool) {
+// leave notes that a claimant is about to release, and returns what the server must be told: how it may be
+// in the queue, and whether it is in doubt.
+func (l *ledger) leave(who claimant) (member string, inDoubt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[who]
 	if e == nil {
 		return "", false
 	}
-	l.stopWaiting(e)
+	l.move(e, place{member: e.member})
 	return e.member, e.inDoubt
 }
 
-// isInDoubt reports whether a request of the claimant may still be applied.
-func (l *ledger) isInDoubt(who claimant) bool {
+// released ends the entry of a claimant whose release was answered.
+func (l *ledger) released(who claimant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[who]
-	return e != nil && e.inDoubt
+	l.remove(who)
 }
 
-// gone ends the entry of a claimant whose release was answered.
-func (l *ledger) gone(who claimant) {
+// The caller of enter, remove and move has locked mu.
+
+func (l *ledger) enter(who claimant) *entry {
+	if l.entries[who] == nil {
+		l.entries[who] = &entry{}
+	}
+	return l.entries[who]
+}
+
+func (l *ledger) remove(who claimant) {
+	if e := l.entries[who]; e != nil {
+		l.move(e, place{})
+		e.undo = nil
+		delete(l.entries, who)
+	}
+}
+
+func (l *ledger) move(e *entry, to place) {
+	switch {
+	case e.wake == nil && to.wake != nil:
+		l.waiting(+1)
+	case e.wake != nil && to.wake == nil:
+		l.waiting(-1)
+	}
+	e.place = to
+}
+
+const (
+	firstUndo = time.Second / 2 // how long after a failed release it is tried again; then the pauses double
+	undoFor   = time.Minute
+	undoLimit = 5 * time.Second // of one try
+)
+
+// undo repeats the release of a claimant, whose requests may yet be applied. Once a release is answered, the
+// server refuses what arrives after it.
+func (l *ledger) undo(who claimant, release func(ctx context.Context, member string) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[who]
 	if e == nil {
 		return
 	}
-	l.stopWaiting(e)
-	e.stopUndo()
-	delete(l.entries, who)
-}
-
-func (l *ledger) stopWaiting(e *entry) {
-	if e.wake != nil {
-		e.wake = nil
-		l.waiting(-1)
-	}
-}
-
-// woken wakes the claimant that a message names.
-func (l *ledger) woken(who claimant) {
-	l.mu.Lock()
-	e := l.entries[who]
-	wake := func() {}
-	if e != nil && e.wake != nil {
-		wake = e.wake
-	}
-	l.mu.Unlock()
-	wake()
-}
-
-// wakeAll wakes all claimants, because messages may have been lost.
-func (l *ledger) wakeAll() {
-	l.mu.Lock()
-	var wakes []func()
-	for _, e := range l.entries {
-		if e.wake != nil {
-			wakes = append(wakes, e.wake)
-		}
-	}
-	l.mu.Unlock()
-	for _, wake := range wakes {
-		wake()
-	}
-}
-
-const (
-	// firstUndo is how long after a failed release it is tried again; the pauses
-	// double until undoFor has passed, by when the network delivers nothing any more.
-	firstUndo = time.Second / 2
-	undoFor   = time.Minute
-	undoLimit = 5 * time.Second // of one try
-)
-
-// undoLater repeats the release of a claimant that may be in the queue, or is in doubt: a
-// request for the lock and the release have both failed, and the request may be applied
-// yet. Once a release is answered, the server refuses what arrives after it.
-func (b *Backing) undoLater(c backing.Claim, pause, left time.Duration) {
-	b.ledger.mu.Lock()
-	defer b.ledger.mu.Unlock()
-	if b.ledger.closed || b.ledger.entries[claimantOf(c)] == nil {
-		return
-	}
-	b.ledger.undoAfter(claimantOf(c), pause, left, func(member string) error {
-		ctx, cancel := context.WithTimeout(b.ledger.ctx, undoLimit)
-		defer cancel()
-		_, err := b.release(ctx, c, member, true, memory)
-		return err
-	})
-}
-
-// undoAfter calls release for a claimant with an entry when pause has passed, and then again
-// while it fails. The caller has locked mu.
-func (l *ledger) undoAfter(who claimant, pause, left time.Duration, release func(member string) error) {
-	e := l.entries[who]
-	e.stopUndo()
-	pause = min(pause, left)
+	pause, left := firstUndo, undoFor
 	var timer *time.Timer
 	timer = time.AfterFunc(pause, func() {
 		l.mu.Lock()
-		current, member := e.undo == timer, e.member
-		if current {
-			l.undoing.Add(1)
-			defer l.undoing.Done()
-		}
-		l.mu.Unlock()
-		if !current { // the claimant has come back, or was released, or the ledger is closed
+		defer l.mu.Unlock()
+		if e.undo != timer || l.ctx.Err() != nil {
 			return
 		}
-		err := release(member)
+		member := e.member
+		l.undoing.Add(1)
+		defer l.undoing.Done()
+		l.mu.Unlock()
+		ctx, cancel := context.WithTimeout(l.ctx, undoLimit)
+		err := release(ctx, member)
+		cancel()
 		l.mu.Lock()
-		defer l.mu.Unlock()
-		switch {
+		left -= pause
+		switch pause = min(2*pause, left); {
 		case e.undo != timer:
-		case err == nil, errors.Is(err, goredis.ErrClosed), left <= pause:
-			delete(l.entries, who)
+		case err == nil, errors.Is(err, goredis.ErrClosed), left <= 0:
+			l.remove(who)
 		default:
-			l.undoAfter(who, 2*pause, left-pause, release)
+			timer.Reset(pause)
 		}
 	})
 	e.undo = timer
 }
 
-// onMessage takes a message, on the goroutine that reads them all: "<length of the lock's
-// name> <the lock's name><holder's id>", as both may hold any bytes. It is a hint to ask
-// and nothing else, so whatever cannot be read is left alone.
+// wakeAll wakes all claimants that wait, because messages may have been lost.
+func (l *ledger) wakeAll() {
+	l.mu.Lock()
+	all := slices.Collect(maps.Keys(l.entries))
+	l.mu.Unlock()
+	for _, who := range all {
+		l.wake(who)
+	}
+}
+
+func (l *ledger) wake(who claimant) {
+	l.mu.Lock()
+	e := l.entries[who]
+	if e == nil || e.wake == nil {
+		l.mu.Unlock()
+		return
+	}
+	wake := e.wake
+	l.mu.Unlock()
+	wake() // it may ask, and so use the ledger
+}
+
+// onMessage takes a message, on the goroutine that reads them all: "<length of the lock's name> <the lock's
+// name><holder's id>", as both may hold any bytes. It is a hint to ask, so what cannot be read is left alone.
 func (b *Backing) onMessage(payload string) {
-	digits, names, ok := strings.Cut(payload, " ")
+	digits, names, _ := strings.Cut(payload, " ")
 	n, err := strconv.Atoi(digits)
-	if !ok || err != nil || n < 0 || n > len(names) {
+	if err != nil || n < 0 || n > len(names) {
 		return
 	}
 	if key, ours := strings.CutPrefix(names[:n], b.prefix); ours {
-		b.ledger.woken(claimant{key, names[n:]})
+		b.ledger.wake(claimant{key, names[n:]})
 	}
 }

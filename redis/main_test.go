@@ -40,6 +40,23 @@ func start(t *testing.T, args ...string) (*redistest.Server, *goredis.Client) {
 	return s, c
 }
 
+// dial returns a client with these options, which is closed with the test.
+func dial(t testing.TB, o goredis.Options) *goredis.Client {
+	t.Helper()
+	c := goredis.NewClient(&o)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// as is a client of the user worker with these rules besides all that is allowed.
+func as(t *testing.T, admin *goredis.Client, rules ...string) *goredis.Client {
+	t.Helper()
+	setUser(t, admin, append([]string{"~*", "&*", "+@all"}, rules...))
+	o := *admin.Options()
+	o.Username, o.Password = "worker", "pw"
+	return dial(t, o)
+}
+
 func assertAllExpire(t *testing.T, c *goredis.Client) {
 	t.Helper()
 	ctx := context.Background()
@@ -146,4 +163,114 @@ func warm(t *testing.T, b *redis.Backing) {
 	acquire(t, b, "warm", "h")
 	assertRefreshes(t, true, b, "warm", "h")
 	assertReleases(t, true, b, "warm", "h")
+}
+
+// throughProxy returns a backing whose replies the proxy can lose, and one that
+// goes past the proxy. The first never repeats a command by itself.
+func throughProxy(t *testing.T) (p *redistest.Proxy, b, direct *redis.Backing) {
+	t.Helper()
+	s, c := start(t)
+	p = redistest.NewProxy(t, s.Addr())
+	once := dial(t, goredis.Options{Addr: p.Addr(), MaxRetries: -1})
+	b = redis.New(indirect{once})
+	warm(t, b)
+	return p, b, redis.New(c)
+}
+
+// indirect is a client whose own type is not known: no request is repeated because its
+// reply is not prompt, as on a machine that is busy.
+type indirect struct{ goredis.UniversalClient }
+
+func TestOneRoundTripForEachOperation(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(indirect{c})
+	warm(t, b)
+	require.NoError(t, c.ConfigResetStat(t.Context()).Err())
+	acquire(t, b, "k", "h")
+	assertRefused(t, b, "k", "other")
+	assertRefreshes(t, true, b, "k", "h")
+	assertReleases(t, true, b, "k", "h")
+	assert.Equal(t, 4, ran(t, c, "evalsha"))
+	assert.Zero(t, ran(t, c, "eval"))
+}
+
+// waiting is a claimant that waits, and its wake-ups.
+type waiting struct {
+	backing.Waiter
+	woken chan struct{}
+}
+
+func waiter(key, holder string) waiting {
+	w := waiting{woken: make(chan struct{}, 100)}
+	w.Waiter = backing.Waiter{Claim: claim(key, holder), Wake: func() { w.woken <- struct{}{} }}
+	return w
+}
+
+func enqueue(t *testing.T, b *redis.Backing, w waiting) backing.Outcome {
+	t.Helper()
+	o, err := b.Enqueue(context.Background(), w.Waiter)
+	require.NoError(t, err)
+	return o
+}
+
+// queues puts w in the queue for a lock that another has. A loaded machine may take long
+// to subscribe.
+func queues(t *testing.T, b *redis.Backing, w waiting) backing.Queued {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		switch o := enqueue(t, b, w).(type) {
+		case backing.Queued:
+			require.Positive(t, o.AskAgain)
+			return o
+		case backing.MustPoll:
+			require.True(t, time.Now().Before(end), "%s is not queued: %v", w.Holder, o.Why)
+		default:
+			require.Fail(t, "not queued", "%s: %#v", w.Holder, o)
+		}
+	}
+}
+
+func (w waiting) isWoken(t *testing.T) {
+	t.Helper()
+	select {
+	case <-w.woken:
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "not woken", "%s waits for %s", w.Holder, w.Key)
+	}
+}
+
+// isGranted waits until w is woken, and asks for the lock that is reserved for it. On a machine
+// that has stopped for two seconds it is queued again, and asks when it is woken next.
+func (w waiting) isGranted(t *testing.T, b *redis.Backing) backing.Grant {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		w.isWoken(t)
+		if o, ok := enqueue(t, b, w).(backing.Granted); ok {
+			return o.Grant
+		}
+	}
+	require.Fail(t, "not granted", "%s waits for %s", w.Holder, w.Key)
+	return backing.Grant{}
+}
+
+// inQueue lists the holders in the queue for the lock dmutex:k, in its order.
+func inQueue(t *testing.T, c *goredis.Client) []string {
+	t.Helper()
+	members, err := c.ZRange(context.Background(), queueKey, 0, -1).Result()
+	require.NoError(t, err)
+	holders := []string{}
+	for _, member := range members {
+		words := strings.SplitN(member, " ", 3)
+		holders = append(holders, words[len(words)-1])
+	}
+	return holders
+}
+
+// standIn puts a waiter in the queue whose process listens to channel, if any does.
+func standIn(t *testing.T, c *goredis.Client, channel, holder string) {
+	t.Helper()
+	ctx := context.Background()
+	require.NoError(t, c.ZAdd(ctx, queueKey, goredis.Z{Score: 1, Member: "2000 " + channel + " " + holder}).Err())
+	require.NoError(t, c.PExpire(ctx, queueKey, time.Minute).Err())
 }

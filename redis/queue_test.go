@@ -1,11 +1,13 @@
 package redis_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -13,25 +15,6 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/redis"
 )
-
-func TestLockGoesFromProcessToProcessInTheOrderOfTheQueue(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	first, second := redis.New(c), redis.New(c)
-	token := acquire(t, first, "k", "a")
-	b, d := waiter("k", "b"), waiter("k", "d")
-	queues(t, second, b)
-	queues(t, first, d)
-	queues(t, second, b) // and keeps its place
-	assert.Equal(t, []string{"b", "d"}, inQueue(t, c))
-	assertReleases(t, true, first, "k", "a")
-	g := b.isGranted(t, second)
-	assert.Greater(t, g.Token, token)
-	assert.Empty(t, d.woken)
-	assertReleases(t, true, second, "k", "b")
-	assert.Greater(t, d.isGranted(t, first).Token, g.Token)
-	assert.Empty(t, inQueue(t, c))
-}
 
 func TestReservedLockIsShortUntilItsWaiterAsks(t *testing.T) {
 	t.Parallel()
@@ -52,83 +35,6 @@ func TestReservedLockIsShortUntilItsWaiterAsks(t *testing.T) {
 		assert.True(t, w.isGranted(t, locks).Resumed)
 		assert.Greater(t, c.PTTL(t.Context(), "dmutex:k").Val(), ttl/2)
 	}
-}
-
-func TestReservationThatIsNotClaimedEnds(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks := redis.New(c)
-	acquire(t, locks, "k", "a")
-	stopped, next := waiter("k", "b"), waiter("k", "d")
-	queues(t, locks, stopped)
-	queues(t, locks, next)
-	assertReleases(t, true, locks, "k", "a")
-	stopped.isWoken(t)
-	assert.Empty(t, next.woken)
-	require.Eventually(t, func() bool {
-		_, granted := enqueue(t, locks, next).(backing.Granted)
-		return granted
-	}, 30*time.Second, 10*time.Millisecond)
-	assertHolder(t, locks, "k", "d")
-}
-
-// The waiter need not have been woken: the server recognizes it.
-func TestWaiterThatAsksByItselfFindsTheLockReservedForIt(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks := redis.New(c)
-	acquire(t, locks, "k", "a")
-	queues(t, locks, waiter("k", "b"))
-	assertReleases(t, true, locks, "k", "a")
-	acquire(t, locks, "k", "b")
-	assertRefused(t, locks, "k", "d")
-}
-
-func TestLeaseThatEndsIsNoticedByWhicheverWaiterAsks(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks, other := redis.New(c), redis.New(c)
-	acquire(t, locks, "k", "a")
-	first, second := waiter("k", "b"), waiter("k", "d")
-	queues(t, locks, first)
-	queues(t, other, second)
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	queues(t, other, second)
-	first.isGranted(t, locks)
-
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	assert.IsType(t, backing.Granted{}, enqueue(t, other, second), "the first in the queue asks itself")
-	assert.Greater(t, c.PTTL(t.Context(), "dmutex:k").Val(), lease/2)
-	assert.Empty(t, inQueue(t, c))
-}
-
-func TestNewcomerToAFreeLockStandsBehindTheWaiters(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks := redis.New(c)
-	acquire(t, locks, "k", "a")
-	first, newcomer := waiter("k", "b"), waiter("k", "d")
-	queues(t, locks, first)
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	queues(t, locks, newcomer)
-	first.isGranted(t, locks)
-	assertReleases(t, true, locks, "k", "b")
-	newcomer.isGranted(t, locks)
-}
-
-func TestTryAcquireTakesAFreeLockThoughOthersWait(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	locks := redis.New(c)
-	acquire(t, locks, "k", "a")
-	w := waiter("k", "b")
-	queues(t, locks, w)
-	assertRefused(t, locks, "k", "d")
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	acquire(t, locks, "k", "d")
-	assert.Equal(t, []string{"b"}, inQueue(t, c))
-	assertReleases(t, true, locks, "k", "d")
-	w.isGranted(t, locks)
 }
 
 // And no later than while the lock is still reserved for a waiter that has missed it.
@@ -187,4 +93,139 @@ func TestClusterHandsOverOnShardChannels(t *testing.T) {
 	}
 	assert.Contains(t, commands, "cmdstat_spublish")
 	assert.NotContains(t, strings.ReplaceAll(commands, "cmdstat_spublish", ""), "cmdstat_publish")
+}
+
+func TestWaitersThatWerePassedOverLongAgoAreForgotten(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks := redis.New(c)
+	acquire(t, locks, "k", "a")
+	now := c.Time(t.Context()).Val()
+	for holder, came := range map[string]time.Duration{"old": 11 * time.Minute, "recent": 9 * time.Minute} {
+		at := float64(1<<52 + now.Add(-came).UnixMicro())
+		require.NoError(t, c.ZAdd(t.Context(), queueKey, goredis.Z{Score: at, Member: "2000 push:gone " + holder}).Err())
+	}
+	queues(t, locks, waiter("k", "b"))
+	assert.Equal(t, []string{"b", "recent"}, inQueue(t, c))
+}
+
+func TestWaitersThatAreGoneKeepAFreeLockFromNobodyWhoPolls(t *testing.T) {
+	t.Parallel()
+	_, admin := start(t)
+	c := as(t, admin, "-subscribe", "-ssubscribe")
+	standIn(t, admin, "push:gone", "x")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	o, err := redis.New(c).Enqueue(ctx, waiter("k", "h").Waiter)
+	require.NoError(t, err)
+	assert.IsType(t, backing.Granted{}, o)
+}
+
+func TestHolderThatPollsIsRecognizedThoughOthersWait(t *testing.T) {
+	t.Parallel()
+	_, admin := start(t)
+	c := as(t, admin, "-subscribe", "-ssubscribe")
+	b := redis.New(c)
+	acquire(t, b, "k", "h")
+	standIn(t, admin, "push:gone", "x")
+	o := enqueue(t, b, waiter("k", "h"))
+	g, ok := o.(backing.Granted)
+	require.True(t, ok, "%#v", o)
+	assert.True(t, g.Resumed)
+}
+
+func TestMessageThatMayNotBeSentCountsAsNotReceived(t *testing.T) {
+	t.Parallel()
+	_, admin := start(t)
+	mute := redis.New(as(t, admin, "-publish"))
+	acquire(t, mute, "k", "a")
+	queues(t, redis.New(admin), waiter("k", "b"))
+	assertReleases(t, true, mute, "k", "a")
+	assert.Zero(t, admin.Exists(t.Context(), "dmutex:k").Val())
+	acquire(t, mute, "k", "c")
+}
+
+func TestWaiterThatCannotBeWokenAnyMorePollsAndLeavesTheQueueWithItsRelease(t *testing.T) {
+	t.Parallel()
+	_, admin := start(t)
+	locks := redis.New(as(t, admin))
+	acquire(t, locks, "k", "a")
+	w := waiter("k", "b")
+	queues(t, locks, w)
+	require.Equal(t, []string{"b"}, inQueue(t, admin))
+	require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "worker", "-subscribe").Err())
+	require.NoError(t, admin.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err())
+	w.isWoken(t)
+	require.Eventually(t, func() bool {
+		o, polls := enqueue(t, locks, w).(backing.MustPoll)
+		return polls && o.Why != nil
+	}, 20*time.Second, time.Millisecond)
+	assertReleases(t, false, locks, "k", "b")
+	assert.Empty(t, inQueue(t, admin))
+}
+
+func TestWithoutPushNothingIsQueuedAndTheQueueOfOthersIsServed(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	polling, other := redis.New(c, redis.WithoutPush()), redis.New(c)
+	acquire(t, polling, "k", "a")
+	assert.Equal(t, backing.MustPoll{}, enqueue(t, polling, waiter("k", "b")))
+	assert.Zero(t, ran(t, c, "subscribe"))
+
+	w := waiter("k", "d")
+	queues(t, other, w)
+	assert.Equal(t, backing.MustPoll{}, pass(t, polling, "a", waiter("k", "b"), true))
+	w.isGranted(t, other)
+	assertReleases(t, true, other, "k", "d")
+	assert.IsType(t, backing.Granted{}, enqueue(t, polling, waiter("k", "b")))
+
+	for range 2 {
+		assert.Equal(t, backing.MustPoll{}, pass(t, polling, "b", waiter("k", "c"), true), "nobody is in the queue, but others may poll")
+		assertFree(t, polling, "k")
+	}
+}
+
+func TestFenceOfAnotherTypeLeavesNoHalfAGrant(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks := redis.New(c)
+	acquire(t, locks, "k", "a")
+	w := waiter("k", "b")
+	queues(t, locks, w)
+	require.NoError(t, c.Del(t.Context(), fenceKey).Err())
+	require.NoError(t, c.LPush(t.Context(), fenceKey, "mine").Err())
+	_, err := locks.TryAcquire(t.Context(), claim("k", "a"))
+	require.ErrorContains(t, err, "WRONGTYPE", "a lock that one has needs a token as well")
+	assert.True(t, backing.IsPermanent(err))
+	assertHolder(t, locks, "k", "a")
+	_, err = locks.Pass(t.Context(), claim("k", "a"), waiter("k", "d").Waiter, false)
+	require.ErrorContains(t, err, "WRONGTYPE")
+	assertFree(t, locks, "k")
+	assertReports(t, backing.FreedEarlier, locks, claim("k", "a"))
+	assert.Equal(t, []string{"b"}, inQueue(t, c), "waiters keep their places")
+	_, err = locks.TryAcquire(t.Context(), claim("k", "d"))
+	require.ErrorContains(t, err, "WRONGTYPE")
+	_, err = locks.Enqueue(t.Context(), w.Waiter)
+	require.ErrorContains(t, err, "WRONGTYPE")
+	assertFree(t, locks, "k")
+	assert.Equal(t, []string{"mine"}, c.LRange(t.Context(), fenceKey, 0, -1).Val())
+}
+
+func TestFullServerHandsOverAndPasses(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks := redis.New(c)
+	acquire(t, locks, "k", "a")
+	w, next := waiter("k", "b"), waiter("k", "e")
+	queues(t, locks, w)
+	require.NoError(t, c.ConfigSet(t.Context(), "maxmemory", "1").Err())
+	passes(t, locks, "a", waiter("k", "d"), false)
+	require.IsType(t, backing.Queued{}, pass(t, locks, "d", next, true))
+	w.isGranted(t, locks) // PEXPIRE comes first, and is allowed
+	assertReleases(t, true, locks, "k", "b")
+	next.isGranted(t, locks)
+	_, err := locks.Enqueue(t.Context(), waiter("k", "x").Waiter)
+	require.ErrorContains(t, err, "OOM")
+	assert.False(t, backing.IsPermanent(err))
+	require.NoError(t, c.ConfigSet(t.Context(), "maxmemory", "0").Err())
 }

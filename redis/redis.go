@@ -1,74 +1,45 @@
 // Package redis keeps locks in Redis: one server, a Sentinel group, or a Cluster.
 //
 //	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
-//	store := redis.New(client)
-//	m, err := mutex.New(store, "nightly-report", mutex.Config{})
+//	m, err := mutex.New(redis.New(client), "nightly-report", mutex.Config{})
 //
 // # What is stored
 //
-// A lock is one string key, the prefix followed by the mutex's key, whose value
-// is the holder's id and whose expiry is the lease. That is the well-known
-// scheme of SET key holder NX PX lease and compare-and-delete: any other client
-// that follows it on the same key excludes this package and is excluded by it.
-// Three more kinds of key may belong to a lock, all under the prefix:
+// A lock is one string key, whose value is the holder's id and whose expiry is the lease. That is the
+// well-known scheme of SET key holder NX PX lease and compare-and-delete: any other client that follows it
+// on the same key excludes this package and is excluded by it. All keys begin with the prefix:
 //
 //	dmutex:<key>                            the holder's id, for the lease
 //	dmutex:{dmutex:<key>}~queue             the waiters, for a minute after it was last needed
 //	dmutex:{dmutex:<key>}~released:<client> the last release by a client, for 6 s
 //	dmutex:{3560}~fence                     the last fencing token of all locks; never expires
 //
-// Where a script must keep to one hash slot, each slot has a fence of its own. A mutex
-// key that has a hash tag keeps its slot: dmutex:{tag}17:dmutex:orders-{tag}~queue. A mutex
-// key of one of these forms is refused with a [*ReservedKeyError].
+// Where a script must keep to one hash slot, each slot has a fence of its own. A mutex key with a hash tag keeps
+// its slot: dmutex:{tag}17:dmutex:orders-{tag}~queue. One that has such a form is refused: [*ReservedKeyError].
 //
 // # How waiters are served
 //
-// Waiters stand in the queue, first come, first served. A release reserves the lock for the
-// first of them in the same step, for 2 s, and publishes a wake-up to its process
-// alone: on the channel push:<random id> of its Backing, or on a Cluster on the
-// shard channel push:{<tag>}:<random id>, which needs Redis 7. The waiter asks for the lock,
-// and the server's answer, not the message, is the grant. A waiter whose process does
-// not receive messages is passed over, and gets its place back when it asks again; one whose process has stopped, but is still connected, costs the others 2 s. A
-// lease that ends by itself is noticed by the waiters, which know when that is due.
+// Waiters stand in the queue, first come, first served. A release reserves the lock for the first of them, for
+// 2 s, and publishes a wake-up to its process alone, on the channel push:<random id> or, on a Cluster, the
+// shard channel push:{<tag>}:<random id>, which needs Redis 7. A waiter whose process does not receive messages
+// is passed over; one whose process has stopped, but is still connected, costs the others 2 s. TryAcquire and
+// foreign clients bypass the queue: while anyone is queued they find the lock free only after a lease has
+// expired. A foreign client that deletes the key wakes nobody: waiters ask every 1.5 s.
 //
-// TryAcquire and foreign clients bypass the queue. While anyone is queued they find the lock
-// free only after a lease has expired. A foreign client that deletes the key wakes nobody:
-// waiters ask every 1.5 s.
+// # What is promised, and what is not
 //
-// # What is promised
+// Every operation is one script or one command, so it is atomic. Time is the server's alone. Tokens are the
+// server's clock in microseconds, or one more than the last token if that is higher. So they go on increasing
+// after expiry, restart, failover and loss of all data, unless the server's clock was set back by more than
+// the time since the last grant and the fence is gone as well.
 //
-// Every operation is one script or one command, so it is atomic. Time is the server's alone.
-// Tokens are the server's clock in microseconds, or one more than the last
-// token if that is higher. So they go on increasing after expiry, restart, failover and
-// loss of all data, unless the server's clock was set back by more than the
-// time since the last grant and the fence is gone as well.
+// A change of topology that loses no data keeps two from holding a lock, if the clocks of the servers differ by
+// less than the margin of the mutex, 1 % of the TTL. Redis replicates asynchronously: a failover may promote a
+// replica that has not received a grant, and the lock can then be granted a second time while the first holder
+// still works: see [RequireAcks]. So can an eviction: use the maxmemory-policy noeviction. Let the resource
+// refuse old fencing tokens where that matters.
 //
-// A change of topology that loses no data keeps two from holding a lock: a failover in good
-// order, a moved slot, a moved address. Expiries are replicated as absolute times, so a
-// lease ends early or late by as much as the clocks of the two servers differ. Keep the
-// difference below the margin of the mutex, 1 % of the TTL.
-//
-// # What is not promised
-//
-// Redis replicates asynchronously. A failover may promote a replica that has
-// not received a grant, and the lock can then be granted a second time while the
-// first holder still works: see [RequireAcks]. So can an eviction, if the server's
-// maxmemory-policy lets it evict keys with an expiry: use noeviction on servers that
-// keep locks. Let the resource refuse old fencing tokens where that matters.
-//
-// # What it costs
-//
-// Each operation is one round trip, which those of one moment share; one more after
-// the server's script cache was emptied. A lock that is handed to a waiter of another
-// process takes one more, by which the waiter asks for it. To wait costs a subscription,
-// which all locks of a server share, on a connection of its own; it is closed 10 s after
-// the last waiter has left.
-//
-// A load balancer may drop idle connections without notifying the client. Each of them
-// costs a request up to 2 s: let the client's ConnMaxIdleTime be shorter than the load
-// balancer's limit.
-//
-// # What runs, and who ends it
+// # What runs, what it costs, and who ends it
 //
 //	commands under way        the client's timeouts, or the Close of the client
 //	the subscription          10 s after the last waiter has left, or Backing.Close
@@ -76,8 +47,12 @@
 //	a clean-up of the mutex   5 s after its caller has left; see mutex.AwaitCleanup
 //	the client                the caller, or the scope of FromURL
 //
-// To shut down, end the work, call mutex.AwaitCleanup, then Backing.Close, and then close
-// the client.
+// To shut down, end the work, call mutex.AwaitCleanup, then Backing.Close, and then close the client.
+//
+// Each operation is one round trip, which those of one moment share; one more when a lock is handed to a waiter
+// of another process. To wait costs a subscription on a connection of its own, one for all locks of a server.
+// A connection that a load balancer has dropped costs a request up to 2 s: let the client's ConnMaxIdleTime
+// be shorter than the load balancer's limit.
 //
 // # What a user needs
 //
@@ -85,30 +60,17 @@
 //
 //	~dmutex:* &push:* +eval +evalsha +get +set +del +exists +pttl +pexpire +time +zadd +zrem +zscore +zincrby +zrangebyscore +zremrangebyscore +publish +subscribe
 //
-// and on a Cluster with +cluster|slots, +spublish and +ssubscribe besides. +ping is needed by
-// [FromURL], and +wait by [RequireAcks]. A user without &push:* or +subscribe waits by polling.
-//
-// # When no lock can be had
-//
-// The server is asked for nothing but the locks, not even for its version: a server that
-// cannot keep locks refuses the first request. A failure that comes of the settings of
-// the client, the server or the user is a [*SetupError], which says what to do. It is
-// permanent if trying again does not help. A wrong password is permanent when it has been
-// refused for more than a second: when a password is changed, the server may have the new
-// one a moment before the client.
-//
-// Which servers, proxies and services were tried, and what to do about each error, is in
-// docs/servers.md of the repository.
+// and on a Cluster with +cluster|slots, +spublish and +ssubscribe besides. +ping is needed by [FromURL], and
+// +wait by [RequireAcks]. A user without &push:* or +subscribe waits by polling. Which servers, proxies and
+// services were tried is in docs/servers.md of the repository.
 package redis
 
 import (
 	"context"
-	"strings"
+	"crypto/rand"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/IBM/fp-go/v2/option"
 	goredis "github.com/redis/go-redis/v9"
@@ -118,43 +80,38 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/push"
 )
 
-// Backing keeps locks in Redis. It implements [backing.Backing], and has all the abilities
-// of [backing.Abilities].
+// Backing keeps locks in Redis. It implements [backing.Backing], and has all the abilities of
+// [backing.Abilities].
 //
-// A Backing is safe for concurrent use. It keeps nothing running but the commands under
-// way, for some 20 ms after the last of them, a subscription while a waiter needs it, and
-// the release of what may have been granted to a caller that has left; [Backing.Close]
-// ends the last two. Its client stays the caller's to close. Locks that are handed over
-// through one Backing wake only its own waiters: a process should have one Backing for
-// all its locks.
+// A Backing is safe for concurrent use. Locks that are handed over through one Backing wake only its own
+// waiters: a process should have one Backing for all its locks.
 //
-// Whatever the client's timeouts, an operation returns at most about 120 ms after
-// its context ends. A command that is under way then is left to those timeouts; it may
-// still be applied, but is not sent again, unless it shares its round trip
-// with others whose contexts last longer. An acquire that is applied after its
-// holder has released is refused by the server. The client may repeat refreshes by itself;
-// what else is sent it does not repeat, that is for the caller to do.
-// Errors are the client's, in a [*SetupError] if there is something to do about them, with
-// [backing.Permanent] around those that trying again cannot cure: a key of another type,
-// a command or key that the user may not use, a server that is too old or needs another
-// client, credentials that have been refused for more than a second, a closed client, and
-// [*ReservedKeyError].
+// Whatever the client's timeouts, an operation returns at most about 120 ms after its context ends. A command
+// that is under way then is left to those timeouts; it may still be applied, but is not sent again, unless it
+// shares its round trip with others whose contexts last longer. An acquire that is applied after its holder has
+// released is refused by the server. The client may repeat refreshes by itself, and nothing else that it is
+// sent.
+//
+// Errors are the client's, in a [*SetupError] if there is something to do about them, with [backing.Permanent]
+// around those that trying again cannot cure: a key of another type, a command or key that the user may not
+// use, a server that is too old or needs another client, credentials that have been refused for more than a
+// second, a closed client, and [*ReservedKeyError].
 type Backing struct {
 	client      goredis.UniversalClient
-	oneServer   bool // the client is one of a single server, for all that its type says
+	oneServer   bool   // the client is one of a single server, for all that its type says
+	id          string // of this client among those of a server
 	prefix      string
-	commonFence any // a string
-	acks        acks
-	contact     contact
+	commonFence any         // a string
 	slots       atomic.Bool // the server refuses scripts whose keys are in several hash slots
+	namesMu     sync.Mutex
+	names       map[string]*keys
+	acks        AcknowledgeError // Needed is 0 if the primary's word is enough
+	contact     contact
 	pipeline    *pipeline.Pipeline
 	bulk        *pipeline.Pipeline // for scripts that take long
 	push        *push.Push         // nil WithoutPush
-	id          string             // of this client among those of a server
 	ledger      *ledger
 	memories    memories
-	namesMu     sync.Mutex
-	names       map[string]*keys
 }
 
 var _ backing.Able = (*Backing)(nil)
@@ -162,30 +119,25 @@ var _ backing.Able = (*Backing)(nil)
 // Option changes how a [Backing] stores its locks.
 type Option func(*Backing)
 
-// WithoutPush makes the Backing neither subscribe to anything nor queue its own
-// waiters: they poll. It is for a server or a user without pub/sub. Waiters of other
-// processes that are in the queue are served all the same.
+// WithoutPush makes the Backing neither subscribe to anything nor queue its own waiters: they poll. It is for a
+// server or a user without pub/sub. Waiters of other processes that are in the queue are served all the same.
 func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 
-// New keeps locks behind client, which the caller closes. It panics if client is
-// nil. It sends nothing.
+// New keeps locks behind client, which the caller closes. It panics if client is nil. It sends nothing.
 //
-// With its defaults go-redis dials five times for a request for a lock, in 0.4 s, and up
-// to twenty times for a refresh or a question, so that a server which is down may show
-// as a timeout. With DialerRetries: 1 and MaxRetries: -1 the error says why the server
-// cannot be reached, and trying again is left to the mutex's policy.
+// With its defaults go-redis dials five times for a request for a lock, in 0.4 s, and up to twenty times for a
+// refresh or a question, so that a server which is down may show as a timeout. With DialerRetries: 1 and
+// MaxRetries: -1 the error says why the server cannot be reached, and trying again is left to the mutex's
+// policy.
 //
-// Hooks must be added to the client before its first lock. A client that is wrapped in a type of
-// the caller's own is used through that type alone.
-//
-// Let reads go to the primary (go-redis's default): with a client that reads
-// from replicas, IsLocked and GetHolder answer what the replica knows. The
-// operations that the mutex's safety stands on always go to the primary.
+// Hooks must be added to the client before its first lock. A client that is wrapped in a type of the caller's
+// own is used through that type alone. With a client that reads from replicas, IsLocked and GetHolder answer
+// what the replica knows; the operations that the mutex's safety stands on always go to the primary.
 func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	if client == nil {
 		panic("redis: New: client is nil")
 	}
-	b := &Backing{client: client, id: rand.Text()[:13], names: map[string]*keys{}, prefix: "dmutex:", pipeline: pipeline.New(client), bulk: pipeline.New(client)}
+	b := &Backing{client: client, id: rand.Text()[:13], prefix: "dmutex:", names: map[string]*keys{}, pipeline: pipeline.New(client), bulk: pipeline.New(client)}
 	_, b.oneServer = client.(*goredis.Client)
 	_, cluster := client.(*goredis.ClusterClient)
 	b.slots.Store(cluster)
@@ -202,15 +154,12 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	return b
 }
 
-// Close ends what runs in the background: the subscription, and the repeated releases of
-// what may have been granted to callers that have left. It waits for their goroutines, and
-// fails if a subscription has not ended after 5 s. The client stays open; close it
-// afterwards.
+// Close ends what runs in the background: the subscription, and the repeated releases of what may have been
+// granted to callers that have left. It waits for their goroutines, and fails if a subscription has not ended
+// after 5 s. The client stays open.
 //
-// All operations still work, so that locks which are held can be released. But waiters
-// poll from then on, and a lock that cannot be released when its caller leaves stays for
-// one lease. To leave none, call mutex.AwaitCleanup before. Close may be called more than
-// once.
+// All operations still work, so that locks which are held can be released. But waiters poll from then on, and a
+// lock that cannot be released when its caller leaves stays for one lease. Close may be called more than once.
 func (b *Backing) Close() error {
 	b.ledger.close()
 	if b.push == nil {
@@ -224,42 +173,25 @@ func (b *Backing) Abilities() backing.Abilities {
 	return backing.Abilities{Of: b, Queue: b, Passer: b, Batcher: b, Releaser: b}
 }
 
-// run sends the script run that command makes. A server may refuse it because its
-// keys are in several hash slots, which the client's type does not say if one address stands
-// for many slots: then it is made again, with a fence in the lock's own slot.
-func (b *Backing) run(ctx context.Context, command func() *pipeline.Command, needs need) (answer, error) {
-	known := b.slots.Load()
-	value, err := b.send(ctx, command(), needs)
-	if isCrossSlot(err) && !known {
-		b.slots.Store(true)
-		value, err = b.send(ctx, command(), needs)
-	}
-	return value, err
-}
-
-func isCrossSlot(err error) bool {
-	return err != nil && (goredis.HasErrorPrefix(err, "CROSSSLOT") || strings.Contains(err.Error(), "CROSSSLOT"))
-}
-
-// IsLocked implements [backing.Backing] with one round trip. It reads the key
-// instead of asking whether it exists, because a key of another type is no lock.
+// IsLocked implements [backing.Backing] with one round trip. It reads the key instead of asking whether it
+// exists, because a key of another type is no lock.
 func (b *Backing) IsLocked(ctx context.Context, key string) (bool, error) {
 	holder, err := b.GetHolder(ctx, key)
 	return option.IsSome(holder), err
 }
 
-// GetHolder implements [backing.Backing] with one round trip. A lock that is reserved for
-// a waiter is that waiter's.
+// GetHolder implements [backing.Backing] with one round trip. A lock that is reserved for a waiter is that
+// waiter's.
 func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[string], error) {
 	if err := checkKey(key); err != nil {
 		return option.None[string](), err
 	}
 	holder, err := pipeline.Call(ctx, func(ctx context.Context) (option.Option[string], error) {
 		holder, err := b.client.Get(ctx, b.prefix+key).Result()
-		if isNil(err) {
+		switch {
+		case isNil(err):
 			return option.None[string](), nil
-		}
-		if err != nil {
+		case err != nil:
 			return option.None[string](), err
 		}
 		return option.Some(holder), nil
@@ -267,12 +199,10 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 	return holder, b.classify(err)
 }
 
-// millis rounds up: a lease cut short would end before its holder thinks, and
-// one of 0 ms would delete the key.
+// millis rounds up: a lease cut short would end before its holder thinks, and one of 0 ms would delete the key.
 func millis(d time.Duration) int64 {
-	whole := d.Truncate(time.Millisecond)
-	ms := whole.Milliseconds()
-	if whole < d {
+	ms := d.Milliseconds()
+	if time.Duration(ms)*time.Millisecond < d {
 		ms++
 	}
 	return ms

@@ -3,92 +3,73 @@ package redis
 import (
 	"context"
 	"errors"
+	"sync"
+	"time"
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
-// How long the server remembers a release, in milliseconds: as long as its holder may
-// repeat it; or not at all, when the claim goes on.
-const (
-	memory   = "6000"
-	noMemory = ""
-)
+// How long the server remembers a release, in milliseconds: as long as its holder may repeat it; or not at all,
+// when the claim goes on.
+const memory, noMemory = "6000", ""
 
-// Release implements [backing.Backing] with one round trip. It works on a server whose
-// memory is full.
+// Release implements [backing.Backing] with one round trip. It works on a server whose memory is full.
 func (b *Backing) Release(ctx context.Context, key, holder string) (bool, error) {
 	found, err := b.ReleaseClaim(ctx, backing.Claim{Key: key, Holder: holder})
 	return found != backing.NotHeld, err
 }
 
-// ReleaseClaim implements [backing.Releaser] with one round trip. The server remembers the
-// release for 6 s. If a request of the claim was left without a reply, the server refuses it
-// for a minute, should it arrive late. If the release fails too, or that of a claimant that
-// waits, it is repeated for a minute.
+// ReleaseClaim implements [backing.Releaser] with one round trip. The server remembers the release for 6 s. If
+// a request of the claim was left without a reply, the server refuses it for a minute, should it arrive late.
+// If the release fails too, or that of a claimant that waits, it is repeated for a minute.
 func (b *Backing) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
 	if err := ctx.Err(); err != nil {
 		return backing.NotHeld, err
 	}
-	member, inDoubt := b.ledger.leaves(claimantOf(c))
+	who := claimantOf(c)
+	member, inDoubt := b.ledger.leave(who)
 	found, err := b.release(ctx, c, member, inDoubt, memory)
 	switch {
 	case err == nil:
-		b.ledger.gone(claimantOf(c))
+		b.ledger.released(who)
 	case inDoubt, member != "":
-		b.undoLater(c, firstUndo, undoFor)
+		b.ledger.undo(who, func(ctx context.Context, member string) error {
+			_, err := b.release(ctx, c, member, true, memory)
+			return err
+		})
 	}
 	return found, err
 }
 
-// release takes the claimant out of the queue too, where it stands as member. If it is in
-// doubt, the server refuses for a minute what it asked for and arrives late.
+// release takes the claimant out of the queue too, where it stands as member. If it is in doubt, the server
+// refuses for a minute what it asked for and arrives late.
 func (b *Backing) release(ctx context.Context, c backing.Claim, member string, inDoubt bool, life string) (backing.Released, error) {
 	k, err := b.keysOf(c.Key)
 	if err != nil {
 		return backing.NotHeld, err
 	}
-	n := b.memories.take(k.lock, nameOf(c))
-	value, err := b.run(ctx, func() *pipeline.Command {
-		cmd := pipeline.NewCommand(releaseScript, 3)
-		cmd.Add(k.lockWord)
-		cmd.Add(k.queueWord)
-		cmd.Add(k.released(n))
-		cmd.Add(c.Holder)
-		if member == "" && !inDoubt && c.Attempt == "" && life == memory {
-			return cmd // the server has the fewer arguments to read
-		}
-		cmd.Add(life)
-		cmd.Add(member)
-		cmd.Add(nameOf(c))
-		cmd.Add(flag(inDoubt))
-		return cmd
-	}, unacknowledged)
-	b.memories.done(k.lock, n, err)
-	if err != nil {
-		return backing.NotHeld, err
-	}
-	r, err := parseReply(value.Value, "yen")
+	in := b.memories.take(k.lock, nameOf(c))
+	r, err := b.run(ctx, unacknowledged, "yen", func() *pipeline.Command {
+		return command(releaseScript, 3, []any{k.lockWord, k.queueWord, k.released(in), c.Holder},
+			optional{life, memory}, optional{member, ""}, optional{nameOf(c), c.Holder}, flag[inDoubt])
+	})
+	b.memories.done(in, err)
 	switch {
 	case err != nil || r.kind == no:
 		return backing.NotHeld, err
-	case r.kind == earlier && !value.Repeated: // else it was this very request
+	case r.kind == earlier && !r.repeated: // else it was this very request
 		return backing.FreedEarlier, nil
 	}
 	return backing.FreedNow, nil
 }
 
-func flag(set bool) string {
-	if set {
-		return "1"
-	}
-	return ""
-}
+var flag = map[bool]optional{true: {value: "1"}}
 
-// Pass implements [backing.Passer] with one round trip. To be queued when it yields, the
-// claimant needs a subscription. The first Pass that yields begins to subscribe, and for up
-// to a second, until that is confirmed, Pass does not yield. Without a subscription, and
-// [WithoutPush], the lock goes to the first in the queue, or is free for those who poll.
+// Pass implements [backing.Passer] with one round trip. To be queued when it yields, the claimant needs a
+// subscription. The first Pass begins to subscribe, and for up to a second, until that is confirmed, none
+// yields. Without a subscription, and [WithoutPush], the lock goes to the first in the queue, or is
+// free for those that poll.
 func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -97,50 +78,81 @@ func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Wai
 	if err != nil {
 		return nil, err
 	}
-	mode, member := cannotQueue, b.ledger.asks(claimantOf(next.Claim))
-	before := standing{member != "", "pn"}
-	waited := true
-	if yield && b.push != nil {
-		if channel, ready := b.push.Ready(k.lock); ready {
-			mode, member = queues, memberOf(next.Claim, channel)
-			waited = b.ledger.queues(claimantOf(next.Claim), member, next.Wake)
-		} else if b.push.Prepare(k.lock) {
+	asked, mode := place{}, cannotQueue
+	if b.push != nil { // with waiters of its own, the process will soon have to yield
+		channel, ready := b.push.Ready(k.lock)
+		subscribes := !ready && b.push.Prepare(k.lock)
+		switch {
+		case yield && ready:
+			asked, mode = placeOf(next, channel), queues
+		case subscribes:
 			yield = false // until the next time: by then this process can be woken
 		}
 	}
-	inDoubt := b.ledger.isInDoubt(claimantOf(from))
-	n := b.memories.take(k.lock, nameOf(from))
-	r, err := b.grants(ctx, next.Claim, "grqpn", before, func() *pipeline.Command {
-		cmd := pipeline.NewCommand(passScript, 4)
-		cmd.Add(k.lockWord)
-		cmd.Add(k.queueWord)
-		cmd.Add(b.fence(k))
-		cmd.Add(k.released(n))
-		cmd.Add(next.Holder)
-		cmd.AddInt(millis(next.TTL))
-		cmd.Add(from.Holder)
-		if member == "" && !yield && !inDoubt && next.Attempt == "" && from.Attempt == "" {
-			return cmd // the server has the fewer arguments to read
-		}
-		cmd.Add(mode)
-		cmd.Add(member)
-		cmd.Add(nameOf(next.Claim))
-		cmd.Add(nameOf(from))
-		cmd.Add(flag(yield))
-		cmd.Add(flag(inDoubt))
-		return cmd
+	inDoubt := b.ledger.begin(claimantOf(from), place{}).inDoubt
+	req := b.ledger.begin(claimantOf(next.Claim), asked)
+	in := b.memories.take(k.lock, nameOf(from))
+	r, err := b.grants(ctx, next.Claim, req, "grqpn", func() *pipeline.Command {
+		return command(passScript, 4, []any{k.lockWord, k.queueWord, b.fence(k), k.released(in), next.Holder, millis(next.TTL), from.Holder},
+			optional{mode, cannotQueue}, optional{req.asked.member, ""}, optional{nameOf(next.Claim), next.Holder},
+			optional{nameOf(from), from.Holder}, flag[yield], flag[inDoubt])
 	})
-	b.memories.done(k.lock, n, err)
-	b.ledger.passed(claimantOf(next.Claim), member, err == nil && (r.kind == queued || r.kind == unheard), waited)
-	missing, taken := errors.AsType[*AcknowledgeError](err)
-	if err != nil && !taken {
+	b.memories.done(in, err)
+	few, takenBack := errors.AsType[*AcknowledgeError](err)
+	if err != nil && !takenBack {
 		return nil, err
 	}
-	if (r.kind != no || taken) && claimantOf(from) != claimantOf(next.Claim) {
-		b.ledger.gone(claimantOf(from))
+	if (takenBack || r.kind != no) && claimantOf(from) != claimantOf(next.Claim) {
+		b.ledger.released(claimantOf(from))
 	}
-	if taken { // the lock was the next holder's, and is not any more
-		return backing.MustPoll{Why: missing}, nil
+	if takenBack { // the lock was the next holder's, and is not any more
+		return backing.MustPoll{Why: few}, nil
 	}
 	return b.outcome(k, next.Claim, r), nil
+}
+
+// memories says in which key the server remembers a release. All claims on a lock use one key in turn, which
+// costs the server a third of what a new key does. But while a release is under way or has failed, and so may be
+// repeated, another claim's release of the same lock is remembered in a key of its own.
+type memories struct {
+	mu    sync.Mutex
+	inUse map[memoryOf]memoryUse
+}
+
+// memoryOf is a key in which a release is remembered: the claim's own, or, if claim is "", the common one.
+type memoryOf struct{ lock, claim string }
+
+type memoryUse struct {
+	claim    string
+	releases int // that are under way, or may be repeated
+}
+
+// take returns the key for a release of the claim, the same one while that may be repeated.
+func (m *memories) take(lock, claim string) memoryOf {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.inUse == nil {
+		m.inUse = map[memoryOf]memoryUse{}
+	}
+	at, own := memoryOf{lock, ""}, memoryOf{lock, claim}
+	if common := m.inUse[at]; m.inUse[own].releases > 0 || common.releases > 0 && common.claim != claim {
+		at = own
+	}
+	m.inUse[at] = memoryUse{claim, m.inUse[at].releases + 1}
+	return at
+}
+
+// done ends the use of a key by a release, at once if that was answered.
+func (m *memories) done(at memoryOf, err error) {
+	if err != nil {
+		time.AfterFunc(backing.ReleaseMemory, func() { m.done(at, nil) })
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if use := m.inUse[at]; use.releases > 1 {
+		m.inUse[at] = memoryUse{use.claim, use.releases - 1}
+	} else {
+		delete(m.inUse, at)
+	}
 }

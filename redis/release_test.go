@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -10,24 +11,6 @@ import (
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/redis"
 )
-
-func TestReleaseReportsWhatItFound(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b, other := redis.New(c), redis.New(c)
-	for _, attempt := range []string{"", "1"} {
-		mine := backing.Claim{Key: "k" + attempt, Holder: "h", TTL: lease, Attempt: attempt}
-		assertReports(t, backing.NotHeld, b, mine)
-		_, err := b.TryAcquire(t.Context(), mine)
-		require.NoError(t, err)
-		assertReports(t, backing.FreedNow, b, mine)
-		assertReports(t, backing.FreedEarlier, b, mine)
-		assertReleases(t, attempt == "", b, mine.Key, mine.Holder)
-		assertReports(t, backing.NotHeld, b, claim(mine.Key, "another"))
-		assertReports(t, backing.NotHeld, other, mine) // whose release it was not
-		assertFree(t, b, mine.Key)
-	}
-}
 
 func TestRepeatedReleaseAfterAnotherClaimOfTheClientWasReleased(t *testing.T) {
 	t.Parallel()
@@ -42,102 +25,6 @@ func TestRepeatedReleaseAfterAnotherClaimOfTheClientWasReleased(t *testing.T) {
 	acquire(t, direct, "k", "d")
 	assertReports(t, backing.FreedEarlier, b, claim("k", "a"))
 	assertHolder(t, direct, "k", "d")
-}
-
-func TestRepeatedReleaseAfterALostPassIsToldFromIt(t *testing.T) {
-	t.Parallel()
-	p, b, _ := throughProxy(t)
-	require.Equal(t, backing.Refused{}, pass(t, b, "x", waiter("k", "y"), false)) // the server knows the script
-	acquire(t, b, "k", "a")
-	p.DropReplies(1, "evalsha")
-	_, err := b.Pass(t.Context(), claim("k", "a"), waiter("k", "b").Waiter, false)
-	require.Error(t, err)
-	assertReports(t, backing.FreedEarlier, b, claim("k", "a"))
-	assertHolder(t, b, "k", "b")
-}
-
-// Somebody may release a lock in the name of its holder, as an operator does.
-func TestHolderLearnsThatAnotherClientReleasedItsLock(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b, operator := redis.New(c), redis.New(c)
-	acquire(t, b, "k", "h")
-	assertReleases(t, true, operator, "k", "h")
-	assertRefreshes(t, false, b, "k", "h")
-	assertReports(t, backing.NotHeld, b, claim("k", "h")) // the memory is the other client's
-}
-
-func TestSecondReleaseOfAnAttemptLeavesALaterOneAlone(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	first := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "1"}
-	second := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "2"}
-	for _, c := range []backing.Claim{first, second} {
-		_, err := b.TryAcquire(t.Context(), c)
-		require.NoError(t, err)
-		if c == first {
-			assertReports(t, backing.FreedNow, b, first)
-		}
-	}
-	assertReports(t, backing.FreedEarlier, b, first)
-	assertHolder(t, b, "k", "h")
-	assertReports(t, backing.FreedNow, b, second)
-	assertFree(t, b, "k")
-}
-
-func TestReleaseFreesWhatTheHolderHasUnderAnotherAttempt(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	_, err := b.TryAcquire(t.Context(), backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "1"})
-	require.NoError(t, err)
-	assertReports(t, backing.FreedNow, b, backing.Claim{Key: "k", Holder: "h", Attempt: "2"})
-	assertFree(t, b, "k")
-}
-
-func TestReleaseOfAnEarlierGrantIsNotThatOfALaterOne(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	first := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "1"}
-	second := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "2"}
-	_, err := b.TryAcquire(t.Context(), first)
-	require.NoError(t, err)
-	assertReports(t, backing.FreedNow, b, first)
-	_, err = b.TryAcquire(t.Context(), second)
-	require.NoError(t, err)
-	require.NoError(t, c.Del(t.Context(), "dmutex:k").Err())
-	assertReports(t, backing.NotHeld, b, second)
-}
-
-func TestReleaseTakesAWaiterOutOfTheQueue(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	acquire(t, b, "k", "a")
-	w := waiter("k", "b")
-	queues(t, b, w)
-	assertReports(t, backing.NotHeld, b, w.Claim)
-	assert.Empty(t, inQueue(t, c))
-	assertReports(t, backing.FreedNow, b, claim("k", "a"))
-	assertFree(t, b, "k")
-	assert.Empty(t, w.woken)
-}
-
-// A reservation is released like a lock, and goes to the next waiter.
-func TestWaiterThatLeavesWhenTheLockIsReservedForItPassesItOn(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	acquire(t, b, "k", "a")
-	leaves, next := waiter("k", "b"), waiter("k", "d")
-	queues(t, b, leaves)
-	queues(t, b, next)
-	assertReleases(t, true, b, "k", "a")
-	leaves.isWoken(t)
-	assertReleases(t, true, b, "k", "b")
-	next.isGranted(t, b)
 }
 
 func TestTheLongestLeaseOverflowsNothing(t *testing.T) {
@@ -169,4 +56,90 @@ func TestRefreshForNoTimeIsRefused(t *testing.T) {
 	}
 	assertHolder(t, b, "k", "h")
 	assertHolder(t, b, "l", "h")
+}
+
+func pass(t *testing.T, b *redis.Backing, from string, to waiting, yield bool) backing.Outcome {
+	t.Helper()
+	o, err := b.Pass(context.Background(), claim(to.Key, from), to.Waiter, yield)
+	require.NoError(t, err)
+	return o
+}
+
+// passes hands the lock on, which must be granted.
+func passes(t *testing.T, b *redis.Backing, from string, to waiting, yield bool) backing.Grant {
+	t.Helper()
+	o := pass(t, b, from, to, yield)
+	g, ok := o.(backing.Granted)
+	require.True(t, ok, "%#v", o)
+	return g.Grant
+}
+
+// subscribes makes b receive messages.
+func subscribes(t *testing.T, b *redis.Backing) {
+	t.Helper()
+	acquire(t, b, "busy", "x")
+	queues(t, b, waiter("busy", "y"))
+}
+
+func TestYieldWithoutSubscriptionLeavesTheNextHolderOutOfTheQueue(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks, other := redis.New(c, redis.WithoutPush()), redis.New(c)
+	acquire(t, locks, "k", "a")
+	theirs := waiter("k", "b")
+	queues(t, other, theirs)
+	for range 2 {
+		assert.Equal(t, backing.MustPoll{}, pass(t, locks, "a", waiter("k", "d"), true))
+	}
+	theirs.isGranted(t, other)
+	assert.Empty(t, inQueue(t, c))
+}
+
+// A process that has never waited is not subscribed. It hands the lock on within for as long
+// as it takes to subscribe, rather than leave it free for those that poll.
+func TestTheFirstPassOfAProcessSubscribes(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks, other := redis.New(c), redis.New(c)
+	acquire(t, locks, "k", "a")
+	theirs := waiter("k", "b")
+	queues(t, other, theirs)
+	var ours waiting
+	holder := "a"
+	require.Eventually(t, func() bool {
+		ours = waiter("k", "next after "+holder)
+		o := pass(t, locks, holder, ours, true)
+		if _, granted := o.(backing.Granted); granted {
+			holder = ours.Holder
+			return false
+		}
+		return assert.IsType(t, backing.Queued{}, o)
+	}, 20*time.Second, time.Millisecond)
+	assert.NotEqual(t, "a", holder, "it was handed on before that")
+	assert.Equal(t, 2, ran(t, c, "subscribe"))
+	theirs.isGranted(t, other)
+	assertReleases(t, true, other, "k", "b")
+	ours.isGranted(t, locks)
+}
+
+// Two acquisitions under a configured holder id are told apart by their attempts alone.
+func TestPassToTheSameHolderThatQueuesItLeavesItWaiting(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	locks, other := redis.New(c), redis.New(c)
+	subscribes(t, locks)
+	from := backing.Claim{Key: "k", Holder: "h", TTL: lease, Attempt: "1"}
+	next, theirs := waiter("k", "h"), waiter("k", "b")
+	next.Attempt = "2"
+	_, err := locks.TryAcquire(t.Context(), from)
+	require.NoError(t, err)
+	queues(t, other, theirs)
+	o, err := locks.Pass(t.Context(), from, next.Waiter, true)
+	require.NoError(t, err)
+	require.IsType(t, backing.Queued{}, o)
+	theirs.isGranted(t, other)
+	assertReports(t, backing.FreedNow, other, theirs.Claim)
+	next.isGranted(t, locks)
+	assertReports(t, backing.FreedEarlier, locks, from)
+	assertHolder(t, locks, "k", "h")
 }

@@ -1,15 +1,19 @@
 package redis_test
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/redis"
 )
 
@@ -72,22 +76,6 @@ func TestForeignLockWithoutExpiryIsRespectedAndReleasedByItsHolder(t *testing.T)
 	assert.False(t, locked)
 }
 
-func TestLeaseIsRoundedUpToAMillisecond(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	grant, err := b.TryAcquire(t.Context(), backing.Claim{Key: "k", Holder: "h", TTL: time.Nanosecond})
-	require.NoError(t, err, "SET PX 0 is an error")
-	assert.True(t, option.IsSome(grant))
-
-	acquire(t, b, "long", "h")
-	require.NoError(t, c.PExpire(t.Context(), "dmutex:long", lease/2).Err())
-	kept, err := b.Refresh(t.Context(), backing.Claim{Key: "long", Holder: "h", TTL: 59*time.Second + time.Nanosecond})
-	require.NoError(t, err)
-	assert.True(t, kept)
-	assert.Greater(t, c.PTTL(t.Context(), "dmutex:long").Val(), 50*time.Second)
-}
-
 func TestReleaseIsForgottenInTimeAndTheLastTokenIsNot(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
@@ -108,4 +96,151 @@ func releasedKey(t *testing.T, c *goredis.Client) string {
 	require.NoError(t, err)
 	require.Len(t, keys, 1)
 	return keys[0]
+}
+
+// oddKeys are mutex keys with what matters to the hash slot.
+var oddKeys = []string{"k", "{tag}k", "k{tag}", "{}k", "}", "{", "}{", "a}b", "a{b", "{{x}}y", "{tag}~", "~queue", "k~fence", " ", "\x00\xff", "{~queue", "~released:x}"}
+
+func TestAllKeysBeginWithThePrefix(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	for _, prefix := range []string{"dmutex:", "app:", "app:{locks}:", "a}:", ""} {
+		require.NoError(t, c.FlushAll(t.Context()).Err())
+		b := redis.New(c, redis.KeyPrefix(prefix))
+		for _, key := range oddKeys {
+			useKey(t, b, key)
+		}
+		keys, err := c.Keys(t.Context(), "*").Result()
+		require.NoError(t, err)
+		assert.Greater(t, len(keys), 3*len(oddKeys))
+		for _, key := range keys {
+			assert.True(t, strings.HasPrefix(key, prefix), "%q does not begin with %q", key, prefix)
+		}
+	}
+}
+
+// useKey makes the lock, its queue and its memory of a release, and leaves them.
+func useKey(t *testing.T, b *redis.Backing, key string) {
+	t.Helper()
+	acquire(t, b, key, "a")
+	queues(t, b, waiter(key, "b"))
+	assertReleases(t, true, b, key, "a")
+	queues(t, b, waiter(key, "d"))
+	assertHolder(t, b, key, "b")
+}
+
+func TestAllKeysOfALockAreInItsSlot(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	c := cluster.Client(t)
+	for _, prefix := range []string{"dmutex:", "app:{locks}:", "a}:", ""} {
+		b := redis.New(c, redis.KeyPrefix(prefix))
+		for _, key := range oddKeys {
+			useKey(t, b, key) // a script with keys in several slots is refused
+			lock := c.ClusterKeySlot(t.Context(), prefix+key).Val()
+			require.NoError(t, c.ForEachMaster(t.Context(), func(ctx context.Context, master *goredis.Client) error {
+				own, err := master.Keys(ctx, "*").Result()
+				if err != nil || len(own) == 0 {
+					return err
+				}
+				for _, name := range own {
+					assert.Equal(t, lock, c.ClusterKeySlot(ctx, name).Val(), "%q for the lock of %q", name, key)
+				}
+				assert.GreaterOrEqual(t, len(own), 4, "lock, queue, memory and fence: %q", own)
+				return master.FlushAll(ctx).Err()
+			}))
+		}
+	}
+}
+
+// Nobody's lock is another's queue, whatever the names.
+func TestKeysOfDifferentLocksDiffer(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	for _, prefix := range []string{"dmutex:", ""} {
+		require.NoError(t, c.FlushAll(t.Context()).Err())
+		b := redis.New(c, redis.KeyPrefix(prefix))
+		names := map[string]string{}
+		for _, key := range append([]string{"{k}8:k}", "k}", "{k}", "{tag}8:{tag}k", "{dmutex:k}"}, oddKeys...) {
+			before := c.Keys(t.Context(), "*").Val()
+			useKey(t, b, key)
+			added := 0
+			for _, name := range c.Keys(t.Context(), "*").Val() {
+				if !slices.Contains(before, name) {
+					names[name] = key
+					added++
+				}
+			}
+			if len(before) > 0 {
+				assert.Equal(t, 3, added, "%q shares a key with another lock", key)
+			}
+		}
+	}
+}
+
+func TestReservedKeyIsRefusedByAllOperations(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c)
+	for _, key := range []string{
+		"{x}~queue", "{dmutex:k}~queue", "{3560}~fence", "{dmutex:k}~released:me", "{x}~released:me:1", "{tag}8:{tag}k~queue", "{a\nb}~queue", "{}~queue", "{}}~fence",
+	} {
+		w := waiter(key, "h").Waiter
+		for name, do := range map[string]func() error{
+			"TryAcquire":   func() error { _, err := b.TryAcquire(t.Context(), w.Claim); return err },
+			"Enqueue":      func() error { _, err := b.Enqueue(t.Context(), w); return err },
+			"Pass":         func() error { _, err := b.Pass(t.Context(), claim(key, "a"), w, true); return err },
+			"ReleaseClaim": func() error { _, err := b.ReleaseClaim(t.Context(), w.Claim); return err },
+			"Release":      func() error { _, err := b.Release(t.Context(), key, "h"); return err },
+			"Refresh":      func() error { _, err := b.Refresh(t.Context(), w.Claim); return err },
+			"IsLocked":     func() error { _, err := b.IsLocked(t.Context(), key); return err },
+			"GetHolder":    func() error { _, err := b.GetHolder(t.Context(), key); return err },
+			"RefreshAll": func() error {
+				all := b.RefreshAll(t.Context(), []backing.Claim{w.Claim, claim("{y}~queue", "h")})
+				assert.Error(t, all[1].Err)
+				return all[0].Err
+			},
+		} {
+			err := do()
+			var reserved *redis.ReservedKeyError
+			if assert.ErrorAs(t, err, &reserved, "%s of %q", name, key) {
+				assert.Equal(t, key, reserved.Key)
+				assert.Equal(t, "ReservedKeyError", reserved.Tag())
+				assert.ErrorContains(t, err, "choose another name")
+				assert.True(t, backing.IsPermanent(err))
+			}
+		}
+	}
+	assert.Zero(t, ran(t, c, "evalsha")+ran(t, c, "eval")+ran(t, c, "get"))
+	all := b.RefreshAll(t.Context(), []backing.Claim{claim("a", "h"), claim("{x}~queue", "h"), claim("b", "h"), claim("a", "h")})
+	assert.NoError(t, errors.Join(all[0].Err, all[2].Err, all[3].Err))
+	for _, key := range []string{"{x}", "~queue", "x{y}~queue", "{x}queue", "{x~queue", "{x}~queues", "{x}~released"} {
+		acquire(t, b, key, "h")
+	}
+}
+
+// With a prefix that is empty a reserved key would be another lock's own.
+func TestReservedKeyErrorStandsForNoOtherKey(t *testing.T) {
+	t.Parallel()
+	_, c := start(t)
+	b := redis.New(c, redis.KeyPrefix(""))
+	useKey(t, b, "k")
+	for _, own := range c.Keys(t.Context(), "*").Val() {
+		if own == "k" {
+			continue
+		}
+		_, err := b.TryAcquire(t.Context(), claim(own, "h"))
+		_, reserved := errors.AsType[*redis.ReservedKeyError](err)
+		assert.True(t, reserved, "%q can be locked", own)
+	}
+}
+
+func TestPrefixWithABraceThatBeginsNoTagPanics(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range []string{"{", "app:{", "{}", "{}:{x}", "a{b"} {
+		assert.Panics(t, func() { redis.KeyPrefix(prefix) }, prefix)
+	}
+	for _, prefix := range []string{"", "app:", "{x}", "app:{locks}:", "}", "a}b", "{x}{"} {
+		assert.NotPanics(t, func() { redis.KeyPrefix(prefix) }, prefix)
+	}
 }

@@ -1,7 +1,6 @@
 package redis_test
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,43 +24,6 @@ func TestTokenIsTheServersTimeInMicroseconds(t *testing.T) {
 	after := c.Time(t.Context()).Val()
 	assert.GreaterOrEqual(t, token, uint64(before.UnixMicro()))
 	assert.LessOrEqual(t, token, uint64(after.UnixMicro()))
-}
-
-func TestTokensIncrease(t *testing.T) {
-	t.Parallel()
-	ctx := context.Background()
-	for name, between := range map[string]func(*testing.T, *redistest.Server, *goredis.Client, *redis.Backing){
-		"over a release": func(t *testing.T, _ *redistest.Server, _ *goredis.Client, b *redis.Backing) {
-			assertReleases(t, true, b, "k", "a")
-		},
-		"over expiry": func(t *testing.T, _ *redistest.Server, c *goredis.Client, _ *redis.Backing) {
-			require.NoError(t, c.PExpire(ctx, "dmutex:k", time.Millisecond).Err())
-			require.Eventually(t, func() bool { return c.Exists(ctx, "dmutex:k").Val() == 0 }, 5*time.Second, time.Millisecond)
-		},
-		"over the loss of all data": func(t *testing.T, _ *redistest.Server, c *goredis.Client, _ *redis.Backing) {
-			require.NoError(t, c.FlushAll(ctx).Err())
-		},
-		"over a restart": func(_ *testing.T, s *redistest.Server, _ *goredis.Client, _ *redis.Backing) {
-			s.Restart()
-		},
-		"over a foreign holder": func(t *testing.T, _ *redistest.Server, c *goredis.Client, b *redis.Backing) {
-			require.NoError(t, c.Set(ctx, "dmutex:k", "theirs", time.Minute).Err())
-			assertRefused(t, b, "k", "b")
-			require.NoError(t, c.Del(ctx, "dmutex:k").Err())
-		},
-		"when a foreign client locked with the id of the next holder": func(t *testing.T, _ *redistest.Server, c *goredis.Client, _ *redis.Backing) {
-			require.NoError(t, c.Set(ctx, "dmutex:k", "b", time.Minute).Err())
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, c := start(t)
-			b := redis.New(c)
-			first := acquire(t, b, "k", "a")
-			between(t, s, c, b)
-			assert.Greater(t, acquire(t, b, "k", "b"), first)
-		})
-	}
 }
 
 func TestTokensIncreaseWhenTheServersClockWentBack(t *testing.T) {
@@ -115,19 +77,6 @@ func TestTokensOfOneMomentDiffer(t *testing.T) {
 	assert.GreaterOrEqual(t, acquire(t, b, "k", "h"), now+1)
 }
 
-func TestHolderThatAsksAgainGetsAHigherTokenAndAFullLease(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	b := redis.New(c)
-	ctx := t.Context()
-	holder := "a b\nc \x00 %d 7"
-	token := acquire(t, b, "k", holder)
-	require.NoError(t, c.PExpire(ctx, "dmutex:k", lease/2).Err())
-	assert.Greater(t, acquire(t, b, "k", holder), token)
-	assert.InDelta(t, lease, c.PTTL(ctx, "dmutex:k").Val(), float64(lease/10))
-	assertRefused(t, b, "k", "a")
-}
-
 func TestLastTokenThatIsNoneCounts(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
@@ -167,23 +116,6 @@ func TestEachSlotOfAClusterHasAFence(t *testing.T) {
 		fences = append(fences, s.Client(t).Keys(t.Context(), "*~fence").Val()...)
 	}
 	assert.Len(t, fences, 3, "two locks are in one slot: %v", fences)
-}
-
-// A proxy may stand for a Cluster behind one address.
-func TestServerThatRefusesSeveralSlotsIsGivenAFenceForEach(t *testing.T) {
-	t.Parallel()
-	cluster := redistest.StartCluster(t)
-	b := redis.New(cluster.Servers[0].Client(t))
-	mine := keysOn(t, cluster, 0, 5)
-	first := acquire(t, b, mine[0], "h") // it learns here
-	for _, key := range mine[1:] {
-		assert.Greater(t, acquire(t, b, key, "h"), first)
-	}
-	for _, key := range mine {
-		assertReleases(t, true, b, key, "h")
-	}
-	fences := cluster.Servers[0].Client(t).Keys(t.Context(), "*~fence").Val()
-	assert.Len(t, fences, len(mine))
 }
 
 // keysOn finds keys whose locks are in different slots of a server.

@@ -2,14 +2,17 @@ package redis_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -102,26 +105,6 @@ func TestBadURLIsATypedErrorWithoutThePassword(t *testing.T) {
 	}
 }
 
-func TestUnreachableServerIsNamed(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t)
-	s.Kill()
-	err := during(t.Context(), s.URL(), func(*redis.Backing) { assert.Fail(t, "connected") })
-	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
-	assert.ErrorContains(t, err, "redis: PING "+s.Addr())
-	assert.False(t, backing.IsPermanent(err))
-}
-
-func TestServerThatRefusesThePasswordIsNamedAndThePasswordIsNot(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t, "--requirepass", "right-secret")
-	err := during(t.Context(), "redis://u:wrong-secret@"+s.Addr(), func(*redis.Backing) { assert.Fail(t, "connected") })
-	assert.ErrorContains(t, err, "redis: PING "+s.Addr()+": WRONGPASS")
-	assert.True(t, errorsAs[*redis.SetupError](err))
-	assert.False(t, backing.IsPermanent(err), "it was asked once")
-	assert.NotContains(t, err.Error(), "secret")
-}
-
 // It takes connections and never answers, and the URL allows it all the time in the world.
 func TestServerThatIsSilentIsGivenUp(t *testing.T) {
 	t.Parallel()
@@ -148,4 +131,117 @@ func TestFromURLHeedsItsContext(t *testing.T) {
 	err = during(ctx, "redis://"+silent.Addr().String(), func(*redis.Backing) { assert.Fail(t, "connected") })
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.Less(t, time.Since(began), 2*time.Second)
+}
+
+const loopback = "127.0.0.1"
+
+func soon() time.Time { return time.Now().Add(time.Hour) }
+
+// secured is a client that trusts the pool alone, and says what went wrong as soon
+// as it does.
+func secured(t *testing.T, addr string, pool *x509.CertPool) *goredis.Client {
+	t.Helper()
+	c := dial(t, goredis.Options{
+		Addr: addr, TLSConfig: &tls.Config{RootCAs: pool, ServerName: loopback, MinVersion: tls.VersionTLS12},
+		DialTimeout: time.Second, DialerRetries: 1, MaxRetries: -1,
+	})
+	return c
+}
+
+// handsOverSoon releases a lock for which another process waits: it is woken, and granted
+// the lock.
+func handsOverSoon(t *testing.T, one, other *redis.Backing) {
+	t.Helper()
+	acquire(t, one, "k", "a")
+	w := waiter("k", "b")
+	queues(t, other, w)
+	assertReleases(t, true, one, "k", "a")
+	w.isGranted(t, other)
+	assertHolder(t, one, "k", "b")
+	assertRefreshes(t, true, other, "k", "b")
+	assertReleases(t, true, other, "k", "b")
+}
+
+func TestLocksAreTakenAndHandedOverThroughTLS(t *testing.T) {
+	t.Parallel()
+	ours := redistest.NewAuthority(t)
+	s := redistest.StartTLS(t, ours.Issue(t, loopback, soon()))
+	handsOverSoon(t, redis.New(secured(t, s.TLSAddr(), ours.Pool())), redis.New(secured(t, s.TLSAddr(), ours.Pool())))
+	require.NoError(t, during(t.Context(), "rediss://"+s.TLSAddr()+"?skip_verify=true", func(b *redis.Backing) {
+		handsOverSoon(t, b, redis.New(s.Client(t))) // who comes without TLS is in the same queue
+		handsOverSoon(t, redis.New(s.Client(t)), b)
+	}))
+	assertAllExpire(t, s.Client(t))
+}
+
+const securedURL = "EFFECTLOCK_TEST_REDISS_URL"
+
+// A rediss:// URL trusts whom the system trusts. That is read once in the life of a
+// process, so the test runs itself in another, for which the system trusts ours.
+func TestURLWithTLSTrustsTheSystemsAuthorities(t *testing.T) {
+	t.Parallel()
+	if url := os.Getenv(securedURL); url != "" {
+		require.NoError(t, during(t.Context(), url, func(b *redis.Backing) { handsOverSoon(t, b, b) }))
+		return
+	}
+	ours := redistest.NewAuthority(t)
+	s := redistest.StartTLS(t, ours.Issue(t, loopback, soon()))
+	url := "rediss://" + s.TLSAddr()
+	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	again.Env = append(os.Environ(), securedURL+"="+url, "SSL_CERT_FILE="+ours.File(), "GOCOVERDIR="+t.TempDir())
+	said, err := again.CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	assert.Contains(t, string(said), "--- PASS: "+t.Name())
+	assert.Positive(t, ran(t, s.Client(t), "subscribe"), "it was there")
+
+	err = during(t.Context(), url, func(*redis.Backing) { assert.Fail(t, "trusts a stranger") })
+	var untrusted x509.UnknownAuthorityError
+	assert.ErrorAs(t, err, &untrusted)
+	assert.ErrorContains(t, err, "redis: PING "+s.TLSAddr())
+}
+
+func TestServerThatIsNotTrustedIsAnErrorInEveryOperation(t *testing.T) {
+	t.Parallel()
+	ours, others := redistest.NewAuthority(t), redistest.NewAuthority(t)
+	good := redistest.StartTLS(t, ours.Issue(t, loopback, soon()))
+	late := redistest.StartTLS(t, ours.Issue(t, loopback, time.Now().Add(-time.Hour)))
+	elsewhere := redistest.StartTLS(t, ours.Issue(t, "elsewhere.example", soon()))
+	for name, c := range map[string]struct {
+		client *goredis.Client
+		is     func(error) bool
+	}{
+		"an authority that is not trusted": {secured(t, good.TLSAddr(), others.Pool()), errorsAs[x509.UnknownAuthorityError]},
+		"a certificate that has ended":     {secured(t, late.TLSAddr(), ours.Pool()), errorsAs[x509.CertificateInvalidError]},
+		"the certificate of another host":  {secured(t, elsewhere.TLSAddr(), ours.Pool()), errorsAs[x509.HostnameError]},
+		"TLS to a port without":            {secured(t, good.Addr(), ours.Pool()), func(error) bool { return true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for name, operation := range operations(redis.New(c.client)) {
+				err := operation(t.Context())
+				require.Error(t, err, name)
+				assert.True(t, c.is(err), "%s: %v", name, err)
+				assert.False(t, backing.IsPermanent(err), "a certificate can be renewed: %v", err)
+			}
+		})
+	}
+}
+
+func TestURLOfAServerThatIsNotTrustedNamesTheServer(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartTLS(t, redistest.NewAuthority(t).Issue(t, loopback, soon()))
+	for url, addr := range map[string]string{
+		"rediss://u:pass-secret@" + s.Addr():    s.Addr(), // which is without
+		"redis://u:pass-secret@" + s.TLSAddr():  s.TLSAddr(),
+		"rediss://u:pass-secret@" + s.TLSAddr(): s.TLSAddr(),
+	} {
+		t.Run(url[:6], func(t *testing.T) {
+			began := time.Now()
+			err := during(t.Context(), url, func(*redis.Backing) { assert.Fail(t, "connected") })
+			assert.ErrorContains(t, err, "redis: PING "+addr)
+			assert.NotContains(t, err.Error(), "secret")
+			assert.NotErrorIs(t, err, context.DeadlineExceeded, "the caller has set none")
+			assert.Less(t, time.Since(began), 20*time.Second) // 5 s by itself
+		})
+	}
 }

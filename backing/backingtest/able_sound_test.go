@@ -1,4 +1,4 @@
-package backingtest_test
+package backingtest
 
 import (
 	"context"
@@ -10,35 +10,21 @@ import (
 	"github.com/IBM/fp-go/v2/option"
 
 	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/backing/backingtest"
 	"github.com/effectlock/effectlock/backing/memory"
 )
-
-func TestADecoratedBackingPasses(t *testing.T) {
-	t.Parallel()
-	backingtest.Run(t, func(*testing.T) backing.Backing {
-		m := memory.New()
-		return decorated{slow{m, 50 * time.Millisecond}, m}
-	}, backingtest.Virtual())
-}
 
 // Over a connection: wake-ups come late, twice and for nothing, and the key is not kept for long.
 func TestABackingThatWakesFromAfarPasses(t *testing.T) {
 	t.Parallel()
-	for name, opts := range map[string][]backingtest.Option{
-		"in virtual time": {backingtest.Virtual()},
-		"in real time":    {backingtest.TTL(100 * time.Millisecond)},
+	for name, opts := range map[string][]Option{
+		"in virtual time": {Virtual()},
+		"in real time":    {TTL(100 * time.Millisecond)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			backingtest.Run(t, func(*testing.T) backing.Backing { return distant{memory.New()} }, opts...)
+			Run(t, func(*testing.T) backing.Backing { return distant{memory.New()} }, opts...)
 		})
 	}
-}
-
-func TestABackingThatCannotWakeAnybodyPasses(t *testing.T) {
-	t.Parallel()
-	backingtest.Run(t, func(*testing.T) backing.Backing { return silent{memory.New()} }, backingtest.Virtual())
 }
 
 // decorated passes on the abilities of what it wraps.

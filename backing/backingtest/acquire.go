@@ -9,14 +9,6 @@ func exerciseAcquire(run runner) {
 		p.isHeldBy(freeIsGiven, k, "a")
 	})
 
-	run("refuses a key that another holder has", func(p *probe) {
-		k := p.key("k")
-		p.acquires(freeIsGiven, k, "a", long)
-		p.isRefused(freeIsGiven, k, "b", long)
-		p.isRefused(freeIsGiven, k, "b", p.ttl)
-		p.isHeldBy(freeIsGiven, k, "a")
-	})
-
 	run("gives keys apart from each other", func(p *probe) {
 		k1, k2 := p.key("k1"), p.key("k2")
 		p.acquires(freeIsGiven, k1, "a", long)
@@ -25,24 +17,6 @@ func exerciseAcquire(run runner) {
 		p.releases(releaseFrees, k1, "a", true)
 		p.isHeldBy(wholeStrings, k2, "b")
 		p.isRefused(wholeStrings, k2, "a", long)
-	})
-
-	run("gives several keys to one holder", func(p *probe) {
-		k1, k2 := p.key("k1"), p.key("k2")
-		p.acquires(freeIsGiven, k1, "a", long)
-		p.acquires(freeIsGiven, k2, "a", long)
-		p.releases(releaseFrees, k1, "a", true)
-		p.isHeldBy(wholeStrings, k2, "a")
-	})
-
-	run("gives a released key to the next holder", func(p *probe) {
-		k := p.key("k")
-		p.acquires(freeIsGiven, k, "a", long)
-		p.releases(releaseFrees, k, "a", true)
-		for _, holder := range []string{"b", "c"} {
-			p.acquires(releaseFrees, k, holder, long)
-			p.releases(releaseFrees, k, holder, true)
-		}
 	})
 
 	run("gives a released key to its last holder, under another attempt", func(p *probe) {
@@ -68,15 +42,6 @@ func exerciseAcquire(run runner) {
 		p.isHeldBy(sameButAttempt, k, "a")
 		p.releases(sameButAttempt, k, "a", true)
 		p.isFree(sameButAttempt, k)
-	})
-
-	run("recognizes its holder", func(p *probe) {
-		k := p.key("k")
-		g := p.acquires(freeIsGiven, k, "a", long)
-		for range 3 {
-			g = p.resumes(k, "a", long, g)
-		}
-		p.isHeldBy(sameHolder, k, "a")
 	})
 
 	run("recognizes its holder and makes the lease longer", func(p *probe) {

@@ -9,6 +9,12 @@
 // A failure quotes the sentence of the contract that broke, says what the
 // store answered, and lists the calls that led there.
 //
+// Beside cases that are written by hand, the kit has a model: a reference that says for each operation
+// what a store may answer. Random scripts of all operations that the store offers are played one
+// operation after the other, and the answers compared; of a script that fails, package rapid looks for the
+// shortest one, and prints the seed. Then several goroutines ask at once, and package porcupine looks
+// for an order of what they asked that the reference allows.
+//
 // What a lost answer, a dead connection or a restart would show, [RunFaults] checks,
 // with whatever means the test has to bring them about:
 //
@@ -53,6 +59,13 @@ import (
 // which shows that it remembers releases; see [RemembersUnanswered]. Of others it is not: see
 // [RunFaults].
 //
+// The model plays 100 scripts, or as many as -rapid.checks says, on keys of their own. In real time they
+// share the store that one call of newBacking made, and wait for leases six times in all. When
+// exactly a lease ends, only the store knows: of a lease that may have ended and may not, both are right. In
+// histories of operations at once no lease ends, unless a machine is slower than a store keeps the
+// key for a claimant that was woken; then both are right as well. A claimant asks for the same lease
+// as long as it waits, and makes one request at a time that may give it the key.
+//
 // Run does not check what only a restart or a lost connection would show, which
 // [RunFaults] does, nor a clock that is off.
 func Run(t *testing.T, newBacking func(t *testing.T) backing.Backing, opts ...Option) {
@@ -61,21 +74,33 @@ func Run(t *testing.T, newBacking func(t *testing.T) backing.Backing, opts ...Op
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.run(t, "contract", k.exercise, func(t *testing.T) *probe { return newProbe(t, newBacking(t), k) })
+	open := func(t *testing.T) *probe { return newProbe(t, newBacking(t), k) }
+	t.Run("contract", func(t *testing.T) {
+		k.run(t, k.exercise, open)
+		k.checkModel(t, open)
+		k.checkHistories(t, open)
+	})
 }
 
 // run runs cases, each in a subtest and with a probe of its own.
-func (k kit) run(t *testing.T, name string, exercise func(runner), open func(*testing.T) *probe) {
+func (k kit) run(t *testing.T, exercise func(runner), open func(*testing.T) *probe) {
 	t.Helper()
-	// Parallel subtests of t itself would only start when the caller returns.
-	t.Run(name, func(t *testing.T) {
-		exercise(func(name string, body func(*probe)) {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				k.enter(t, func(t *testing.T) { body(open(t)) })
-			})
+	exercise(func(name string, body func(*probe)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k.enter(t, func(t *testing.T) { body(open(t)) })
 		})
 	})
+}
+
+// enter runs body where the time is that of the kit.
+func (k kit) enter(t *testing.T, body func(*testing.T)) {
+	t.Helper()
+	if k.virtual {
+		synctest.Test(t, body)
+		return
+	}
+	body(t)
 }
 
 // An Option changes how [Run] and [RunFaults] work.
@@ -91,7 +116,7 @@ func TTL(d time.Duration) Option { return func(k *kit) { k.ttl = d } }
 // Virtual runs every case, newBacking included, in a bubble of testing/synctest,
 // where no lease takes real time. It suits a backing whose only clock is the
 // time package and which waits for nothing outside the process.
-func Virtual() Option { return func(k *kit) { k.enter = synctest.Test } }
+func Virtual() Option { return func(k *kit) { k.virtual = true } }
 
 // RemembersUnanswered is for a store that knows which of its answers have reached their
 // caller. It remembers a release only while that may be repeated, and refuses a
@@ -106,15 +131,11 @@ type kit struct {
 	unanswered bool
 	ttl        time.Duration
 	keys       int // how many at once
-	enter      func(*testing.T, func(*testing.T))
+	virtual    bool
 }
 
 func newKit(opts []Option) (kit, error) {
-	k := kit{
-		ttl:   300 * time.Millisecond,
-		keys:  10_000,
-		enter: func(t *testing.T, body func(*testing.T)) { body(t) },
-	}
+	k := kit{ttl: 300 * time.Millisecond, keys: 10_000}
 	for _, o := range opts {
 		o(&k)
 	}

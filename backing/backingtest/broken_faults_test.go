@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/backing/memory"
 )
 
 // Backings whose mistakes show when something goes wrong.
@@ -39,10 +38,10 @@ func TestABackingBrokenByAFaultFailsWithTheSentenceThatItBreaks(t *testing.T) {
 	}
 }
 
-// behind is a sound client of a store with a mistake.
-func behind(mistake func(*memory.Backing) *able) func() (backing.Backing, Faults) {
+// behind is a sound client of a store with a flaw.
+func behind(flaw string) func() (backing.Backing, Faults) {
 	return func() (backing.Backing, Faults) {
-		w, faults := wired(func() full { return mistake(memory.New()) })
+		w, faults := wired(func() full { return &flawed{flaw: flaw} })
 		return w, faults
 	}
 }

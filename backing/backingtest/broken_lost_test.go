@@ -4,51 +4,15 @@ import (
 	"context"
 
 	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/backing/memory"
 )
 
 // Mistakes that a lost answer brings to light.
 var brokenByLostAnswers = []brokenByFault{
-	{"TryAcquire refuses its own holder", []rule{sameHolder}, behind(func(m *memory.Backing) *able {
-		return &able{Backing: m, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
-			if holderOf(m, c.Key) == c.Holder {
-				return grantOption{}, nil
-			}
-			return m.TryAcquire(ctx, c)
-		}}
-	})},
-	{"Release forgets what it released", []rule{releaseTwice}, behind(func(m *memory.Backing) *able {
-		return &able{Backing: m, release: func(ctx context.Context, key, holder string) (bool, error) {
-			had := holderOf(m, key) == holder
-			_, err := m.Release(ctx, key, holder)
-			return had, err
-		}}
-	})},
-	{"ReleaseClaim forgets what it released", []rule{freedBefore}, behind(func(m *memory.Backing) *able {
-		return &able{Backing: m, releaseClaim: func(ctx context.Context, c backing.Claim) (backing.Released, error) {
-			found, err := m.ReleaseClaim(ctx, c)
-			if found == backing.FreedEarlier {
-				found = backing.NotHeld
-			}
-			return found, err
-		}}
-	})},
-	{"a second Pass is refused", []rule{passAgain}, behind(func(m *memory.Backing) *able {
-		return &able{Backing: m, pass: func(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
-			if holderOf(m, next.Key) != from.Holder {
-				return backing.Refused{}, nil
-			}
-			return m.Pass(ctx, from, next, yield)
-		}}
-	})},
-	{"Enqueue does not recognize a holder", []rule{enqueueTakes}, behind(func(m *memory.Backing) *able {
-		return &able{Backing: m, enqueue: func(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
-			if holderOf(m, w.Key) == w.Holder {
-				return backing.Queued{AskAgain: long}, nil
-			}
-			return m.Enqueue(ctx, w)
-		}}
-	})},
+	{"TryAcquire refuses its own holder", []rule{sameHolder}, behind("TryAcquire forgets its holder")},
+	{"Release forgets what it released", []rule{releaseTwice}, behind("a second Release answers false")},
+	{"ReleaseClaim forgets what it released", []rule{freedBefore}, behind("ReleaseClaim does not know what was freed earlier")},
+	{"a second Pass is refused", []rule{passAgain}, behind("a second Pass is refused")},
+	{"Enqueue does not recognize a holder", []rule{enqueueTakes}, behind("Enqueue forgets its holder")},
 
 	{"each failure is said to be one to send", []rule{notSent}, before(func(w *wire, _ *Faults) backing.Backing {
 		return variant{Backing: w, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
@@ -57,45 +21,20 @@ var brokenByLostAnswers = []brokenByFault{
 		}}
 	})},
 
-	{"Refresh gives up for good after a failure", []rule{refreshExtends}, before(func(w *wire, _ *Faults) backing.Backing {
-		var given record
-		return variant{Backing: w, refresh: func(ctx context.Context, c backing.Claim) (bool, error) {
-			if given.has(c.Key, c.Holder) {
-				return false, nil
-			}
-			ok, err := w.Refresh(ctx, c)
-			if err != nil && ctx.Err() == nil {
-				given.add(c.Key, c.Holder)
-			}
-			return ok, err
-		}}
-	})},
-	{"RefreshAll gives up for good after a failure", []rule{refreshAllEach}, before(func(w *wire, _ *Faults) backing.Backing {
-		return &tired{wire: w}
-	})},
+	{"Refresh gives up for good after a failure", []rule{refreshExtends}, tired("Refresh")},
+	{"RefreshAll gives up for good after a failure", []rule{refreshAllEach}, tired("RefreshAll")},
 	{"Enqueue goes to the end after a failure", []rule{enqueueWaits}, func() (backing.Backing, Faults) {
 		w, faults := wired(unremembering)
 		return &shy{wire: w}, faults
 	}},
 }
 
-// tired does not refresh together any more what it once could not.
-type tired struct {
-	*wire
-	given record
-}
-
-func (d *tired) Abilities() backing.Abilities { return allOf(d) }
-
-func (d *tired) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
-	if d.given.has(claims[0].Key, "") {
-		return make([]backing.Refreshed, len(claims))
-	}
-	all := d.wire.RefreshAll(ctx, claims)
-	if all[0].Err != nil && ctx.Err() == nil {
-		d.given.add(claims[0].Key, "")
-	}
-	return all
+// tired does not ask any more what once had no answer.
+func tired(operation string) func() (backing.Backing, Faults) {
+	return before(func(w *wire, _ *Faults) backing.Backing {
+		w.tired = operation
+		return w
+	})
 }
 
 // shy leaves and queues again where it does not know whether it is in the queue.

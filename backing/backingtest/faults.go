@@ -60,12 +60,14 @@ func RunFaults(t *testing.T, open func(t *testing.T) (backing.Backing, Faults), 
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.run(t, "faults", k.exerciseFaults, func(t *testing.T) *probe {
-		store, faults := open(t)
-		if err := faults.check(); err != nil {
-			t.Fatal(err)
-		}
-		return newProbe(t, store, k).with(faults)
+	t.Run("faults", func(t *testing.T) {
+		k.run(t, k.exerciseFaults, func(t *testing.T) *probe {
+			store, faults := open(t)
+			if err := faults.check(); err != nil {
+				t.Fatal(err)
+			}
+			return newProbe(t, store, k).with(faults)
+		})
 	})
 }
 

@@ -3,29 +3,6 @@ package backingtest
 import "fmt"
 
 func exerciseLeaving(run runner) {
-	run("gives the key to the next in line", func(p *probe) {
-		p.servesInTurn(p.key("control"))
-		k := p.key("k")
-		b, c := p.claimant(k, "b", long), p.claimant(k, "c", long)
-		g := p.acquires(freeIsGiven, k, "a", long)
-		p.queues(b, c)
-		p.releases(releaseElse, k, "b", false)
-		p.isHeldBy(releaseElse, k, "a")
-		p.releases(releaseFrees, k, "a", true)
-		p.isGiven(releaseLeaves, c, g)
-	})
-
-	run("leaves the key free if nobody else waits", func(p *probe) {
-		p.servesInTurn(p.key("control"))
-		k := p.key("k")
-		p.acquires(freeIsGiven, k, "a", long)
-		p.queues(p.claimant(k, "b", long))
-		p.releases(releaseElse, k, "b", false)
-		p.releases(releaseFrees, k, "a", true)
-		p.isFree(releaseLeaves, k)
-		p.acquires(releaseLeaves, k, "c", long)
-	})
-
 	run("loses the place for one who comes back", func(p *probe) {
 		p.servesInTurn(p.key("control"))
 		k := p.key("k")

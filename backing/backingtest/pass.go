@@ -67,26 +67,6 @@ func exercisePass(run runner) {
 		p.isHeldBy(passElse, k, "b")
 	})
 
-	run("by one in whose name the key was released changes nothing", func(p *probe) {
-		k, b := p.key("k"), p.claimant(p.key("k"), "b", long)
-		p.acquires(freeIsGiven, k, "a", long)
-		p.releases(releaseFrees, k, "a", true)
-		p.passesNot("a", b)
-		p.isFree(passElse, k)
-		p.acquires(freeIsGiven, k, "b", p.ttl)
-		p.passesNot("a", b)
-		p.runsOut(p.ttl)
-		p.isFree(passElse, k)
-	})
-
-	run("by one that has passed the key to another changes nothing", func(p *probe) {
-		k := p.key("k")
-		before := p.acquires(freeIsGiven, k, "a", long)
-		p.passes(p.claimant(k, "b", long), before)
-		p.passesNot("a", p.claimant(k, "c", long))
-		p.isHeldBy(passElse, k, "b")
-	})
-
 	run("a second time answers the same", func(p *probe) {
 		k, b := p.key("k"), p.claimant(p.key("k"), "b", long)
 		before := p.acquires(freeIsGiven, k, "a", long)

@@ -13,7 +13,6 @@ func exerciseQueue(run runner) {
 		p.releases(releaseFrees, k, "a", true)
 		g := p.enqueueGives(p.claimant(k, "b", p.ttl))
 		p.isHigher(before, g)
-		p.isHeldBy(enqueueTakes, k, "b")
 		p.runsOut(p.ttl)
 		p.isFree(enqueueTakes, k)
 	})
@@ -40,29 +39,6 @@ func exerciseQueue(run runner) {
 	})
 
 	run("serves first come, first served", func(p *probe) { p.servesInTurn(p.key("k")) })
-
-	run("keeps the place of one who asks again", func(p *probe) {
-		p.servesInTurn(p.key("k1"))
-		k := p.key("k2")
-		b, c := p.claimant(k, "b", long), p.claimant(k, "c", long)
-		g := p.acquires(freeIsGiven, k, "a", long)
-		p.queues(b, c, b, c, b)
-		p.releases(releaseFrees, k, "a", true)
-		p.isGiven(enqueueWaits, b, g)
-	})
-
-	run("keeps keys apart", func(p *probe) {
-		k1, k2 := p.key("k1"), p.key("k2")
-		b := p.claimant(k1, "b", long)
-		g := p.acquires(freeIsGiven, k1, "a", long)
-		p.acquires(freeIsGiven, k2, "a", long)
-		p.queues(b)
-		p.releases(releaseFrees, k2, "a", true)
-		p.isFree(wholeStrings, k2)
-		p.isHeldBy(wholeStrings, k1, "a")
-		p.releases(releaseFrees, k1, "a", true)
-		p.isGiven(releaseHands, b, g)
-	})
 
 	run("gives a free key to the first even if another asks", func(p *probe) {
 		p.servesInTurn(p.key("control"))
@@ -104,18 +80,6 @@ func exerciseQueue(run runner) {
 		p.isHeldBy(tryBarges, k, "d")
 		p.releases(releaseFrees, k, "d", true)
 		p.isGiven(releaseHands, b, g)
-	})
-
-	run("queues nobody whom it cannot wake", func(p *probe) {
-		k := p.key("k")
-		b := p.claimant(k, "b", long)
-		p.acquires(freeIsGiven, k, "a", long)
-		if _, polls := p.enqueue(b).(backing.MustPoll); !polls {
-			return
-		}
-		p.releases(releaseFrees, k, "a", true)
-		p.isFree(notQueued, k)
-		p.enqueueGives(b)
 	})
 
 	run("grants the key to one that was woken, and the lease runs from then", func(p *probe) {

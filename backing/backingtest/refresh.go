@@ -41,14 +41,6 @@ func exerciseRefresh(run runner) {
 		p.isFree(refreshElse, k)
 	})
 
-	run("that is refused is not remembered by Release", func(p *probe) {
-		k := p.key("k")
-		p.acquires(freeIsGiven, k, "a", long)
-		p.refreshes(refreshElse, k, "b", long, false)
-		p.releases(releaseElse, k, "b", false)
-		p.isHeldBy(releaseElse, k, "a")
-	})
-
 	run("does not create the key again after release", func(p *probe) {
 		k := p.key("k")
 		p.acquires(freeIsGiven, k, "a", long)

@@ -14,19 +14,6 @@ func exerciseRelease(run runner) {
 		p.isFree(releaseFrees, k)
 	})
 
-	run("by another holder changes nothing", func(p *probe) {
-		k := p.key("k")
-		p.acquires(freeIsGiven, k, "a", long)
-		p.releases(releaseElse, k, "b", false)
-		p.isHeldBy(releaseElse, k, "a")
-	})
-
-	run("of a key that never was answers false", func(p *probe) {
-		k := p.key("k")
-		p.releases(releaseElse, k, "a", false)
-		p.isFree(releaseElse, k)
-	})
-
 	run("after expiry answers false", func(p *probe) {
 		k := p.key("k")
 		p.acquires(freeIsGiven, k, "a", p.ttl)

@@ -1,9 +1,9 @@
 package backingtest
 
 import (
-	"context"
 	"os"
 	"os/exec"
+	"regexp"
 	"testing"
 	"time"
 
@@ -19,16 +19,10 @@ func TestRunFailsTheTestThatCallsIt(t *testing.T) {
 	t.Parallel()
 	const asChild = "BACKINGTEST_CHILD"
 	if os.Getenv(asChild) != "" {
-		Run(t, func(t *testing.T) backing.Backing {
-			m := memory.New()
-			return variant{Backing: m, refresh: func(ctx context.Context, c backing.Claim) (bool, error) {
-				_, err := m.TryAcquire(ctx, c)
-				return false, err
-			}}
-		}, Virtual())
+		Run(t, func(t *testing.T) backing.Backing { return &flawed{flaw: "Refresh creates the key again"} }, Virtual())
 		return
 	}
-	child := exec.Command(os.Args[0], "-test.run=^TestRunFailsTheTestThatCallsIt$", "-test.v")
+	child := exec.Command(os.Args[0], "-test.run=^TestRunFailsTheTestThatCallsIt$", "-test.v", "-rapid.nofailfile", "-rapid.shrinktime=1s")
 	child.Env = append(os.Environ(), asChild+"=1")
 	out, err := child.CombinedOutput()
 
@@ -37,6 +31,8 @@ func TestRunFailsTheTestThatCallsIt(t *testing.T) {
 	assert.Regexp(t, `refresh\.go:\d+: contract: "If c\.Holder does not have the key, Refresh must answer false and change nothing: it must not create the key again`, string(out))
 	assert.Contains(t, string(out), "--- FAIL: TestRunFailsTheTestThatCallsIt/contract/Refresh:_does_not_create_a_key_that_never_was")
 	assert.Contains(t, string(out), "--- PASS: TestRunFailsTheTestThatCallsIt/contract/TryAcquire:_gives_a_free_key")
+	assert.Contains(t, string(out), "--- FAIL: TestRunFailsTheTestThatCallsIt/contract/model:_one_operation_after_the_other")
+	assert.Regexp(t, `\[rapid\] failed after \d+ tests: contract: "`+regexp.QuoteMeta(refreshElse.String()[:40])+`(?s:.*)-rapid\.seed=\d+`, string(out))
 }
 
 func TestAFailureListsTheCallsThatLedToIt(t *testing.T) {

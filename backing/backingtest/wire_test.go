@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/effectlock/effectlock/backing"
@@ -15,10 +16,14 @@ import (
 type wire struct {
 	open func() full // makes an empty store
 	// What a client may do wrong.
-	deaf   bool  // it does not look at the context of an operation that is under way
-	failed error // what it says when a context ends, if not the context's error
-	late   bool  // what it has sent arrives although the context has ended
-	undo   bool  // it undoes that if the claimant has released meanwhile
+	deaf   bool   // it does not look at the context of an operation that is under way
+	failed error  // what it says when a context ends, if not the context's error
+	late   bool   // what it has sent arrives although the context has ended
+	undo   bool   // it undoes that if the claimant has released meanwhile
+	hushed string // the operation in which it takes no answer for a no
+	hides  error  // and the reason why there is none
+	tired  string // the operation that it gives up for good when it fails
+	gaveUp atomic.Bool
 
 	mu       sync.Mutex
 	store    full
@@ -48,7 +53,7 @@ func wired(open func() full) (*wire, Faults) {
 func sound() full { return memory.New() }
 
 // unremembering does not refuse what is late: its clients must see to that.
-func unremembering() full { return forgetful(memory.New()) }
+func unremembering() full { return &flawed{flaw: "late requests are not refused"} }
 
 func (w *wire) set(change func()) {
 	w.mu.Lock()
@@ -75,10 +80,21 @@ var errConnection = errors.New("the connection broke")
 // who wants what a request asks for; nobody, for most.
 type who struct{ key, holder string }
 
-func send[A any](ctx context.Context, w *wire, by who, request func(context.Context, full) (A, error)) (answer A, err error) {
+func send[A any](ctx context.Context, w *wire, operation string, by who, request func(context.Context, full) (A, error)) (answer A, err error) {
 	if err := ctx.Err(); err != nil {
 		return answer, err
 	}
+	if operation == w.tired && w.gaveUp.Load() {
+		return answer, nil
+	}
+	defer func() {
+		if operation == w.tired && err != nil && ctx.Err() == nil {
+			w.gaveUp.Store(true)
+		}
+		if operation == w.hushed && errors.Is(err, w.hides) {
+			err = nil
+		}
+	}()
 	if by != (who{}) {
 		w.released.remove(by.key, by.holder)
 	}
@@ -122,45 +138,47 @@ func (w *wire) lands(cut chan struct{}, by who, request func(context.Context, fu
 func (w *wire) Abilities() backing.Abilities { return allOf(w) }
 
 func (w *wire) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, error) {
-	return send(ctx, w, who{c.Key, c.Holder}, func(ctx context.Context, s full) (grantOption, error) { return s.TryAcquire(ctx, c) })
+	return send(ctx, w, "TryAcquire", who{c.Key, c.Holder}, func(ctx context.Context, s full) (grantOption, error) { return s.TryAcquire(ctx, c) })
 }
 
 func (w *wire) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
-	return send(ctx, w, who{}, func(ctx context.Context, s full) (bool, error) { return s.Refresh(ctx, c) })
+	return send(ctx, w, "Refresh", who{}, func(ctx context.Context, s full) (bool, error) { return s.Refresh(ctx, c) })
 }
 
 func (w *wire) Release(ctx context.Context, key, holder string) (bool, error) {
 	w.released.add(key, holder)
-	return send(ctx, w, who{}, func(ctx context.Context, s full) (bool, error) { return s.Release(ctx, key, holder) })
+	return send(ctx, w, "Release", who{}, func(ctx context.Context, s full) (bool, error) { return s.Release(ctx, key, holder) })
 }
 
 func (w *wire) IsLocked(ctx context.Context, key string) (bool, error) {
-	return send(ctx, w, who{}, func(ctx context.Context, s full) (bool, error) { return s.IsLocked(ctx, key) })
+	return send(ctx, w, "IsLocked", who{}, func(ctx context.Context, s full) (bool, error) { return s.IsLocked(ctx, key) })
 }
 
 func (w *wire) GetHolder(ctx context.Context, key string) (holderOption, error) {
-	return send(ctx, w, who{}, func(ctx context.Context, s full) (holderOption, error) { return s.GetHolder(ctx, key) })
+	return send(ctx, w, "GetHolder", who{}, func(ctx context.Context, s full) (holderOption, error) { return s.GetHolder(ctx, key) })
 }
 
 func (w *wire) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
 	w.released.add(c.Key, c.Holder)
-	return send(ctx, w, who{}, func(ctx context.Context, s full) (backing.Released, error) { return s.ReleaseClaim(ctx, c) })
+	return send(ctx, w, "ReleaseClaim", who{}, func(ctx context.Context, s full) (backing.Released, error) { return s.ReleaseClaim(ctx, c) })
 }
 
 func (w *wire) Enqueue(ctx context.Context, c backing.Waiter) (backing.Outcome, error) {
-	return send(ctx, w, who{c.Key, c.Holder}, func(ctx context.Context, s full) (backing.Outcome, error) { return s.Enqueue(ctx, c) })
+	return send(ctx, w, "Enqueue", who{c.Key, c.Holder}, func(ctx context.Context, s full) (backing.Outcome, error) { return s.Enqueue(ctx, c) })
 }
 
 func (w *wire) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
-	return send(ctx, w, who{next.Key, next.Holder}, func(ctx context.Context, s full) (backing.Outcome, error) {
+	return send(ctx, w, "Pass", who{next.Key, next.Holder}, func(ctx context.Context, s full) (backing.Outcome, error) {
 		return s.Pass(ctx, from, next, yield)
 	})
 }
 
 func (w *wire) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
-	all, err := send(ctx, w, who{}, func(ctx context.Context, s full) ([]backing.Refreshed, error) { return s.RefreshAll(ctx, claims), nil })
-	if err != nil {
+	all, err := send(ctx, w, "RefreshAll", who{}, func(ctx context.Context, s full) ([]backing.Refreshed, error) { return s.RefreshAll(ctx, claims), nil })
+	if all == nil {
 		all = make([]backing.Refreshed, len(claims))
+	}
+	if err != nil {
 		for i := range all {
 			all[i].Err = err
 		}

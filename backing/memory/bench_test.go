@@ -26,8 +26,7 @@ func BenchmarkAcquireReleaseParallelKeys(b *testing.B) {
 	ctx, m := context.Background(), memory.New()
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
-		c := backing.Claim{TTL: 30 * time.Second}
-		c.Key = strconv.FormatUint(uint64(time.Now().UnixNano()), 36)
+		c := backing.Claim{TTL: 30 * time.Second, Key: strconv.FormatInt(time.Now().UnixNano(), 36)}
 		for i := 0; pb.Next(); i++ {
 			c.Holder = strconv.Itoa(i)
 			_, _ = m.TryAcquire(ctx, c)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,17 +23,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestContract(t *testing.T) {
 	t.Parallel()
 	backingtest.Run(t, func(*testing.T) backing.Backing { return memory.New() }, backingtest.Virtual())
-}
-
-func TestALeaseEndsAtItsTTLToTheNanosecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := memory.New()
-		acquire(t, m, "k", "a", time.Second)
-		time.Sleep(time.Second - 1)
-		assert.Equal(t, option.Some("a"), holder(t, m, "k"))
-		time.Sleep(time.Nanosecond)
-		assert.Equal(t, option.None[string](), holder(t, m, "k"))
-	})
 }
 
 func TestALeaseOfCenturiesDoesNotOverflow(t *testing.T) {
@@ -64,42 +52,10 @@ func TestTokensFollowTheClockInMicroseconds(t *testing.T) {
 	})
 }
 
-// The process starts again with an empty store, and the clock has gone on.
-func TestTokensRiseOverARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		before := acquire(t, memory.New(), "k", "a", time.Hour)
-		time.Sleep(time.Millisecond)
-		assert.Greater(t, acquire(t, memory.New(), "k", "b", time.Hour), before)
-	})
-}
-
-func TestAnEndedContextIsReportedAsItIs(t *testing.T) {
-	t.Parallel()
-	m := memory.New()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	c := backing.Claim{Key: "k", Holder: "a", TTL: time.Second}
-
-	_, err := m.TryAcquire(ctx, c)
-	assert.Equal(t, context.Canceled, err)
-	_, err = m.Refresh(ctx, c)
-	assert.Equal(t, context.Canceled, err)
-	_, err = m.Release(ctx, "k", "a")
-	assert.Equal(t, context.Canceled, err)
-	_, err = m.IsLocked(ctx, "k")
-	assert.Equal(t, context.Canceled, err)
-	_, err = m.GetHolder(ctx, "k")
-	assert.Equal(t, context.Canceled, err)
-}
-
 // Maps grow now and then, which is no allocation on average.
 func TestAcquireAndReleaseAllocateNothing(t *testing.T) {
 	ctx, m := t.Context(), memory.New()
-	var holders [1001]string
-	for i := range holders {
-		holders[i] = strconv.Itoa(i)
-	}
-	i := 0
+	holders, i := numbers(1001), 0
 	assert.Zero(t, testing.AllocsPerRun(1000, func() {
 		c := backing.Claim{Key: "k", Holder: holders[i], TTL: time.Minute}
 		i++

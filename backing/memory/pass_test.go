@@ -15,32 +15,6 @@ import (
 	"github.com/effectlock/effectlock/backing/memory"
 )
 
-func TestARepeatedYieldAnswersWhatHasBecomeOfTheNext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := memory.New()
-		acquire(t, m, "k", "a", time.Minute)
-		b, wokenB := waiter("k", "b", time.Minute)
-		c, wokenC := waiter("k", "c", time.Minute)
-		enqueue(t, m, b)
-		for range 3 {
-			assert.Equal(t, backing.Queued{AskAgain: time.Minute}, pass(t, m, "a", c, true))
-		}
-		assert.Equal(t, 1, *wokenB)
-
-		assert.Equal(t, backing.Refused{}, pass(t, m, "x", c, true), "x never had the key")
-		d, wokenD := waiter("k", "d", time.Minute)
-		assert.Equal(t, backing.Refused{}, pass(t, m, "a", d, true), "a yielded to c")
-		assert.Zero(t, *wokenD)
-
-		require.True(t, release(t, m, "k", "b"))
-		assert.Equal(t, 1, *wokenC)
-		assert.IsType(t, backing.Granted{}, pass(t, m, "a", c, true))
-		require.True(t, release(t, m, "k", "c"))
-		assert.Equal(t, backing.MustPoll{}, pass(t, m, "a", c, true))
-		assert.Equal(t, option.None[string](), holder(t, m, "k"))
-	})
-}
-
 func TestARepeatedPassMustPollWhenTheLeaseOfTheNextHasExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := memory.New()
@@ -50,19 +24,6 @@ func TestARepeatedPassMustPollWhenTheLeaseOfTheNextHasExpired(t *testing.T) {
 		time.Sleep(time.Second)
 		assert.Equal(t, backing.MustPoll{}, pass(t, m, "a", b, false))
 	})
-}
-
-func TestOneWhoYieldsKeepsItsPlaceInLine(t *testing.T) {
-	t.Parallel()
-	m := memory.New()
-	acquire(t, m, "k", "a", time.Minute)
-	b, wokenB := waiter("k", "b", time.Minute)
-	c, wokenC := waiter("k", "c", time.Minute)
-	enqueue(t, m, b)
-	enqueue(t, m, c)
-	assert.IsType(t, backing.Granted{}, pass(t, m, "a", b, true), "it was the first itself")
-	assert.Zero(t, *wokenB)
-	assert.Zero(t, *wokenC)
 }
 
 func TestPassTellsApartTheClaimsOfOneHolder(t *testing.T) {

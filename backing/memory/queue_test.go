@@ -34,22 +34,6 @@ func TestReleaseWakesTheNextBeforeItReturns(t *testing.T) {
 		assert.True(t, g.Resumed)
 		time.Sleep(time.Minute - 1)
 		assert.Equal(t, option.Some("b"), holder(t, m, "k"), "the lease runs from the answer")
-		time.Sleep(time.Nanosecond)
-		assert.Equal(t, option.None[string](), holder(t, m, "k"))
-	})
-}
-
-func TestTheKeyIsKeptForTheNextForItsTTL(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := memory.New()
-		acquire(t, m, "k", "a", time.Hour)
-		b, _ := waiter("k", "b", time.Minute)
-		enqueue(t, m, b)
-		require.True(t, release(t, m, "k", "a"))
-		time.Sleep(time.Minute - 1)
-		assert.Equal(t, option.Some("b"), holder(t, m, "k"))
-		time.Sleep(time.Nanosecond)
-		assert.Equal(t, option.None[string](), holder(t, m, "k"))
 	})
 }
 
@@ -76,19 +60,6 @@ func TestAskAgainIsWhatIsLeftOfTheLease(t *testing.T) {
 	}
 }
 
-func TestOneWhoAsksWhenAskAgainHasPassedHasAKeyThatNobodyReleased(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := memory.New()
-		acquire(t, m, "k", "a", time.Minute)
-		b, woken := waiter("k", "b", time.Minute)
-		queued, ok := enqueue(t, m, b).(backing.Queued)
-		require.True(t, ok)
-		time.Sleep(queued.AskAgain)
-		assert.IsType(t, backing.Granted{}, enqueue(t, m, b))
-		assert.Zero(t, *woken, "the outcome said it")
-	})
-}
-
 func TestOneWhoAsksAgainIsWokenAsItAskedForLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := memory.New()
@@ -100,7 +71,9 @@ func TestOneWhoAsksAgainIsWokenAsItAskedForLast(t *testing.T) {
 		release(t, m, "k", "a")
 		assert.Zero(t, *wokenFirst)
 		assert.Equal(t, 1, *wokenLast)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second - 1)
+		assert.Equal(t, option.Some("b"), holder(t, m, "k"), "kept for it for its TTL")
+		time.Sleep(time.Nanosecond)
 		assert.Equal(t, option.None[string](), holder(t, m, "k"))
 	})
 }
@@ -124,46 +97,25 @@ func TestWakeMayUseTheBacking(t *testing.T) {
 	assert.Equal(t, option.None[string](), holder(t, m, "k"))
 }
 
-// Otherwise its own release would give it the key that it has just released.
-func TestAWaiterThatHelpsItselfWaitsNoLonger(t *testing.T) {
-	for name, takes := range map[string]func(*testing.T, *memory.Backing){
-		"TryAcquire": func(t *testing.T, m *memory.Backing) {
-			time.Sleep(time.Minute)
-			acquire(t, m, "k", "b", time.Hour)
-		},
-		"Pass": func(t *testing.T, m *memory.Backing) {
-			b, _ := waiter("k", "b", time.Hour)
-			require.IsType(t, backing.Granted{}, pass(t, m, "a", b, false))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := memory.New()
-				acquire(t, m, "k", "a", time.Minute)
-				b, woken := waiter("k", "b", time.Hour)
-				enqueue(t, m, b)
-				takes(t, m)
-				require.True(t, release(t, m, "k", "b"))
-				assert.Equal(t, option.None[string](), holder(t, m, "k"))
-				assert.Zero(t, *woken)
-			})
-		})
-	}
-}
-
-func TestAnEndedContextIsReportedByTheAbilitiesToo(t *testing.T) {
+func TestAnEndedContextIsReportedAsItIs(t *testing.T) {
 	t.Parallel()
 	m := memory.New()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w, _ := waiter("k", "a", time.Second)
-	_, err := m.Enqueue(ctx, w)
-	assert.Equal(t, context.Canceled, err)
-	_, err = m.Pass(ctx, backing.Claim{Key: "k", Holder: "b"}, w, true)
-	assert.Equal(t, context.Canceled, err)
-	_, err = m.ReleaseClaim(ctx, w.Claim)
-	assert.Equal(t, context.Canceled, err)
-	assert.Equal(t, []backing.Refreshed{{Err: context.Canceled}}, m.RefreshAll(ctx, []backing.Claim{w.Claim}))
+	for name, ask := range map[string]func() error{
+		"TryAcquire":   func() error { _, err := m.TryAcquire(ctx, w.Claim); return err },
+		"Refresh":      func() error { _, err := m.Refresh(ctx, w.Claim); return err },
+		"Release":      func() error { _, err := m.Release(ctx, "k", "a"); return err },
+		"IsLocked":     func() error { _, err := m.IsLocked(ctx, "k"); return err },
+		"GetHolder":    func() error { _, err := m.GetHolder(ctx, "k"); return err },
+		"Enqueue":      func() error { _, err := m.Enqueue(ctx, w); return err },
+		"Pass":         func() error { _, err := m.Pass(ctx, backing.Claim{Key: "k", Holder: "b"}, w, true); return err },
+		"ReleaseClaim": func() error { _, err := m.ReleaseClaim(ctx, w.Claim); return err },
+		"RefreshAll":   func() error { return m.RefreshAll(ctx, []backing.Claim{w.Claim})[0].Err },
+	} {
+		assert.Equal(t, context.Canceled, ask(), name)
+	}
 }
 
 func TestThousandsOfWaitersAreServedInTurn(t *testing.T) {
@@ -194,10 +146,7 @@ func TestThousandsOfWaitersAreServedInTurn(t *testing.T) {
 
 func TestAskingForAKeyThatIsFreeAllocatesTheOutcomesAlone(t *testing.T) {
 	ctx, m := t.Context(), memory.New()
-	var holders [2002]string
-	for i := range holders {
-		holders[i] = strconv.Itoa(i)
-	}
+	holders := numbers(2002)
 	a, _ := waiter("k", "", time.Minute)
 	b, i := a, 0
 	assert.LessOrEqual(t, testing.AllocsPerRun(1000, func() {
@@ -207,6 +156,13 @@ func TestAskingForAKeyThatIsFreeAllocatesTheOutcomesAlone(t *testing.T) {
 		_, _ = m.Pass(ctx, a.Claim, b, true)
 		_, _ = m.Release(ctx, "k", b.Holder)
 	}), 2.0)
+}
+
+func numbers(n int) (all []string) {
+	for i := range n {
+		all = append(all, strconv.Itoa(i))
+	}
+	return all
 }
 
 // waiter returns a claimant and how often it has been woken.

@@ -84,9 +84,8 @@ func TestARepeatedReleaseLeavesTheNextPlaceInTheQueueAlone(t *testing.T) {
 	m := memory.New()
 	acquire(t, m, "k", "a", time.Hour)
 	first, _ := waiter("k", "b", time.Hour)
-	first.Attempt = "1"
 	second := first
-	second.Attempt = "2"
+	first.Attempt, second.Attempt = "1", "2"
 	enqueue(t, m, first)
 	assert.Equal(t, backing.NotHeld, releaseClaim(t, m, first.Claim))
 	enqueue(t, m, second)

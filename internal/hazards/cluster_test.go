@@ -1,101 +1,176 @@
 package hazards_test
 
 import (
-	"fmt"
 	"testing"
+	"time"
 
-	"github.com/stretchr/testify/assert"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/redis"
 )
 
-// cluster is a Redis Cluster, with clients that no fault touches.
+// cluster is a Redis Cluster, with clients that no fault touches, and a lock.
 type cluster struct {
+	*arena
 	*redistest.Cluster
 	masters []store
 }
 
 func newCluster(t *testing.T, args ...string) cluster {
 	t.Helper()
-	c := cluster{Cluster: redistest.StartCluster(t, args...)}
+	return clusterOf(t, redistest.StartCluster(t, args...))
+}
+
+func clusterOf(t *testing.T, servers *redistest.Cluster) cluster {
+	t.Helper()
+	c := cluster{newArena(t), servers, nil}
 	for _, s := range c.Servers {
-		c.masters = append(c.masters, store{s, s.Client(t)})
+		c.masters = append(c.masters, store{c.arena, s, s.Client(t)})
 	}
 	return c
 }
 
-// process is what another process would have.
-func (c cluster) process(t *testing.T) *redis.Backing {
+var sharedServers = shared[*redistest.Cluster]{start: func(t testing.TB) *redistest.Cluster { return redistest.StartCluster(t) }}
+
+// sharedCluster is one Cluster for all tests that stop none of its masters. Slots may move.
+func sharedCluster(t *testing.T) cluster {
 	t.Helper()
-	return redis.New(c.Client(t))
+	return clusterOf(t, sharedServers.use(t))
+}
+
+// process is what another process would have.
+func (c cluster) process() *redis.Backing { return redis.New(c.Client(c.t)) }
+
+// moves moves keys from master to master: two that do so at a time wait for each other.
+func moves(step func()) {
+	sharedServers.moving.Lock()
+	defer sharedServers.moving.Unlock()
+	step()
 }
 
 // owner is the master of a lock.
-func (c cluster) owner(t *testing.T, key string) store {
-	t.Helper()
-	owner := c.Owner(t, "dmutex:"+key)
+func (c cluster) owner(name string) store {
+	c.t.Helper()
+	owner := c.Owner(c.t, lockKey(name))
 	for _, s := range c.masters {
 		if s.Server == owner {
 			return s
 		}
 	}
-	require.FailNow(t, "no such server", owner.Addr())
+	require.FailNow(c.t, "no such server", owner.Addr())
 	return store{}
 }
 
 // other is a master that is not the owner of a lock.
-func (c cluster) other(t *testing.T, key string) store {
-	t.Helper()
-	owner := c.owner(t, key)
-	if c.masters[0].Server != owner.Server {
-		return c.masters[0]
+func (c cluster) other(name string) store {
+	c.t.Helper()
+	if owner := c.owner(name); c.masters[0].Server == owner.Server {
+		return c.masters[1]
 	}
-	return c.masters[1]
+	return c.masters[0]
 }
 
 // ownedBy finds names of locks of a master.
-func (c cluster) ownedBy(t *testing.T, s store, n int) (names []string) {
-	t.Helper()
+func (c cluster) ownedBy(s store, n int) (names []string) {
+	c.t.Helper()
 	for i := 0; len(names) < n; i++ {
-		if name := fmt.Sprint(key, i); c.owner(t, name).Server == s.Server {
-			names = append(names, name)
+		if c.owner(c.name(i)).Server == s.Server {
+			names = append(names, c.name(i))
 		}
 	}
 	return names
 }
 
-// names are all keys and shard channels of the masters.
-func (c cluster) names(t *testing.T) (keys, channels []string) {
-	t.Helper()
-	for _, s := range c.masters {
-		found, err := s.direct.Keys(t.Context(), "*").Result()
-		require.NoError(t, err)
-		keys = append(keys, found...)
-		found, err = s.direct.PubSubShardChannels(t.Context(), "*").Result()
-		require.NoError(t, err)
-		channels = append(channels, found...)
-	}
-	return keys, channels
+// rival is one of another process that waits in the queue.
+func (c cluster) rival() *contender {
+	c.t.Helper()
+	owner := c.owner(c.key)
+	before := owner.queued(c.key)
+	who := c.want(c.process())
+	owner.awaitQueue(before + 1)
+	return who
 }
 
-// queued is how many stand in the queues of all locks, on whichever master.
-func (c cluster) queued(t *testing.T) (n int64) {
-	t.Helper()
+// assertFree asserts that nobody has a lock of the test or waits for one.
+func (c cluster) assertFree() {
+	c.t.Helper()
 	for _, s := range c.masters {
-		for _, queue := range s.queues(t) {
-			n += s.queuedAt(t, queue)
-		}
+		s.assertFree()
 	}
-	return n
 }
 
-// assertFree asserts that nobody has a lock or waits for one.
-func (c cluster) assertFree(t *testing.T) {
+// slotOf is the slot of a key.
+func (s store) slotOf(key string) int64 {
+	s.t.Helper()
+	slot, err := s.direct.ClusterKeySlot(s.t.Context(), key).Result()
+	require.NoError(s.t, err)
+	return slot
+}
+
+// A group is a primary and its replica that change places in good order. What was
+// written is not lost, and the old primary lives on, with its connections.
+type group struct {
+	*arena
+	client   func(t testing.TB) goredis.UniversalClient
+	primary  func() *redistest.Server
+	failOver func()
+}
+
+func newPair(t *testing.T) group {
 	t.Helper()
-	for _, s := range c.masters {
-		s.assertFree(t)
+	p := redistest.StartPair(t)
+	return group{
+		arena:    newArena(t),
+		client:   func(t testing.TB) goredis.UniversalClient { return p.Client(t) },
+		primary:  func() *redistest.Server { return p.Primary },
+		failOver: p.Failover,
 	}
-	assert.Zero(t, c.queued(t))
+}
+
+func newShard(t *testing.T) group {
+	t.Helper()
+	s := redistest.StartShard(t)
+	return group{
+		arena:    newArena(t),
+		client:   func(t testing.TB) goredis.UniversalClient { return s.Client(t) },
+		primary:  func() *redistest.Server { return s.Primary },
+		failOver: s.Failover,
+	}
+}
+
+func (g group) process() *redis.Backing { return redis.New(g.client(g.t)) }
+
+// channels is how many channels have a subscriber on the primary.
+func (g group) channels() int {
+	g.t.Helper()
+	c := goredis.NewClient(&goredis.Options{Addr: g.primary().Addr()})
+	defer c.Close()
+	plain, err := c.PubSubChannels(g.t.Context(), "*").Result()
+	require.NoError(g.t, err)
+	sharded, err := c.PubSubShardChannels(g.t.Context(), "*").Result()
+	require.NoError(g.t, err)
+	return len(plain) + len(sharded)
+}
+
+// testFailover fails over while one holds the lock and one waits for it. The waiter is subscribed
+// to the new primary before the lock is let go, with a third process waiting too, so that a
+// message of the new primary can be about another grant than the one that the old one's subscriber
+// takes it for.
+func (g group) testFailover() {
+	g.t.Helper()
+	holder := g.hold(g.process())
+	waiter := g.wait(g.process())
+	eventually(g.t, func() bool { return g.channels() > 0 }, "it is subscribed")
+	g.failOver()
+	eventually(g.t, func() bool { return g.channels() > 0 }, "it is subscribed to the new primary")
+	late := g.wait(g.process())
+	waiter.assertOutside()
+	holder.letsGo()
+	all := []*contender{waiter, late}
+	first := oneOf(g.t, all)
+	time.Sleep(short) // the other may take a message for its own
+	all[first].letsGo()
+	all[1-first].takesTurn()
 }

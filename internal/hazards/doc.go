@@ -5,7 +5,7 @@
 //	01  the reply to an acquire is lost
 //	02  the reply to a refresh or a release is lost
 //	03  the caller leaves while its acquire is in flight
-//	04  the store grants the lock to a caller who has left
+//	04  the store grants the lock to a caller that has left
 //	05  the caller has left before the call
 //	06  the caller leaves while it holds the lock
 //	07  the work panics
@@ -22,7 +22,7 @@
 //	18  a lock is released while its refresh is in flight
 //	19  100,000 locks are acquired and released at once
 //	20  a lock is released twice
-//	21  a lock is refreshed by one who does not have it
+//	21  a lock is refreshed by one that does not have it
 //	22  a lock is released after a waiter's failed try and before its subscription
 //	23  the message that wakes a waiter is lost
 //	24  the process of a holder is killed
@@ -34,7 +34,7 @@
 //	30  the server has forgotten its scripts
 //	31  the server refuses
 //	32  the key holds another type
-//	33  a replica takes over that has not heard of the lock
+//	33  a replica takes over that does not know of the lock
 //	35  the key is evicted
 //	36  a slot of a Cluster moves
 //	37  a TTL is out of range
@@ -42,28 +42,35 @@
 //	39  a key is empty
 //	40  a holder's id begins with another's
 //	41  a holder's id is used twice
-//	42  those who want a lock have different TTLs
+//	42  those that want a lock have different TTLs
 //	45  tokens must rise
 //	46  the client of a Cluster is wrapped in a type of the user's
 //	47  a shard of a Cluster fails over in good order, and its old master lives on
 //	48  a primary fails over in good order, its address moves, and it lives on
 //	49  a slot is half moved for longer than a lease
 //	50  one endpoint stands in front of many slots
+//	51  a server keeps INFO to itself, or is too old
 //	52  a user may touch nothing but the keys with one prefix
+//	53  a hook reads the commands
+//	54  a plain client is given a node of a Cluster
 //	55  an operator releases a lock in its holder's name
 //	56  100,000 locks are used once, and one lock 20,000 times
+//	57  a password is changed, and known late or never
 //	58  a load balancer has silently dropped the connections
+//	61  the server refuses connections, and the caller has a deadline
+//	62  the server does not answer, and the caller has a deadline
 //
 // TestLocksOnOtherPeoplesServers tries locks on each server that docs/servers.md marks as run
 // or imitated.
 //
-// 34, 43 and 44 are about quorums and semaphores, of which there are none. Where a test
-// makes do with a part of such numbers, EFFECTLOCK_HAZARDS_FULL has it take all.
+// 34, 43 and 44 are about quorums and semaphores, of which there are none. Each row is shown once,
+// end to end: variants of a rule of the store are in backing/backingtest, those of a rule of the mutex in
+// package mutex in virtual time, and many processes at a time in the tests of contention. Where a test
+// makes do with a part of such numbers, EFFECTLOCK_HAZARDS_FULL makes it take all.
 //
 // The faults are real: a redis-server that is frozen, connections that are cut,
-// processes that are killed and stopped; see redistest. Where a hazard exists
-// without a server, and no test in virtual time of another package has it, there
-// is one here that is named InMemory.
+// processes that are killed and stopped; see redistest. They are the named values of fault_test.go and
+// refusals_test.go. Tests that break no server share one.
 //
 // The package has no code of its own.
 package hazards

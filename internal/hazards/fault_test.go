@@ -2,236 +2,153 @@ package hazards_test
 
 import (
 	"context"
-	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
 	"testing"
-	"time"
 
-	"github.com/IBM/fp-go/v2/option"
 	goredis "github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/effectlock/effectlock/backing"
-	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/internal/redistest"
-	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/redis"
-	"github.com/effectlock/effectlock/schedule"
 )
 
-const (
-	// queues is what only a request for a place in the queue has, of those that ask
-	// for a lease of a minute: behind the lease, the letter that says so.
-	queues = "60000\r\n$1"
-
-	// renews is an argument that the refresh of a single lease has, and neither a
-	// request for a lock nor the release by a holder with a random id: how many
-	// keys it is about.
-	renews = "1"
-
-	// pause is how long after a failure a request is repeated: time for a look at
-	// what the server has.
-	pause = 100 * time.Millisecond
-
-	// soon is by when a lock is free that would be held for a minute if it were
-	// forgotten.
-	soon = 5 * time.Second
-
-	// handful is the waiters that a process serves before others have their turn,
-	// and a few more.
-	handful = 12
-)
-
-// acquiring are the ways to get a lock; work runs if it has been got.
-var acquiring = map[string]func(m *mutex.Mutex, work effect.Effect[effect.Void]) effect.Effect[effect.Void]{
-	"WithLock": mutex.WithLock[effect.Void],
-	"WithLockIfAvailable": func(m *mutex.Mutex, work effect.Effect[effect.Void]) effect.Effect[effect.Void] {
-		return func(ctx context.Context) (effect.Void, error) {
-			_, err := mutex.WithLockIfAvailable(m, work)(ctx)
-			return effect.Void{}, err
-		}
-	},
-	"Acquire": func(m *mutex.Mutex, work effect.Effect[effect.Void]) effect.Effect[effect.Void] {
-		return effect.Scoped(func(s *effect.Scope) effect.Effect[effect.Void] {
-			return func(ctx context.Context) (effect.Void, error) {
-				if _, err := m.Acquire(s)(ctx); err != nil {
-					return effect.Void{}, err
-				}
-				return work(ctx)
-			}
-		})
-	},
-	"TryAcquire": func(m *mutex.Mutex, work effect.Effect[effect.Void]) effect.Effect[effect.Void] {
-		return effect.Scoped(func(s *effect.Scope) effect.Effect[effect.Void] {
-			return func(ctx context.Context) (effect.Void, error) {
-				lock, err := m.TryAcquire(s)(ctx)
-				if err != nil || option.IsNone(lock) {
-					return effect.Void{}, err
-				}
-				return work(ctx)
-			}
-		})
-	},
-}
-
-func newMutex(t *testing.T, b backing.Backing, key string, c mutex.Config) *mutex.Mutex {
-	t.Helper()
-	m, err := mutex.New(b, key, c)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := mutex.AwaitCleanup(b)(context.Background())
-		assert.NoError(t, err)
-	})
-	return m
-}
-
-// newTrainedStore is a server that knows all scripts, so that a reply that is lost
-// is not the one which says that a script is unknown.
-func newTrainedStore(t *testing.T) store {
-	t.Helper()
-	s := newStore(t)
-	b := s.process(t)
-	ctx := t.Context()
-	waiter := func(holder string) backing.Waiter {
-		return backing.Waiter{
-			Claim: backing.Claim{Key: "training", Holder: holder, TTL: long},
-			Wake:  func() {},
-		}
-	}
-	_, err := b.TryAcquire(ctx, waiter("a").Claim)
-	require.NoError(t, err)
-	_, err = b.Refresh(ctx, waiter("a").Claim)
-	require.NoError(t, err)
-	_, err = b.Enqueue(ctx, waiter("b"))
-	require.NoError(t, err)
-	_, err = b.Pass(ctx, waiter("a").Claim, waiter("c"), false)
-	require.NoError(t, err)
-	for _, holder := range []string{"b", "c"} {
-		_, err = b.Release(ctx, "training", holder)
-		require.NoError(t, err)
-	}
-	s.assertFree(t)
-	return s
-}
-
-// connect has a process open its connection.
-func connect(t *testing.T, b *redis.Backing) {
-	t.Helper()
-	_, err := b.TryAcquire(t.Context(), backing.Claim{Key: "first", Holder: "a", TTL: long})
-	require.NoError(t, err)
-	_, err = b.Release(t.Context(), "first", "a")
-	require.NoError(t, err)
-}
-
-// lossy is a process to which replies get lost.
-type lossy struct {
+// site is a store, and a process that reaches it through what can break.
+type site struct {
 	store
 	network *redistest.Proxy
-	b       *redis.Backing
-	fails   bool // the mutex sees that a refresh has no reply; else its client repeats it
+	wire    *wire
+	near    *redis.Backing
 }
 
-// eachRepeater runs a test with a client that may repeat requests by itself, which
-// it does with refreshes alone, and with one that leaves all to the mutex.
-func eachRepeater(t *testing.T, test func(t *testing.T, f lossy)) {
+// wire is what the client of the process dials with.
+type wire struct {
+	written atomic.Int64 // how often something was about to be written
+	refuses atomic.Bool  // whether new connections are refused
+}
+
+func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if w.refuses.Load() {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return wiredConn{conn.(*net.TCPConn), w}, nil
+}
+
+// wiredConn is a TCPConn also to go-redis, which looks whether it was closed.
+type wiredConn struct {
+	*net.TCPConn
+	wire *wire
+}
+
+func (c wiredConn) Write(b []byte) (int, error) {
+	c.wire.written.Add(1)
+	return c.TCPConn.Write(b)
+}
+
+// at is a process of its own that reaches the store through a network, and is connected. The
+// server knows all scripts.
+func (s store) at(o goredis.Options, opts ...redis.Option) site {
+	s.t.Helper()
+	s.train()
+	f := site{store: s, network: redistest.NewProxy(s.t, s.Addr()), wire: &wire{}}
+	o.Addr, o.Dialer = f.network.Addr(), f.wire.dial
+	f.near = redis.New(s.client(o), opts...)
+	connect(s.t, f.near)
+	return f
+}
+
+// sends waits until the process writes something.
+func (f site) sends() {
+	f.t.Helper()
+	before := f.wire.written.Load()
+	eventually(f.t, func() bool { return f.wire.written.Load() > before }, "a request is on its way")
+}
+
+// listens makes the process subscribe: from then on its first request for a lock asks for a
+// place in the queue as well.
+func (f site) listens() {
+	f.t.Helper()
+	elsewhere := f.holdKey(f.key+"elsewhere", f.process())
+	listener := f.wantKey(elsewhere.key, f.near)
+	eventually(f.t, func() bool { return f.queued(elsewhere.key) == 1 }, "it is subscribed")
+	elsewhere.letsGo()
+	listener.takesTurn()
+}
+
+// listener is a process of which only the subscription goes through a network that breaks on
+// demand.
+func (s store) listener() (*redistest.Proxy, *redis.Backing) {
+	s.t.Helper()
+	p := redistest.NewProxy(s.t, s.Addr())
+	return p, redis.New(forked{s.client(goredis.Options{}), s.client(goredis.Options{Addr: p.Addr()})})
+}
+
+// forked is a client that subscribes through another.
+type forked struct {
+	goredis.UniversalClient
+	subscriber *goredis.Client
+}
+
+func (f forked) Subscribe(ctx context.Context, channels ...string) *goredis.PubSub {
+	return f.subscriber.Subscribe(ctx, channels...)
+}
+
+// fault is a way to break the server, or the network or the client in front of it, until it is
+// mended.
+type fault struct {
+	name  string
+	begin func(f site) (mend func())
+}
+
+// The faults of the server.
+var (
+	frozen = fault{"the server is frozen", func(f site) func() { f.Freeze(); return f.Thaw }}
+	paused = fault{"the server pauses its clients", func(f site) func() {
+		require.NoError(f.t, f.direct.Do(f.t.Context(), "CLIENT", "PAUSE", 4500, "ALL").Err())
+		return func() {} // nor would it answer one that would end it
+	}}
+	killed    = fault{"the server is killed", func(f site) func() { f.Kill(); return f.Restart }}
+	restarted = fault{"the server is restarted", func(f site) func() { f.Restart(); return func() {} }}
+	flushed   = fault{"the server is flushed", func(f site) func() { f.Flush(); return func() {} }}
+	deleted   = fault{"the key is deleted", func(f site) func() { f.deletes(f.key); return func() {} }}
+)
+
+// The faults of the network, and of the client.
+var (
+	cut     = fault{"the network is cut", func(f site) func() { f.network.Cut(); return f.network.Heal }}
+	muted   = fault{"replies are held back", func(f site) func() { f.network.CutReplies(); return f.network.Heal }}
+	slow    = fault{"replies are delayed", func(f site) func() { f.network.Delay(2 * short); return f.network.Heal }}
+	lossy   = fault{"replies are lost", func(f site) func() { f.network.DropReplies(-1, "evalsha"); return f.network.Heal }}
+	broken  = fault{"all connections break", func(f site) func() { f.network.Cut(); f.network.Reset(); return f.network.Heal }}
+	refused = fault{"connections are refused", func(f site) func() {
+		f.wire.refuses.Store(true)
+		f.network.Reset()
+		return func() { f.wire.refuses.Store(false) }
+	}}
+)
+
+// outages are the faults in which a request stays without a reply.
+var outages = []fault{frozen, cut, muted, slow, lossy}
+
+// each runs a test with each of the faults of one server.
+func each(t *testing.T, faults []fault, test func(t *testing.T, fault fault)) {
 	t.Helper()
-	for name, fails := range map[string]bool{"the client repeats it": false, "the mutex repeats it": true} {
-		t.Run(name, func(t *testing.T) {
+	for _, fault := range faults {
+		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
-			s := newTrainedStore(t)
-			p := redistest.NewProxy(t, s.Addr())
-			o := &goredis.Options{Addr: p.Addr(), MinRetryBackoff: pause, MaxRetryBackoff: pause}
-			if fails {
-				o.MaxRetries = -1
-			}
-			c := goredis.NewClient(o)
-			t.Cleanup(func() { _ = c.Close() })
-			b := redis.New(c)
-			connect(t, b)
-			test(t, lossy{s, p, b, fails})
+			test(t, fault)
 		})
 	}
 }
 
-// config is that of a mutex which repeats requests as fast as the client does.
-func (lossy) config() mutex.Config {
-	return mutex.Config{TTL: long, BackingFailureRetryPolicy: schedule.Spaced(pause)}
-}
-
-// assertLost asserts that so many replies to other requests than refreshes were lost
-// so far, and that the mutex had to repeat the requests.
-func (f lossy) assertLost(t *testing.T, n int, who ...*contender) {
-	t.Helper()
-	assert.Equal(t, n, f.network.Dropped())
-	failures := 0
-	for _, c := range who {
-		failures += c.seen(mutex.BackingFailed)
-	}
-	assert.GreaterOrEqual(t, failures, n)
-}
-
-// assertLostOfRefreshes asserts the same of two replies to a refresh. The store may
-// repeat a refresh once by itself, and the client may more often.
-func (f lossy) assertLostOfRefreshes(t *testing.T, who *contender) {
-	t.Helper()
-	assert.Equal(t, 2, f.network.Dropped())
-	if f.fails {
-		assert.Positive(t, who.seen(mutex.BackingFailed))
-		return
-	}
-	assert.Zero(t, who.seen(mutex.BackingFailed), "%v", who.lastError(mutex.BackingFailed))
-}
-
-// token is that of the last grant of the server, 0 if there was none.
-func (s store) token(t *testing.T) uint64 {
-	t.Helper()
-	token, err := s.direct.Get(t.Context(), fenceKey).Uint64()
-	if errors.Is(err, goredis.Nil) {
-		return 0
-	}
-	require.NoError(t, err)
-	return token
-}
-
-// assertHolds asserts that the server and the contender agree that it has the
-// lock, and about its token, which is that of the last grant of the server.
-func (s store) assertHolds(t *testing.T, c *contender) {
-	t.Helper()
-	s.assertHolder(t, c)
-	assert.Equal(t, s.token(t), c.token)
-}
-
-// assertHolder asserts that the server and the contender agree that it has the lock.
-// There may have been grants of other locks since.
-func (s store) assertHolder(t *testing.T, c *contender) {
-	t.Helper()
-	holder, err := s.direct.Get(t.Context(), lockKey).Result()
-	require.NoError(t, err)
-	assert.Equal(t, c.holder, holder)
-	assert.GreaterOrEqual(t, s.token(t), c.token)
-}
-
-// assertOutside asserts that the contender has not got the lock so far.
-func assertOutside(t *testing.T, c *contender) {
-	t.Helper()
-	select {
-	case <-c.inside:
-		assert.Fail(t, "two are inside")
-	default:
-	}
-}
-
-// isFree waits until nobody has a lock or waits for one, and fails the test after
-// the limit.
-func (s store) isFree(t *testing.T, limit time.Duration) {
-	t.Helper()
-	var left []string
-	for give := time.Now().Add(limit); ; time.Sleep(look) {
-		if left = s.left(t); len(left) == 0 {
-			return
-		}
-		if time.Now().After(give) {
-			require.FailNow(t, "still held", "after %v: %v", limit, left)
-		}
-	}
+// deletes takes a lock from whoever has it.
+func (s store) deletes(name string) {
+	s.t.Helper()
+	require.NoError(s.t, s.direct.Del(s.t.Context(), lockKey(name)).Err())
 }

@@ -1,17 +1,9 @@
 package hazards_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// TestMain is also where a process of a test begins: it is this binary again, so
-// that the lock in it was built from the same code and with the same -race.
-func TestMain(m *testing.M) {
-	if encoded, ok := os.LookupEnv(ordersVariable); ok {
-		os.Exit(follow(encoded))
-	}
-	redistest.Main(m)
-}
+func TestMain(m *testing.M) { redistest.Main(m) }

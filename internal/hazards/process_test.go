@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,10 +24,15 @@ import (
 
 const ordersVariable = "EFFECTLOCK_HAZARDS_PROCESS"
 
-// orders are what a process is told.
+// orders are what a process is to do with a lock: to keep it until its standard input closes, be it
+// because the test that started it has ended, or to spin for a while on one thread.
 type orders struct {
-	Addr string // of the server
-	TTL  time.Duration
+	Addr   string // of the server
+	Key    string
+	TTL    time.Duration
+	Spin   time.Duration
+	Others int  // goroutines that spin as long
+	Alone  bool // nothing preempts what spins
 }
 
 // word is what a process says: that it waits, is inside, is cancelled, or has ended.
@@ -33,47 +40,105 @@ type word struct {
 	Event string
 	Token uint64
 	Error string
+	Lost  mutex.LossReason
+	Owned bool // whether the store said at the end of the work that it had the lock
 }
 
-// follow is a process that wants the lock and keeps it until its standard input
-// closes, be it because the test that started it has ended. It returns its exit code.
-func follow(encoded string) int {
-	var o orders
-	if err := json.Unmarshal([]byte(encoded), &o); err != nil {
-		fmt.Fprintf(os.Stderr, "%s=%q: %v\n", ordersVariable, encoded, err)
-		return 2
+// A process is this binary again, so that the lock in it was built from the same code and with
+// the same -race. It begins here, and not in TestMain, because a program that must not be preempted
+// cannot have started anything else.
+func init() {
+	encoded, ok := os.LookupEnv(ordersVariable)
+	if !ok {
+		return
 	}
-	say := func(w word) { _ = json.NewEncoder(os.Stdout).Encode(w) }
-	m, err := mutex.New(redis.New(goredis.NewClient(&goredis.Options{Addr: o.Addr})), key, mutex.Config{
-		TTL: o.TTL,
-		Observer: func(e mutex.Event) {
-			if e.Kind == mutex.Waiting {
-				say(word{Event: "waiting"})
-			}
-		},
-	})
+	var o orders
+	err := json.Unmarshal([]byte(encoded), &o)
+	if err == nil {
+		err = o.follow()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 2
+		os.Exit(2)
+	}
+	os.Exit(0)
+}
+
+func (o orders) follow() error {
+	say := func(w word) { _ = json.NewEncoder(os.Stdout).Encode(w) }
+	client := goredis.NewClient(&goredis.Options{Addr: o.Addr})
+	m, err := mutex.New(redis.New(client), o.Key, mutex.Config{TTL: o.TTL, Observer: func(e mutex.Event) {
+		if e.Kind == mutex.Waiting {
+			say(word{Event: "waiting"})
+		}
+	}})
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel()
-		time.Sleep(patience)
-		fmt.Fprintln(os.Stderr, "did not stop")
-		os.Exit(3)
-	}()
-	_, err = mutex.WithLock(m, func(ctx context.Context) (struct{}, error) {
+	work := func(ctx context.Context) (none struct{}, err error) {
 		lock, _ := mutex.FromContext(ctx)
 		say(word{Event: "inside", Token: lock.Token()})
 		<-ctx.Done()
 		say(word{Event: "cancelled"})
-		return struct{}{}, ctx.Err()
-	})(ctx)
-	say(word{Event: "ended", Error: fmt.Sprint(err)})
-	return 0
+		return none, ctx.Err()
+	}
+	ended := word{Event: "ended"}
+	if o.Spin > 0 {
+		rounds := measure() * int(o.Spin/time.Millisecond)
+		work = func(ctx context.Context) (none struct{}, err error) {
+			lock, _ := mutex.FromContext(ctx)
+			ended.Token = lock.Token()
+			for range o.Others {
+				go spin(rounds)
+			}
+			spin(rounds)
+			owner, err := client.Get(context.WithoutCancel(ctx), lockKey(o.Key)).Result()
+			ended.Owned = err == nil && owner == lock.HolderID()
+			return none, nil
+		}
+	} else {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			cancel()
+			time.Sleep(soon)
+			fmt.Fprintln(os.Stderr, "did not stop")
+			os.Exit(3)
+		}()
+	}
+	if _, err = mutex.WithLock(m, work)(ctx); err != nil {
+		ended.Error = err.Error()
+		if lost, ok := errors.AsType[*mutex.LockLostError](err); ok {
+			ended.Lost = lost.Reason
+		}
+	}
+	say(ended)
+	return nil
+}
+
+// spin calls no function, so only a signal can make it yield.
+func spin(rounds int) {
+	sum := uint32(1)
+	for i := range rounds {
+		sum = sum*1664525 + uint32(i) //nolint:gosec // it may overflow
+	}
+	spun.Store(sum)
+}
+
+var spun atomic.Uint32 // so that the compiler does not see through it
+
+// measure is how many rounds take about a millisecond: at the best of several
+// times, for a loaded machine is slower at any.
+func measure() int {
+	const rounds = 1_000_000
+	best := time.Second
+	for range 20 {
+		began := time.Now()
+		spin(rounds)
+		best = min(best, time.Since(began))
+	}
+	return rounds * int(time.Millisecond) / int(best)
 }
 
 // process is a process that follows orders. Its methods are for the goroutine of
@@ -84,25 +149,32 @@ type process struct {
 	leash io.Closer // the other end of its standard input
 	said  *bytes.Buffer
 	words chan word // closed when it has ended
-	err   error     // how; to be read then
 }
 
-// launch starts a process. It is killed, if need be, when the test ends.
-func launch(t *testing.T, o orders) *process {
-	t.Helper()
+// launch starts a process that wants the lock of the test. It is killed, if need be, when the
+// test ends.
+func (s store) launch(o orders) *process {
+	s.t.Helper()
+	o.Addr, o.Key = s.Addr(), s.key
 	encoded, err := json.Marshal(o)
-	require.NoError(t, err)
+	require.NoError(s.t, err)
 	binary, err := os.Executable()
-	require.NoError(t, err)
-	p := &process{t: t, cmd: exec.Command(binary), said: &bytes.Buffer{}, words: make(chan word, 100)}
+	require.NoError(s.t, err)
+	p := &process{t: s.t, cmd: exec.Command(binary), said: &bytes.Buffer{}, words: make(chan word, 100)}
 	// A binary that counts coverage complains if it has no place to leave it.
-	p.cmd.Env = append(os.Environ(), ordersVariable+"="+string(encoded), "GOCOVERDIR="+t.TempDir())
+	p.cmd.Env = append(os.Environ(), ordersVariable+"="+string(encoded), "GOCOVERDIR="+s.t.TempDir())
+	if o.Spin > 0 {
+		p.cmd.Env = append(p.cmd.Env, "GOMAXPROCS=1")
+	}
+	if o.Alone {
+		p.cmd.Env = append(p.cmd.Env, "GODEBUG=asyncpreemptoff=1")
+	}
 	p.cmd.Stderr = p.said
 	p.leash, err = p.cmd.StdinPipe()
-	require.NoError(t, err)
+	require.NoError(s.t, err)
 	out, err := p.cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, p.cmd.Start())
+	require.NoError(s.t, err)
+	require.NoError(s.t, p.cmd.Start())
 	go func() {
 		defer close(p.words)
 		for lines := json.NewDecoder(out); ; {
@@ -112,24 +184,25 @@ func launch(t *testing.T, o orders) *process {
 			}
 			p.words <- w
 		}
-		p.err = p.cmd.Wait()
+		_ = p.cmd.Wait()
 	}()
-	t.Cleanup(p.kill)
+	s.t.Cleanup(p.kill)
 	return p
 }
 
 // says waits until the process says that, and nothing else before.
-func (p *process) says(event string, limit time.Duration) word {
+func (p *process) says(event string) word {
 	p.t.Helper()
-	select {
-	case w, ok := <-p.words:
-		require.True(p.t, ok, "ended instead of %q: %s", event, p.said)
-		require.Equal(p.t, event, w.Event, "%+v", w)
-		return w
-	case <-time.After(limit):
-		require.FailNow(p.t, "does not say "+event, "after %v", limit)
-		return word{}
-	}
+	w := receive(p.t, p.words, event)
+	require.Equal(p.t, event, w.Event, "%+v: %s", w, p.said)
+	return w
+}
+
+// isLost waits until the process has been cancelled and has lost its lock by its own clock.
+func (p *process) isLost() {
+	p.t.Helper()
+	p.says("cancelled")
+	assert.Equal(p.t, mutex.Expired, p.says("ended").Lost)
 }
 
 // isSilent asserts that the process says nothing for so long.
@@ -157,7 +230,7 @@ func (p *process) kill() {
 // of them has been scheduled once more.
 func (p *process) stop() {
 	p.t.Helper()
-	p.signal(syscall.SIGSTOP)
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGSTOP))
 	var status syscall.WaitStatus
 	_, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
 	require.NoError(p.t, err)
@@ -165,27 +238,15 @@ func (p *process) stop() {
 }
 
 // resume is SIGCONT.
-func (p *process) resume() { p.t.Helper(); p.signal(syscall.SIGCONT) }
-
-func (p *process) signal(s syscall.Signal) {
+func (p *process) resume() {
 	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(s))
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGCONT))
 }
 
-// dismiss has the process let go of the lock and end.
+// dismiss makes the process let go of the lock and end.
 func (p *process) dismiss() {
 	p.t.Helper()
 	_ = p.leash.Close()
-	limit := time.After(patience)
-	for {
-		select {
-		case _, ok := <-p.words:
-			if !ok {
-				assert.NoError(p.t, p.err, "%s", p.said)
-				return
-			}
-		case <-limit:
-			require.FailNow(p.t, "did not end")
-		}
-	}
+	p.says("cancelled")
+	p.says("ended")
 }

@@ -23,14 +23,14 @@ type otherServer struct {
 // otherServers are the rows of docs/servers.md that were run or imitated.
 var otherServers = map[string]func(t *testing.T) otherServer{
 	"Redis, one server": func(t *testing.T) otherServer {
-		return behind(t, newStore(t).Addr())
+		return behind(t, sharedStore(t).Addr())
 	},
 	"Redis Sentinel": func(t *testing.T) otherServer {
 		group := redistest.StartSentinels(t)
 		return otherServer{client: func() goredis.UniversalClient { return group.Client(t) }}
 	},
 	"Redis Cluster": func(t *testing.T) otherServer {
-		c := newCluster(t)
+		c := sharedCluster(t)
 		return otherServer{client: func() goredis.UniversalClient { return c.Client(t) }}
 	},
 	"TLS": func(t *testing.T) otherServer {
@@ -41,23 +41,23 @@ var otherServers = map[string]func(t *testing.T) otherServer{
 		})
 	},
 	"HAProxy": func(t *testing.T) otherServer {
-		return behind(t, redistest.StartHAProxy(t, newStore(t).Addr()))
+		return behind(t, redistest.StartHAProxy(t, sharedStore(t).Addr()))
 	},
 	"twemproxy": func(t *testing.T) otherServer {
-		s := behind(t, redistest.StartTwemproxy(t, newStore(t).Addr()))
+		s := behind(t, redistest.StartTwemproxy(t, sharedStore(t).Addr()))
 		s.says, s.passes = "EOF: the server closes the connection", true
 		return s
 	},
 	// Two servers, and a script goes where its first key is.
 	"twemproxy, with something that answers HELLO": func(t *testing.T) otherServer {
-		proxy := redistest.StartTwemproxy(t, newStore(t).Addr(), newStore(t).Addr())
+		proxy := redistest.StartTwemproxy(t, sharedStore(t).Addr(), newStore(t).Addr())
 		s := behind(t, redistest.NewShim(t, unknown("hello", "client"), proxy).Addr)
 		s.polls = true
 		return s
 	},
 	"Envoy": func(t *testing.T) otherServer {
 		rules := unknown("hello", "client", "info", "subscribe", "ssubscribe", "psubscribe")
-		s := behind(t, redistest.NewShim(t, rules, newStore(t).Addr(), newStore(t).Addr()).Addr)
+		s := behind(t, redistest.NewShim(t, rules, sharedStore(t).Addr(), newStore(t).Addr()).Addr)
 		s.polls = true
 		return s
 	},
@@ -74,10 +74,10 @@ var otherServers = map[string]func(t *testing.T) otherServer{
 	},
 	"A managed server that keeps commands from its users": func(t *testing.T) otherServer {
 		hidden := unknown("info", "config", "client", "cluster", "script", "wait", "time", "command", "debug", "acl")
-		return behind(t, redistest.NewShim(t, hidden, newStore(t).Addr()).Addr)
+		return behind(t, redistest.NewShim(t, hidden, sharedStore(t).Addr()).Addr)
 	},
 	"A server without RESP3": func(t *testing.T) otherServer {
-		return behind(t, redistest.NewShim(t, unknown("hello"), newStore(t).Addr()).Addr)
+		return behind(t, redistest.NewShim(t, unknown("hello"), sharedStore(t).Addr()).Addr)
 	},
 	"A server without pub/sub": func(t *testing.T) otherServer {
 		s := newStore(t, "--rename-command", "PUBLISH", "")
@@ -87,19 +87,19 @@ var otherServers = map[string]func(t *testing.T) otherServer{
 	},
 	"A proxy that closes the connection of a subscriber": func(t *testing.T) otherServer {
 		rules := map[string]redistest.Rule{"subscribe": redistest.HangUp()}
-		s := behind(t, redistest.NewShim(t, rules, newStore(t).Addr()).Addr)
+		s := behind(t, redistest.NewShim(t, rules, sharedStore(t).Addr()).Addr)
 		s.polls = true
 		return s
 	},
 	"A server without scripts": func(t *testing.T) otherServer {
-		s := behind(t, redistest.NewShim(t, unknown("eval", "evalsha"), newStore(t).Addr()).Addr)
+		s := behind(t, redistest.NewShim(t, unknown("eval", "evalsha"), sharedStore(t).Addr()).Addr)
 		s.says = "ERR unknown command 'evalsha'"
 		return s
 	},
 	"Garnet without --lua": func(t *testing.T) otherServer {
 		s := otherServer{says: "ERR This instance has Lua scripting support disabled"}
 		rule := redistest.Refuse(s.says)
-		shim := redistest.NewShim(t, map[string]redistest.Rule{"eval": rule, "evalsha": rule}, newStore(t).Addr())
+		shim := redistest.NewShim(t, map[string]redistest.Rule{"eval": rule, "evalsha": rule}, sharedStore(t).Addr())
 		s.client = behind(t, shim.Addr).client
 		return s
 	},

@@ -1,10 +1,12 @@
 package hazards_test
 
 import (
-	"context"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,169 +18,200 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-const (
-	key = "k"
-
-	// long is a lease that no test outlives.
-	long = time.Minute
-
-	// bound is the most that one who waits, and is not told, or is told by one who
-	// is as good as dead, loses by it.
-	bound = 2 * time.Second
-
-	// little is what a loaded machine may add to anything.
-	little = time.Second
-
-	// patience is for conditions that come true at once unless the test has failed.
-	patience = 20 * time.Second
-
-	look = 2 * time.Millisecond // how often a condition is looked at
-)
-
-// store is a redis-server, with a client that no fault touches.
+// store is a redis-server, a client of it that no fault touches, and a lock.
 type store struct {
+	*arena
 	*redistest.Server
 	direct *goredis.Client
 }
 
+// newStore is a server for a test that breaks it, or counts what it is asked for.
 func newStore(t *testing.T, args ...string) store {
 	t.Helper()
-	s := redistest.Start(t, args...)
-	return store{s, s.Client(t)}
+	return storeOf(t, redistest.Start(t, args...))
+}
+
+func storeOf(t *testing.T, s *redistest.Server) store {
+	t.Helper()
+	return store{newArena(t), s, s.Client(t)}
+}
+
+var sharedServer = shared[*redistest.Server]{start: func(t testing.TB) *redistest.Server { return redistest.Start(t) }}
+
+// sharedStore is one server for all tests that leave it as it is, each with locks of its own.
+func sharedStore(t *testing.T) store {
+	t.Helper()
+	return storeOf(t, sharedServer.use(t))
+}
+
+// shared is what many tests use. It is started by the first and ends with the last of those that
+// use it at a time.
+type shared[A any] struct {
+	start func(t testing.TB) A
+
+	mu     sync.Mutex
+	users  int
+	moving sync.Mutex // of its slots
+	owner  *lasting
+	it     A
+}
+
+func (s *shared[A]) use(t *testing.T) A {
+	t.Helper()
+	redistest.Require(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users == 0 {
+		s.owner = &lasting{TB: t}
+		s.it = s.start(s.owner)
+	}
+	s.users++
+	t.Cleanup(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.users--; s.users == 0 {
+			s.owner.end()
+		}
+	})
+	return s.it
+}
+
+// lasting is a test whose clean-ups wait for the other users of what it has started.
+type lasting struct {
+	testing.TB
+	ends []func()
+}
+
+func (l *lasting) Helper()            {} // the test may have ended
+func (l *lasting) Cleanup(end func()) { l.ends = append(l.ends, end) }
+
+func (l *lasting) TempDir() string {
+	dir, err := os.MkdirTemp("", "hazards")
+	require.NoError(l.TB, err)
+	l.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func (l *lasting) end() {
+	for len(l.ends) > 0 {
+		last := l.ends[len(l.ends)-1]
+		l.ends = l.ends[:len(l.ends)-1]
+		last()
+	}
 }
 
 // process is what another process would have: a backing on a client of its own.
-func (s store) process(t *testing.T) *redis.Backing {
-	t.Helper()
-	return redis.New(client(t, s.Addr()))
+func (s store) process(opts ...redis.Option) *redis.Backing {
+	return redis.New(s.client(goredis.Options{}), opts...)
 }
 
-// distant is a process behind a network that breaks on demand.
-func (s store) distant(t *testing.T) (*redistest.Proxy, *redis.Backing) {
-	t.Helper()
-	p := redistest.NewProxy(t, s.Addr())
-	return p, redis.New(client(t, p.Addr()))
-}
-
-// listener is a process of which only the subscription goes through a network
-// that breaks on demand.
-func (s store) listener(t *testing.T) (*redistest.Proxy, *redis.Backing) {
-	t.Helper()
-	p := redistest.NewProxy(t, s.Addr())
-	return p, redis.New(forked{client(t, s.Addr()), client(t, p.Addr())})
-}
-
-// forked is a client that subscribes through another.
-type forked struct {
-	goredis.UniversalClient
-	news *goredis.Client
-}
-
-func (f forked) Subscribe(ctx context.Context, channels ...string) *goredis.PubSub {
-	return f.news.Subscribe(ctx, channels...)
-}
-
-func client(t *testing.T, addr string) *goredis.Client {
-	t.Helper()
-	c := goredis.NewClient(&goredis.Options{Addr: addr})
-	t.Cleanup(func() { _ = c.Close() })
+func (s store) client(o goredis.Options) *goredis.Client {
+	if o.Addr == "" {
+		o.Addr = s.Addr()
+	}
+	c := goredis.NewClient(&o)
+	s.t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
-// scripts is how often the server has been asked to run a script: nearly all that
-// the library ever asks. EVAL does not count, which only follows an EVALSHA that
-// the server did not know.
-func (s store) scripts(t *testing.T) int { t.Helper(); return s.ran(t, "evalsha") }
+var locks atomic.Int64
 
-// ran counts how often the server has run, or refused, a command.
-func (s store) ran(t *testing.T, command string) int {
-	t.Helper()
-	stats, err := s.direct.InfoMap(t.Context(), "commandstats").Result()
-	require.NoError(t, err)
-	var calls, rejected int
-	for stat := range strings.SplitSeq(stats["Commandstats"]["cmdstat_"+command], ",") {
-		_, _ = fmt.Sscanf(stat, "calls=%d", &calls)
-		_, _ = fmt.Sscanf(stat, "rejected_calls=%d", &rejected)
+// newKey is the name of a lock, with which no other name begins.
+func newKey() string { return fmt.Sprintf("k%d.", locks.Add(1)) }
+
+// Where the keys of a lock are, but for the memories of its releases.
+func lockKey(name string) string  { return "dmutex:" + name }
+func queueKey(name string) string { return "dmutex:{dmutex:" + name + "}~queue" }
+
+const fenceKey = "dmutex:{3560}~fence" // of all locks of a server
+
+// ownKey matches the keys that are no locks.
+var ownKey = regexp.MustCompile(`(?s)^dmutex:\{.*\}.*~(queue|fence|released)(?:$|:)`)
+
+// holderOf is who has a lock, "" if nobody.
+func (s store) holderOf(name string) string {
+	s.t.Helper()
+	holder, err := s.direct.Get(s.t.Context(), lockKey(name)).Result()
+	if err != nil {
+		require.ErrorIs(s.t, err, goredis.Nil)
 	}
-	return calls + rejected
+	return holder
 }
 
-// connections is how many connections the server has had since it was started.
-func (s store) connections(t *testing.T) (n int) {
-	t.Helper()
-	stats, err := s.direct.InfoMap(t.Context(), "stats").Result()
-	require.NoError(t, err)
-	_, err = fmt.Sscan(stats["Stats"]["total_connections_received"], &n)
-	require.NoError(t, err)
-	return n
+// assertHolds asserts that the server and the contender agree that it has the lock.
+func (s store) assertHolds(c *contender) {
+	s.t.Helper()
+	assert.Equal(s.t, c.holder, s.holderOf(c.key))
 }
 
-// clients is how many connections the server has now, with the test's own; kind
-// is what CLIENT LIST TYPE takes.
-func (s store) clients(t *testing.T, kind string) int {
-	t.Helper()
-	list, err := s.direct.Do(t.Context(), "CLIENT", "LIST", "TYPE", kind).Text()
-	require.NoError(t, err)
-	return strings.Count(list, "\n")
-}
-
-// awaitQueue waits until so many claimants stand in the queue.
-func (s store) awaitQueue(t *testing.T, n int64) {
-	t.Helper()
-	eventually(t, func() bool { return s.queued(t) == n }, "%d in the queue", n)
+// ttl is how long the lease of a lock runs on.
+func (s store) ttl(name string) time.Duration {
+	s.t.Helper()
+	ttl, err := s.direct.PTTL(s.t.Context(), lockKey(name)).Result()
+	require.NoError(s.t, err)
+	return ttl
 }
 
 // lastPlace is the highest place in a queue. Behind it are those that were passed
 // over, and claims that were released.
 const lastPlace = "4503599627370495"
 
-// queued is how many stand in the queue of the lock.
-func (s store) queued(t *testing.T) int64 { t.Helper(); return s.queuedAt(t, queueKey) }
-
-func (s store) queuedAt(t *testing.T, queue string) int64 {
-	t.Helper()
-	n, err := s.direct.ZCount(t.Context(), queue, "-inf", lastPlace).Result()
-	require.NoError(t, err)
+// queued is how many stand in the queue of a lock.
+func (s store) queued(name string) int64 {
+	s.t.Helper()
+	n, err := s.direct.ZCount(s.t.Context(), queueKey(name), "-inf", lastPlace).Result()
+	require.NoError(s.t, err)
 	return n
 }
 
-// awaitListeners waits until the server sees so many processes that can be told.
-func (s store) awaitListeners(t *testing.T, n int) {
-	t.Helper()
-	eventually(t, func() bool {
-		channels, err := s.direct.PubSubChannels(t.Context(), "*").Result()
-		require.NoError(t, err)
+func (s store) awaitQueue(n int64) {
+	s.t.Helper()
+	eventually(s.t, func() bool { return s.queued(s.key) == n }, "%d in the queue", n)
+}
+
+// rival is one of another process that waits in the queue of the server.
+func (s store) rival() *contender {
+	s.t.Helper()
+	before := s.queued(s.key)
+	c := s.want(s.process())
+	s.awaitQueue(before + 1)
+	return c
+}
+
+// awaitListeners waits until the server, which is no shared one, sees so many processes that can
+// be woken.
+func (s store) awaitListeners(n int) {
+	s.t.Helper()
+	eventually(s.t, func() bool {
+		channels, err := s.direct.PubSubChannels(s.t.Context(), "*").Result()
+		require.NoError(s.t, err)
 		return len(channels) == n
 	}, "%d channels", n)
 }
 
-// assertFree asserts that nobody has a lock or waits for one.
-func (s store) assertFree(t *testing.T) {
-	t.Helper()
-	assert.Empty(t, s.left(t))
+// isFree waits until nobody has a lock of the test or waits for one.
+func (s store) isFree() {
+	s.t.Helper()
+	eventually(s.t, func() bool { return len(s.left()) == 0 }, "all is free")
 }
 
-// queues are the keys of all queues.
-func (s store) queues(t *testing.T) []string {
-	t.Helper()
-	all, err := s.direct.Keys(t.Context(), "dmutex:*~queue").Result()
-	require.NoError(t, err)
-	return all
+// assertFree asserts that nobody has a lock of the test or waits for one.
+func (s store) assertFree() {
+	s.t.Helper()
+	assert.Empty(s.t, s.left())
 }
 
-// left are the locks that are held, and those that wait for one, also those that were
+// left are the locks of the test that are held, and those that wait for one, also those that were
 // passed over. What the server remembers of releases and tokens is neither.
-func (s store) left(t *testing.T) (left []string) {
-	t.Helper()
-	keys, err := s.direct.Keys(t.Context(), "dmutex:*").Result()
-	require.NoError(t, err)
-	for _, k := range keys {
+func (s store) left() (left []string) {
+	s.t.Helper()
+	for _, k := range s.keys("dmutex:*" + s.key + "*") {
 		switch kind := ownKey.FindStringSubmatch(k); {
 		case kind == nil:
 			left = append(left, k)
 		case kind[1] == "queue":
-			members, err := s.direct.ZRange(t.Context(), k, 0, -1).Result()
-			require.NoError(t, err)
+			members, err := s.direct.ZRange(s.t.Context(), k, 0, -1).Result()
+			require.NoError(s.t, err)
 			for _, member := range members {
 				if !strings.HasPrefix(member, "x ") { // a claim that was released
 					left = append(left, k+": "+member)
@@ -189,29 +222,13 @@ func (s store) left(t *testing.T) (left []string) {
 	return left
 }
 
-// Where the keys of a lock are, but for the memories of its releases.
-const (
-	lockKey  = "dmutex:" + key
-	queueKey = "dmutex:{" + lockKey + "}~queue"
-	fenceKey = "dmutex:{3560}~fence" // that of all locks of the server
-)
-
-// ownKey matches the keys that are no locks.
-var ownKey = regexp.MustCompile(`(?s)^dmutex:\{.*\}.*~(queue|fence|released)(?:$|:)`)
-
-// ttl is how long the lease of a lock runs on.
-func (s store) ttl(t *testing.T, key string) time.Duration {
-	t.Helper()
-	ttl, err := s.direct.PTTL(t.Context(), "dmutex:"+key).Result()
-	require.NoError(t, err)
-	return ttl
-}
-
-func eventually(t *testing.T, ok func() bool, what string, args ...any) {
-	t.Helper()
-	for give := time.Now().Add(patience); !ok(); time.Sleep(look) {
-		if time.Now().After(give) {
-			require.FailNow(t, "never came true: "+fmt.Sprintf(what, args...))
-		}
+// keys are all keys of the server that match.
+func (s store) keys(pattern string) (all []string) {
+	s.t.Helper()
+	found := s.direct.Scan(s.t.Context(), 0, pattern, 1000).Iterator()
+	for found.Next(s.t.Context()) {
+		all = append(all, found.Val())
 	}
+	require.NoError(s.t, found.Err())
+	return all
 }

@@ -17,6 +17,9 @@ import (
 // wallClock is the wall clock of a server, apart from the machine's and ours.
 type wallClock struct{ file *os.File }
 
+// realServer is the program before the environment is changed.
+var realServer = os.Getenv(redistest.Binary)
+
 // newSkewedStore is a server whose wall clock is ahead by so much. Clocks of
 // clients cannot be set apart like that, for Go asks the kernel and no library; but
 // no two clocks are compared except the server's and the client's, and it does not
@@ -26,11 +29,8 @@ type wallClock struct{ file *os.File }
 // as it changes the environment.
 func newSkewedStore(t *testing.T, ahead time.Duration) (store, wallClock) {
 	t.Helper()
-	server, asked := os.LookupEnv(redistest.Binary)
-	if !asked {
-		return newStore(t), wallClock{} // which skips the test
-	}
-	server, err := exec.LookPath(server)
+	redistest.Require(t)
+	server, err := exec.LookPath(realServer)
 	require.NoError(t, err)
 	dir := t.TempDir()
 	library := filepath.Join(dir, "clock.so")
@@ -51,7 +51,7 @@ func newSkewedStore(t *testing.T, ahead time.Duration) (store, wallClock) {
 	require.NoError(t, os.WriteFile(wrapper, []byte(script), 0o700)) //nolint:gosec // it is a program
 	t.Setenv(redistest.Binary, wrapper)
 	s := newStore(t)
-	require.InDelta(t, time.Now().Add(ahead).UnixMilli(), s.now(t).UnixMilli(), float64(patience.Milliseconds()), "the server has the machine's clock")
+	require.InDelta(t, time.Now().Add(ahead).UnixMilli(), s.now().UnixMilli(), float64(soon.Milliseconds()), "the server has the machine's clock")
 	return s, clock
 }
 
@@ -63,9 +63,9 @@ func (w wallClock) set(t *testing.T, ahead time.Duration) {
 }
 
 // now is the time by the server's clock.
-func (s store) now(t *testing.T) time.Time {
-	t.Helper()
-	now, err := s.direct.Time(t.Context()).Result()
-	require.NoError(t, err)
+func (s store) now() time.Time {
+	s.t.Helper()
+	now, err := s.direct.Time(s.t.Context()).Result()
+	require.NoError(s.t, err)
 	return now
 }

@@ -26,15 +26,20 @@ type batch struct {
 	cancel context.CancelFunc
 }
 
-// take returns a batch of leases whose refresh is due, nil if there are none. It ends the
-// leases whose deadline has passed.
+// take returns a batch of leases whose refresh is due, nil if there are none. They are of
+// different keys. It ends the leases whose deadline has passed.
 func (r *Renewer) take(now time.Duration) *batch {
 	b, most := &batch{start: now}, 1
 	if r.batcher != nil {
 		most = maxBatch
 	}
+	keys := map[string]bool{}
 	for next := r.schedule.first(); next != nil && next.due <= now && len(b.leases) < most; next = r.schedule.first() {
 		l := next.leases[len(next.leases)-1]
+		if keys[l.Claim.Key] { // one of the two has lost it, or both have one configured id
+			r.schedule.move(l, now+1)
+			continue
+		}
 		was := l.term.State
 		r.step(l, l.term.Send(now))
 		switch l.term.State {
@@ -42,7 +47,7 @@ func (r *Renewer) take(now time.Duration) *batch {
 		case was: // it was stopped after it had been scheduled
 			r.schedule.move(l, l.term.Next())
 		default:
-			l.batch = b
+			l.batch, keys[l.Claim.Key] = b, true
 			b.leases = append(b.leases, l)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,27 @@ func (c *counting) RefreshAll(_ context.Context, claims []backing.Claim) []backi
 	return slices.Repeat([]backing.Refreshed{{Held: true}}, len(claims))
 }
 
+// A store need not be able to refresh two leases of one key together: one of the two holders
+// has lost it and does not know it yet, or both have one id.
+func TestLeasesOfOneKeyShareNoRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &counting{}
+		r := NewRenewer(Key{store, 30 * time.Second, 10 * time.Second}, store, 2*time.Second)
+		_, err := effect.Scoped(func(s *effect.Scope) effect.Effect[int] {
+			for _, key := range []string{"a", "b", "b", "b"} {
+				l := &Lease{}
+				l.Init(r, backing.Claim{Key: key, TTL: r.TTL}, time.Now(), nil)
+				require.NoError(t, l.Start(s))
+			}
+			return effect.As[effect.Void](1)(effect.Sleep(r.Interval + time.Second))
+		})(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 4, store.leases)
+		assert.Equal(t, 3, store.requests)
+	})
+}
+
 // For long, so that they do not drift apart.
 func TestLeasesThatAreDueAtAboutTheSameTimeShareARequest(t *testing.T) {
 	t.Parallel()
@@ -41,9 +63,9 @@ func TestLeasesThatAreDueAtAboutTheSameTimeShareARequest(t *testing.T) {
 		r := NewRenewer(Key{store, 30 * time.Second, 10 * time.Second}, store, 2*time.Second)
 		_, err := effect.Scoped(func(s *effect.Scope) effect.Effect[int] {
 			return func(context.Context) (int, error) {
-				for range locks {
+				for i := range locks {
 					l := &Lease{}
-					l.Init(r, backing.Claim{TTL: r.TTL}, time.Now(), nil)
+					l.Init(r, backing.Claim{Key: strconv.Itoa(i), TTL: r.TTL}, time.Now(), nil)
 					require.NoError(t, l.Start(s))
 					time.Sleep(time.Second / locks)
 				}

@@ -30,7 +30,7 @@ func (s *step) message(e event) bool {
 
 // strand leaves a request to itself. The model has room for few.
 func (s *step) strand(r request) {
-	r.state = unsent
+	r.state, r.undo = unsent, false
 	if s.reuses && r.kind != enqueue && r.kind != try {
 		return // it could be about another claim of the holder, and the store has no means to see that
 	}

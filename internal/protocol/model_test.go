@@ -180,6 +180,7 @@ type request struct {
 	of    id
 	to    id // of a pass
 	yield bool
+	undo  bool // a release of what a waiter that left may have
 	state transit
 }
 

@@ -46,6 +46,7 @@ func (s *step) turn(c int, k stepKey) (busy bool) {
 			busy = true
 		case turn.Undo:
 			s.send(c, release, a.to)
+			s.claimants[c].request.undo = true
 			busy = true
 		case turn.Nothing, turn.Sleep:
 		}
@@ -161,7 +162,7 @@ func (s *step) receiveAnswer(c int) {
 		me.request, me.answer = request{}, answer{}
 		me.phase = gone
 		s.gaveUp[r.of] = false // by now the store knows
-		s.turn(c, stepKey{kind: turn.Freed, of: r.of})
+		s.freed(c, r)
 	case pass:
 		me.request, me.answer = request{}, answer{}
 		s.passed(c, r, a)
@@ -256,5 +257,14 @@ func (s *step) giveUp(c int) {
 		me.request = request{}
 	}
 	me.phase = gone
-	s.turn(c, stepKey{kind: turn.Freed, of: r.of})
+	s.freed(c, r)
+}
+
+// freed ends a release.
+func (s *step) freed(c int, r request) {
+	k := turn.Freed
+	if r.undo {
+		k = turn.Undone
+	}
+	s.turn(c, stepKey{kind: k, of: r.of})
 }

@@ -1,10 +1,8 @@
 package redistest
 
 import (
-	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -37,7 +35,10 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 		s.id = s.do("CLUSTER", "MYID")
 	}
 	for _, s := range c.Servers {
-		c.await(ctx, t, s)
+		s.await("the cluster is up", func() bool {
+			info := s.do("CLUSTER", "INFO")
+			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
+		})
 	}
 	return c
 }
@@ -45,9 +46,7 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 // Client returns a client for the whole Cluster, closed when t ends.
 func (c *Cluster) Client(t testing.TB) *redis.ClusterClient {
 	t.Helper()
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()})
-	t.Cleanup(func() { _ = client.Close() })
-	return client
+	return closing(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()}))
 }
 
 // Addrs is the host:port of each server.
@@ -57,17 +56,4 @@ func (c *Cluster) Addrs() []string {
 		addrs = append(addrs, s.Addr())
 	}
 	return addrs
-}
-
-func (c *Cluster) await(ctx context.Context, t testing.TB, s *Server) {
-	t.Helper()
-	client := s.Client(t)
-	for give := time.Now().Add(startLimit); time.Now().Before(give); time.Sleep(5 * time.Millisecond) {
-		info, err := client.ClusterInfo(ctx).Result()
-		check(t, err)
-		if strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3") {
-			return
-		}
-	}
-	t.Fatalf("redistest: the cluster did not come up:\n%s", s.Log())
 }

@@ -2,7 +2,9 @@ package redistest
 
 import (
 	"context"
+	"io"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -31,7 +33,14 @@ func (s *Server) Allow(user string, rules ...string) {
 // Flush empties the server, and forgets no script.
 func (s *Server) Flush() { s.t.Helper(); s.do("FLUSHALL") }
 
-// do sends a command as the default user, who must need no password.
+// closing closes a client when the test ends.
+func closing[C io.Closer](t testing.TB, c C) C {
+	t.Helper()
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// do sends a command as the default user, which must need no password.
 func (s *Server) do(command ...any) string {
 	s.t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: s.Addr()})

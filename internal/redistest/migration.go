@@ -9,7 +9,7 @@ import (
 
 // Migration is a hash slot on its way from one primary of a Cluster to another, as
 // an operator moves it while it is used: first it is announced, then the keys
-// move, then everybody is told.
+// move, then every server is notified.
 type Migration struct {
 	t        testing.TB
 	cluster  *Cluster
@@ -52,8 +52,8 @@ func (c *Cluster) Migrate(t testing.TB, key string, to *Server) *Migration {
 }
 
 // MoveKeys moves the keys that the slot has now, one by one, and returns how many
-// that were. Who asks for one that has moved is sent after it by ASK; who asks for
-// several, of which one has moved or there is none yet, is told to try again.
+// that were. A client that asks for one that has moved is sent after it by ASK; one that asks for
+// several, of which one has moved or there is none yet, is answered TRYAGAIN.
 func (m *Migration) MoveKeys() (moved int) {
 	m.t.Helper()
 	for {
@@ -84,7 +84,7 @@ func (m *Migration) MoveKey(key string) {
 	m.from.do("MIGRATE", "127.0.0.1", strconv.Itoa(m.to.port), key, 0, startLimit.Milliseconds())
 }
 
-// Finish moves what there is left to move and tells the whole Cluster who has the
+// Finish moves what there is left to move and tells the whole Cluster which server has the
 // slot now. From then on the old owner answers MOVED.
 func (m *Migration) Finish() {
 	m.t.Helper()

@@ -1,9 +1,9 @@
 package redistest
 
 import (
+	"bufio"
 	"bytes"
 	"regexp"
-	"strconv"
 )
 
 // DropNotifications asks lose about each notification that a subscriber is
@@ -14,7 +14,7 @@ func (p *Proxy) DropNotifications(lose func() bool) { p.change(func() { p.lose =
 // sieve takes notifications out of a stream of replies.
 type sieve struct{ rest []byte }
 
-// notification begins what a subscriber is told, in the second or the third
+// notification begins what a subscriber is sent, in the second or the third
 // version of the protocol.
 var notification = regexp.MustCompile(`^[*>]\d+\r\n\$\d+\r\n[sp]?message\r\n`)
 
@@ -35,35 +35,10 @@ func (s *sieve) pass(b []byte, lose func() bool) (on []byte) {
 }
 
 // valueLength is the length of the first value in b, 0 if it is not complete.
-//
-// See the Redis serialization protocol specification.
 func valueLength(b []byte) int {
-	line, _, ok := bytes.Cut(b, []byte("\r\n"))
-	if !ok || len(line) == 0 {
+	var value bytes.Buffer
+	if copyReply(&value, bufio.NewReader(bytes.NewReader(b))) != nil {
 		return 0
 	}
-	n, size := len(line)+2, 0
-	switch line[0] {
-	case '$', '=', '!':
-		if size, _ = strconv.Atoi(string(line[1:])); size < 0 {
-			return n
-		}
-		if n += size + 2; n > len(b) {
-			return 0
-		}
-		return n
-	case '*', '>', '~':
-		size, _ = strconv.Atoi(string(line[1:]))
-	case '%', '|':
-		size, _ = strconv.Atoi(string(line[1:]))
-		size *= 2
-	}
-	for range max(size, 0) {
-		element := valueLength(b[n:])
-		if element == 0 {
-			return 0
-		}
-		n += element
-	}
-	return n
+	return value.Len()
 }

@@ -29,9 +29,7 @@ func (p *Pair) Addr() string { return p.name.Addr() }
 // Client returns a client of the primary, closed when t ends.
 func (p *Pair) Client(t testing.TB) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: p.Addr()})
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+	return closing(t, redis.NewClient(&redis.Options{Addr: p.Addr()}))
 }
 
 // Failover makes the replica the primary in good order, as FAILOVER does: nothing

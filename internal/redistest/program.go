@@ -1,15 +1,67 @@
 package redistest
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
+
+// watchdog runs a program for as long as its standard input is open, so that
+// none outlives the test binary, whatever ends it: the kernel closes the
+// pipe even after SIGKILL. Linux's parent death signal was rejected: it fires
+// when the thread that forked ends, and Go does not say which thread that is.
+//
+// The shell reaps its child only at the end, so the pid it prints cannot be
+// given to another process while the tests signal it. It lets go of standard
+// output, so that the end of the program is the end of that stream.
+const watchdog = `"$@" 2>&1 & echo pid $!; exec >/dev/null 2>&1; read _; kill -KILL $!; wait $!; exit 0`
+
+// program is one that runs, a server or a proxy.
+type program struct {
+	pid   int
+	cmd   *exec.Cmd
+	leash io.Closer       // closing it kills the program
+	ended chan struct{}   // closed when the program has ended
+	said  strings.Builder // what it printed; to be read then
+}
+
+func startProgram(t testing.TB, path string, args ...string) *program {
+	t.Helper()
+	p := &program{cmd: exec.Command("/bin/sh", append([]string{"-c", watchdog, "redistest", path}, args...)...), ended: make(chan struct{})}
+	leash, err := p.cmd.StdinPipe()
+	check(t, err)
+	out, err := p.cmd.StdoutPipe()
+	check(t, err)
+	check(t, p.cmd.Start())
+	p.leash = leash
+	pid := make(chan int, 1)
+	go func() {
+		defer close(p.ended)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if n, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "pid ")); err == nil {
+				pid <- n
+				continue
+			}
+			fmt.Fprintln(&p.said, lines.Text())
+		}
+	}()
+	p.pid = <-pid
+	return p
+}
+
+// end ends the program with SIGKILL, and waits until it is gone.
+func (p *program) end() error {
+	_ = p.leash.Close()
+	<-p.ended
+	return p.cmd.Wait()
+}
 
 // The environment variables that name the proxies, as [Binary] names the redis-server.
 const (
@@ -62,22 +114,10 @@ func runProxy(t testing.TB, variable string, port int, config string, args ...st
 	}
 	file := filepath.Join(t.TempDir(), "config")
 	check(t, os.WriteFile(file, []byte(config), 0o600))
-	cmd := exec.Command("/bin/sh", append(append([]string{"-c", watchdog, "redistest", program}, args...), file)...)
-	leash, err := cmd.StdinPipe()
-	check(t, err)
-	out, err := cmd.StdoutPipe()
-	check(t, err)
-	check(t, cmd.Start())
-	said := make(chan string, 1)
-	go func() {
-		all, _ := io.ReadAll(out)
-		said <- string(all)
-	}()
+	process := startProgram(t, program, append(args, file)...)
 	t.Cleanup(func() {
-		_ = leash.Close()
-		output := <-said
-		if err := cmd.Wait(); err != nil || t.Failed() {
-			t.Logf("redistest: %s: %v\n%s", program, err, output)
+		if err := process.end(); err != nil || t.Failed() {
+			t.Logf("redistest: %s: %v\n%s", program, err, process.said.String())
 		}
 	})
 	if !within(startLimit, func() bool {

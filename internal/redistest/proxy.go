@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -15,13 +16,11 @@ import (
 // one server. Its methods are safe for concurrent use, and take effect on
 // connections that exist as well as on later ones.
 type Proxy struct {
-	listener net.Listener
-	running  sync.WaitGroup
-	opaque   bool // what passes are no commands and replies
+	addr   string
+	opaque bool // what passes are no commands and replies
 
 	mu      sync.Mutex
 	target  string
-	closed  bool
 	links   map[*link]struct{}
 	cut     bool
 	mute    bool
@@ -46,19 +45,18 @@ func newProxy(t testing.TB, target string, opaque bool) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	p := &Proxy{listener: l, target: target, opaque: opaque, links: map[*link]struct{}{}, changed: make(chan struct{})}
-	p.running.Go(p.accept)
-	t.Cleanup(p.close)
+	p := &Proxy{addr: l.Addr().String(), target: target, opaque: opaque, links: map[*link]struct{}{}, changed: make(chan struct{})}
+	listen(t, l, p.serve)
 	return p
 }
 
 // Addr is the address that clients dial instead of the server's.
-func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+func (p *Proxy) Addr() string { return p.addr }
 
 // DropReplies loses the next n replies, all if n is negative, none if it is 0:
 // the server has applied the command by then, the client finds its connection
 // reset. If arg is not "", only replies to commands that carry it as an
-// argument count; so "the next release" can be told from the greetings of a
+// argument count; so "the next release" can be distinguished from the greetings of a
 // new connection. Case does not matter.
 func (p *Proxy) DropReplies(n int, arg string) {
 	p.change(func() { p.drops, p.arg = n, arg })
@@ -119,6 +117,18 @@ func (p *Proxy) Heal() {
 	})
 }
 
+// Move gives the proxy's address to another server, as a DNS name or a virtual
+// address moves at a failover. Connections that exist stay with the server that they
+// have; new ones go to target.
+func (p *Proxy) Move(target string) { p.change(func() { p.target = target }) }
+
+// aim is the server that new connections go to.
+func (p *Proxy) aim() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
+}
+
 func (p *Proxy) change(set func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -127,32 +137,21 @@ func (p *Proxy) change(set func()) {
 	p.changed = make(chan struct{})
 }
 
-func (p *Proxy) accept() {
-	for {
-		c, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		l := &link{proxy: p, client: c, done: make(chan struct{})}
-		p.mu.Lock()
-		if p.closed {
-			p.mu.Unlock()
-			_ = c.Close()
-			return
-		}
-		p.links[l] = struct{}{}
-		p.mu.Unlock()
-		p.running.Go(l.run)
-	}
-}
-
-func (p *Proxy) close() {
+// serve passes what a client sends on, until either end closes.
+func (p *Proxy) serve(ended context.Context, client net.Conn) {
+	l := &link{proxy: p, client: client, done: make(chan struct{})}
 	p.mu.Lock()
-	p.closed = true
+	p.links[l] = struct{}{}
 	p.mu.Unlock()
-	_ = p.listener.Close()
-	p.Reset()
-	p.running.Wait()
+	defer func() {
+		l.reset()
+		p.mu.Lock()
+		delete(p.links, l)
+		p.mu.Unlock()
+	}()
+	stop := context.AfterFunc(ended, l.reset)
+	defer stop()
+	l.run()
 }
 
 // link is one client's connection and the one to the server behind it.
@@ -172,12 +171,6 @@ type link struct {
 }
 
 func (l *link) run() {
-	defer func() {
-		l.reset()
-		l.proxy.mu.Lock()
-		delete(l.proxy.links, l)
-		l.proxy.mu.Unlock()
-	}()
 	if !l.pass(false) {
 		return
 	}
@@ -282,7 +275,7 @@ func (l *link) judge(b []byte, reply bool) bool {
 	return true
 }
 
-// carries tells whether one of the commands in b has that argument.
+// carries reports whether one of the commands in b has that argument.
 func carries(b []byte, arg string) bool {
 	return bytes.Contains(bytes.ToLower(b), []byte("\r\n"+strings.ToLower(arg)+"\r\n"))
 }

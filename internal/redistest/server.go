@@ -10,13 +10,12 @@
 package redistest
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,16 +33,6 @@ const Binary = "EFFECTLOCK_REDIS_SERVER"
 // machine may be slow and only a broken server should fail here.
 const startLimit = 30 * time.Second
 
-// watchdog runs the server for as long as its standard input is open, so that
-// no server outlives the test binary, whatever ends it: the kernel closes the
-// pipe even after SIGKILL. Linux's parent death signal was rejected: it fires
-// when the thread that forked ends, and Go does not say which thread that is.
-//
-// The shell reaps its child only at the end, so the pid it prints cannot be
-// given to another process while the tests signal it. It lets go of standard
-// output, so that the end of the server is the end of that stream.
-const watchdog = `"$@" 2>&1 & echo pid $!; exec >/dev/null 2>&1; read _; kill -KILL $!; wait $!; exit 0`
-
 // Server is one redis-server process on a loopback port of its own, without
 // persistence unless its arguments ask for it. Its methods fail the test that
 // started it; call them from that test's goroutine.
@@ -57,10 +46,7 @@ type Server struct {
 	ready  string   // what it logs when it accepts connections, if that is not a server's usual word
 	id     string   // in its Cluster
 
-	pid   int
-	cmd   *exec.Cmd     // nil while no server runs
-	leash io.Closer     // closing it kills the server
-	ended chan struct{} // closed when the server has ended
+	process *program // nil while no server runs
 }
 
 // Start runs a redis-server with the extra arguments, such as
@@ -101,14 +87,12 @@ func (s *Server) Addr() string { return loopback(s.port) }
 func (s *Server) URL() string { return "redis://" + s.Addr() }
 
 // Pid is the process id of the running server; it changes with Restart.
-func (s *Server) Pid() int { return s.pid }
+func (s *Server) Pid() int { return s.process.pid }
 
 // Client returns a client with go-redis's default options, closed when t ends.
 func (s *Server) Client(t testing.TB) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: s.Addr()})
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+	return closing(t, redis.NewClient(&redis.Options{Addr: s.Addr()}))
 }
 
 // Freeze stops the process as SIGSTOP does: the kernel still accepts its
@@ -122,15 +106,13 @@ func (s *Server) Thaw() { s.t.Helper(); s.signal(syscall.SIGCONT) }
 // gone: from then on its port refuses connections. A second Kill does nothing.
 func (s *Server) Kill() {
 	s.t.Helper()
-	if s.cmd == nil {
+	if s.process == nil {
 		return
 	}
-	_ = s.leash.Close()
-	<-s.ended
-	if err := s.cmd.Wait(); err != nil {
-		s.t.Errorf("redistest: ending redis-server %d: %v", s.pid, err)
+	if err := s.process.end(); err != nil {
+		s.t.Errorf("redistest: ending redis-server %d: %v", s.process.pid, err)
 	}
-	s.cmd = nil
+	s.process = nil
 }
 
 // Restart kills the server if it still runs and starts it on the same port
@@ -156,45 +138,24 @@ func (s *Server) run() bool {
 	s.t.Helper()
 	log := filepath.Join(s.dir, "log")
 	_ = os.Remove(log)
-	args := append([]string{"-c", watchdog, "redistest", s.binary}, s.config...)
-	args = append(args,
+	args := append(slices.Clone(s.config),
 		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1",
 		"--dir", s.dir, "--logfile", log, "--daemonize", "no",
 		"--save", "", "--appendonly", "no",
 	)
-	args = append(args, s.args...)
-	s.cmd = exec.Command("/bin/sh", args...)
-	leash, err := s.cmd.StdinPipe()
-	check(s.t, err)
-	out, err := s.cmd.StdoutPipe()
-	check(s.t, err)
-	check(s.t, s.cmd.Start())
-	s.leash = leash
-	var said strings.Builder // what it printed instead of logging: how it dislikes its arguments
-	pid := make(chan int, 1)
-	s.ended = make(chan struct{})
-	go func() {
-		defer close(s.ended)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if n, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "pid ")); err == nil {
-				pid <- n
-				continue
-			}
-			fmt.Fprintln(&said, lines.Text())
-		}
-	}()
-	s.pid = <-pid
+	s.process = startProgram(s.t, s.binary, append(args, s.args...)...)
 
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for give := time.Now().Add(startLimit); time.Now().Before(give); {
 		select {
-		case <-s.ended:
+		case <-s.process.ended:
+			said := s.process.said.String() // instead of logging: how it dislikes its arguments
 			s.Kill()
 			if strings.Contains(s.Log(), "Address already in use") {
 				return false
 			}
-			s.t.Fatalf("redistest: redis-server %q ended at once:\n%s%s", s.args, said.String(), s.Log())
+			s.t.Fatalf("redistest: redis-server %q ended at once:\n%s%s", s.args, said, s.Log())
 		case <-tick.C:
 			if strings.Contains(s.Log(), cmp.Or(s.ready, "Ready to accept connections")) {
 				return true
@@ -207,10 +168,10 @@ func (s *Server) run() bool {
 
 func (s *Server) signal(sig syscall.Signal) {
 	s.t.Helper()
-	if s.cmd == nil {
+	if s.process == nil {
 		s.t.Fatalf("redistest: %v for a server that does not run", sig)
 	}
-	check(s.t, syscall.Kill(s.pid, sig))
+	check(s.t, syscall.Kill(s.process.pid, sig))
 }
 
 // binary is the path of the redis-server to run. It skips the test if none was

@@ -68,9 +68,7 @@ func (s *Shard) Addrs() []string { return []string{s.Primary.Addr(), s.Replica.A
 // Client returns a client of the Cluster, closed when t ends.
 func (s *Shard) Client(t testing.TB) *redis.ClusterClient {
 	t.Helper()
-	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: s.Addrs()})
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+	return closing(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: s.Addrs()}))
 }
 
 // Failover makes the replica the master in good order, as CLUSTER FAILOVER does:

@@ -5,11 +5,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"hash/fnv"
 	"io"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -56,34 +54,9 @@ func NewShim(t testing.TB, rules map[string]Rule, servers ...string) *Shim {
 	return s
 }
 
-// listen calls run for each connection that l accepts, until the test ends.
-func listen(t testing.TB, l net.Listener, run func(net.Conn)) {
-	var running sync.WaitGroup
-	ended, end := context.WithCancel(context.Background())
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			stop := context.AfterFunc(ended, func() { _ = c.Close() })
-			running.Go(func() {
-				defer stop()
-				defer c.Close()
-				run(c)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		end()
-		running.Wait()
-	})
-}
-
 // serve passes the commands of a client on one at a time. Once the client has subscribed it
 // copies in both directions, because messages come at any time.
-func (s *Shim) serve(client net.Conn) {
+func (s *Shim) serve(_ context.Context, client net.Conn) {
 	upstream := make([]*peer, len(s.servers))
 	defer func() {
 		for _, p := range upstream {
@@ -157,46 +130,4 @@ func dialPeer(addr string) (*peer, error) {
 		return nil, err
 	}
 	return &peer{c, bufio.NewReader(c)}, nil
-}
-
-// readCommand reads a command, and returns its bytes and its words.
-func readCommand(from *bufio.Reader) (raw []byte, words []string, err error) {
-	var all bytes.Buffer
-	if err := copyReply(&all, from); err != nil { // it has the form of a reply: an array of strings
-		return nil, nil, err
-	}
-	raw = all.Bytes()
-	for rest := raw; len(rest) > 0; {
-		line, after, _ := bytes.Cut(rest, []byte("\r\n"))
-		rest = after
-		if n, err := strconv.Atoi(string(line[1:])); line[0] == '$' && err == nil {
-			words = append(words, string(rest[:n]))
-			rest = rest[n+2:]
-		}
-	}
-	if len(words) == 0 {
-		return nil, nil, fmt.Errorf("redistest: %q is no command", raw)
-	}
-	return raw, words, nil
-}
-
-// copyReply copies a reply with all of its elements.
-func copyReply(to *bytes.Buffer, from *bufio.Reader) error {
-	line, err := from.ReadString('\n')
-	if err != nil {
-		return err
-	}
-	to.WriteString(line)
-	n, _ := strconv.ParseInt(strings.TrimSpace(line[1:]), 10, 64) // 0 if there is no length
-	parts := map[byte]int64{'*': n, '~': n, '>': n, '%': 2 * n}[line[0]]
-	if n >= 0 && strings.IndexByte("$=!", line[0]) >= 0 {
-		_, err = io.CopyN(to, from, n+2)
-		return err
-	}
-	for range max(parts, 0) {
-		if err := copyReply(to, from); err != nil {
-			return err
-		}
-	}
-	return nil
 }

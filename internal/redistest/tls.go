@@ -23,7 +23,7 @@ type TLSServer struct {
 	port int
 }
 
-// StartTLS runs a redis-server that shows the certificate to who connects to
+// StartTLS runs a redis-server that shows the certificate to clients that connect to
 // TLSAddr, and asks for none. The binary must have been built with TLS.
 func StartTLS(t testing.TB, c Certificate, args ...string) *TLSServer {
 	t.Helper()
@@ -46,7 +46,7 @@ func StartTLS(t testing.TB, c Certificate, args ...string) *TLSServer {
 // TLSAddr is the host:port where the server speaks TLS.
 func (s *TLSServer) TLSAddr() string { return loopback(s.port) }
 
-// Authority signs certificates. Nobody trusts it but who is told to.
+// Authority signs certificates. A client trusts it only if its configuration says so.
 type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey

@@ -14,6 +14,7 @@ import (
 	"github.com/IBM/fp-go/v2/option"
 
 	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/internal/faulty"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/schedule"
 )
@@ -24,7 +25,8 @@ func run(t *testing.T, seed uint64, lateness bool) (w *world) {
 	synctest.Test(t, func(t *testing.T) {
 		w = &world{r: rand.New(rand.NewPCG(seed, 1)), faults: true, lateness: lateness, began: time.Now()}
 		w.named = w.n(2) == 0
-		store := newStore()
+		store := faulty.NewMemory()
+		store.Reserve = 2 * time.Second
 		ttl := 20 * time.Second
 		if lateness {
 			ttl = []time.Duration{3 * time.Second, 10 * time.Second, 30 * time.Second}[w.n(3)]
@@ -35,7 +37,7 @@ func run(t *testing.T, seed uint64, lateness bool) (w *world) {
 		}
 		var locks []func(holder string) *mutex.Mutex
 		for range 1 + w.n(3) {
-			p := newProcess(store, w)
+			p, reports := newProcess(store, w)
 			for range 1 + w.n(2) {
 				c := mutex.Config{TTL: ttl, BackingFailureRetryPolicy: schedule.Spaced(100 * time.Millisecond).UpTo(patience)}
 				if w.n(4) == 0 {
@@ -46,7 +48,7 @@ func run(t *testing.T, seed uint64, lateness bool) (w *world) {
 				}
 				locks = append(locks, func(holder string) *mutex.Mutex {
 					c := c
-					if p.reports { // without, a late release cannot be told from one of a later acquisition
+					if reports { // without, a late release looks like one of a later acquisition
 						c.HolderID = holder
 					}
 					m, err := mutex.New(p, "k", c)

@@ -9,7 +9,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// world is a run: its randomness, and what is known of who is inside.
+// world is a run: its randomness, and which goroutine is inside.
 type world struct {
 	mu       sync.Mutex
 	r        *rand.Rand
@@ -17,8 +17,7 @@ type world struct {
 	lateness bool // requests may land after their sender has left
 	named    bool // some have a holder id of their own, for several acquisitions
 	inside   string
-	token    uint64   // the highest that anybody had inside
-	wakes    []func() // of those that have ever waited, to be called for no reason
+	token    uint64 // the highest that anybody had inside
 	trouble  []string
 	trace    []string
 	began    time.Time
@@ -79,19 +78,5 @@ func (w *world) leave(name string) {
 	defer w.mu.Unlock()
 	if w.inside == name {
 		w.inside = ""
-	}
-}
-
-// isWaiting notes how to wake a waiter, and returns what wakes one of all that were
-// noted, whichever it is by then.
-func (w *world) isWaiting(wake func()) (another func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.wakes = append(w.wakes, wake)
-	return func() {
-		w.mu.Lock()
-		wake := w.wakes[w.r.IntN(len(w.wakes))]
-		w.mu.Unlock()
-		wake()
 	}
 }

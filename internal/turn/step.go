@@ -10,7 +10,7 @@ import (
 type Event struct {
 	Kind    Kind
 	Waiter  *Waiter
-	Holder  Holder          // Releasing, Passed, Freed: the holder that has or had the lock
+	Holder  Holder          // Releasing, Passed, Freed, Undone: the holder that has or had the lock
 	Outcome backing.Outcome // Answered, Passed: the store's answer; Passed: nil if the store failed
 	NotSent bool            // Failed: the store cannot have received the request
 	Yield   bool            // Passed: the lock was offered to other processes first
@@ -38,6 +38,7 @@ const (
 	Passed                // the store answered the holder that handed the lock to it
 	Releasing             // the holder is about to release the lock
 	Freed                 // the holder does not have the lock any more, or nobody has
+	Undone                // what a waiter that left may have had in the store is released
 )
 
 // Action is something to do.
@@ -61,12 +62,13 @@ const (
 	Accept     // use the lock, or decline it
 	Pass       // hand the lock of the holder to the waiter, and report Passed
 	Release    // release the lock of the holder, and report Freed
-	Undo       // release what the waiter, which has left, may have in the store, and report Freed
+	Undo       // release what the waiter, which has left, may have in the store, and report Undone
 )
 
 // Step changes the state by one event, and returns the actions that follow. They are valid
 // until the next step.
 func (s *State) Step(now time.Time, e Event) []Action {
+	clear(s.actions) // which would keep the waiters of a lock that nobody wants any more
 	s.actions = s.actions[:0]
 	w := e.Waiter
 	switch e.Kind {
@@ -106,12 +108,8 @@ func (s *State) Step(now time.Time, e Event) []Action {
 		s.releasing(e.Holder, e.Alone, now)
 	case Passed:
 		s.passed(e, now)
-	case Freed:
-		s.drop(e.Holder.ID)
-		// One in the store's queue is woken by the store, unless it is late already.
-		if len(s.Waiters) > 0 && (s.Waiters[0].Phase == InLine || s.Waiters[0].Phase == Polling) {
-			s.Waiters[0].AskAt = now
-		}
+	case Freed, Undone:
+		s.freed(s.drop(e.Holder.ID) || e.Kind == Undone, now)
 	}
 	s.proceed(now)
 	return s.actions
@@ -140,6 +138,18 @@ func (s *State) proceed(now time.Time) {
 	case w.Until.IsZero() || at.Before(w.Until):
 		w.Until = at
 		s.do(Action{Do: Sleep, Waiter: w, Until: at})
+	}
+}
+
+// freed makes the first in line ask. If that is news, it asks again though a request is under
+// way, whose answer may be older. One in the store's queue is woken by the store, unless it is
+// late already.
+func (s *State) freed(isNew bool, now time.Time) {
+	if len(s.Waiters) == 0 {
+		return
+	}
+	if first := s.Waiters[0]; first.Phase == InLine || first.Phase == Polling || first.Phase == Asking && isNew {
+		first.AskAt = now
 	}
 }
 
@@ -210,8 +220,11 @@ func (s *State) passed(e Event, now time.Time) {
 		s.handedOver(w, e.Yield, out, now)
 	case backing.Queued:
 		s.queued(w, o, now)
-	case backing.MustPoll: // the lock is free, for those that poll
-		s.OthersUnknown, s.YieldUntil, w.AskAt = true, now.Add(w.PollEvery*5/4), now
+	case backing.MustPoll:
+		w.AskAt = now
+		if !out { // the lock is free for those that poll, and not because the waiter is gone
+			s.OthersUnknown, s.YieldUntil = true, now.Add(w.PollEvery*5/4)
+		}
 	case backing.Refused:
 		w.AskAt = now
 	default: // it is not known what came of it

@@ -151,8 +151,11 @@ func (s *State) hold(h Holder) {
 	}
 }
 
-func (s *State) drop(id string) {
+// drop notes that a holder has the lock no more, and reports whether that is new.
+func (s *State) drop(id string) bool {
+	before := len(s.Holders)
 	s.Holders = slices.DeleteFunc(s.Holders, func(h Holder) bool { return h.ID == id })
+	return len(s.Holders) < before
 }
 
 // remove takes the waiter out of the line. That takes time in proportion to the waiters

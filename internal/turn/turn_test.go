@@ -69,6 +69,7 @@ var events = map[string]Event{
 	"releases":                 {Kind: Releasing},
 	"releases alone":           {Kind: Releasing, Alone: true},
 	"is gone":                  {Kind: Freed},
+	"is undone":                {Kind: Undone},
 }
 
 // play lets events happen, such as "a joins" or "a>b gets it", where a hands the lock to b,
@@ -90,7 +91,7 @@ func (s *script) play(t *testing.T, lines ...string) string {
 		switch {
 		case passed:
 			e.Holder, e.Waiter = holder(from), s.waiter(to)
-		case e.Kind == Releasing || e.Kind == Freed:
+		case e.Kind == Releasing || e.Kind == Freed || e.Kind == Undone:
 			e.Holder = holder(who)
 		default:
 			e.Waiter = s.waiter(who)
@@ -146,6 +147,9 @@ func TestSteps(t *testing.T) {
 		"the lock is not handed on by a store that cannot":      {append(hasIt, "b joins"), "a releases alone", "a is released"},
 		"the lock is released if nobody waits":                  {hasIt, "a releases", "a is released"},
 		"the lock is not handed to its own holder":              {append(hasIt, "a1 joins", "a1 is not queued"), "a releases", "a is released"},
+		"so does one with an older answer":                      {[]string{"a joins", "x is undone"}, "a is not queued", "a asks"},
+		"or one older than the end of a holder":                 {[]string{"a joins", "x tries", "x is granted", "x accepts", "x is gone"}, "a is not queued", "a asks"},
+		"but not when that was known":                           {append(hasIt, "b joins", "a is gone", "a is gone"), "b is not queued", ""},
 		"a polling waiter asks when the lock is free":           {append(polling, "x tries", "x is granted", "x accepts"), "x is gone", "a asks"},
 		"a second waiter of the holder's id asks":               {hasIt, "a joins", "a asks"},
 		"one that has asked is not handed the lock":             {append(queued, "a is woken", "x tries", "x is granted", "x accepts"), "x releases", "x is released"},
@@ -184,6 +188,7 @@ func TestSteps(t *testing.T) {
 		"after a refused handover the holder releases":          {passing, "a>b gets nothing", "a is released"},
 		"and then the waiter asks":                              {append(passing, "a>b gets nothing"), "a is gone", "b asks"},
 		"a waiter that knows nothing of its handover asks":      {passing, "a>b never knows", "b asks"},
+		"a lock that was freed for one that left is asked for":  {append(passing, "b leaves"), "a>b finds it free", "c asks"},
 		"a lock that was freed is left to others for a while":   {passing, "a>b finds it free", "b sleeps 1.25s"},
 		"and asked for then":                                    {append(passing, "a>b finds it free", "1.25s"), "b is due", "b asks"},
 		"the next asks when a holder is gone":                   {append(hasIt, "b joins"), "a is gone", "b asks"},

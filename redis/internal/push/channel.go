@@ -11,7 +11,7 @@ import (
 // channel is one that is wanted. The mutex of Push guards it.
 type channel struct {
 	name     string
-	wanted   time.Time // for the first time
+	wanted   time.Time       // for the first time
 	attempt  context.Context // to subscribe; ends with the outcome as its cause
 	finish   context.CancelCauseFunc
 	since    time.Time     // the confirmation; zero if it is not confirmed

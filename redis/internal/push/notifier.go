@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -108,10 +109,11 @@ func (n *notifier) ask(ch *channel) {
 }
 
 // receive waits for a word from the server, and sends a PING if it is silent. A timeout amid a
-// message loses its beginning, and the rest is misread: it is no more than a hint.
-func (n *notifier) receive(pinged bool) (word any, err error) {
+// message loses its beginning, and the rest is misread: it is no more than a hint. The first
+// word answers the PING of connect.
+func (n *notifier) receive(first bool) (word any, err error) {
 	defer recovered(&err)
-	for {
+	for pinged := first; ; {
 		word, err = n.pubsub.ReceiveTimeout(noRedial, n.push.quiet)
 		var timeout net.Error
 		var refused goredis.Error
@@ -122,7 +124,7 @@ func (n *notifier) receive(pinged bool) (word any, err error) {
 			}
 			pinged = true
 			_ = n.pubsub.Ping(noRedial)
-		case pinged && errors.As(err, &refused): // a sign of life as well
+		case pinged && errors.As(err, &refused) && (first || !n.awaits()): // a sign of life as well
 			return nil, nil
 		default:
 			return word, err
@@ -157,6 +159,13 @@ func (n *notifier) take(word any) {
 	if gap {
 		p.onGap()
 	}
+}
+
+// awaits reports whether a subscription was asked for and is not confirmed: it may be refused.
+func (n *notifier) awaits() bool {
+	n.push.mu.Lock()
+	defer n.push.mu.Unlock()
+	return slices.ContainsFunc(n.channels(), func(ch *channel) bool { return ch.since.IsZero() })
 }
 
 // channels returns those that are wanted here. The caller has locked mu.

@@ -1,0 +1,126 @@
+// Package proc runs copies of the test binary as processes of a test: workers that it
+// talks to, stops, continues and kills. A worker is built from the same code as the test,
+// and with the same -race. It ends with the test that started it, whatever ends that.
+//
+//	func TestMain(m *testing.M) {
+//		proc.Serve(map[string]proc.Worker{"holder": hold})
+//		redistest.Main(m)
+//	}
+//
+//	p := proc.Start[word](t, "holder", orders{Addr: addr})
+//	p.Next(time.Minute)
+package proc
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	workerVariable = "EFFECTLOCK_WORKER"
+	ordersVariable = "EFFECTLOCK_WORKER_ORDERS"
+
+	// grace is how long a worker may go on when its parent has let go of it.
+	grace = time.Minute
+)
+
+// Worker is what a process does from its beginning to its end. It returns the exit code.
+type Worker func(*Parent) int
+
+// Serve runs a worker if this process was started as one, and does not return then. Call it
+// first in TestMain: a worker should leave before the testing package has parsed a flag,
+// printed a line or written a profile.
+func Serve(workers map[string]Worker) {
+	name, ok := os.LookupEnv(workerVariable)
+	if !ok {
+		return
+	}
+	worker, ok := workers[name]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "%s=%q is no worker\n", workerVariable, name)
+		os.Exit(2)
+	}
+	p := &Parent{}
+	p.running, p.finish = context.WithCancel(context.Background())
+	p.present, p.end = context.WithCancel(context.Background())
+	go p.listen()
+	os.Exit(worker(p))
+}
+
+// Parent is the test that started this process.
+type Parent struct {
+	running, present context.Context
+	finish, end      context.CancelFunc
+
+	mu     sync.Mutex
+	handle func(line string)
+}
+
+// Running ends when the worker should begin nothing new.
+func (p *Parent) Running() context.Context { return p.running }
+
+// Present ends when the worker should end. Running has ended by then.
+func (p *Parent) Present() context.Context { return p.present }
+
+// Handle sets the function that is called with each other line of the parent.
+func (p *Parent) Handle(do func(line string)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.handle = do
+}
+
+// Orders decodes what the process was started with.
+func (p *Parent) Orders(into any) {
+	if err := json.Unmarshal([]byte(os.Getenv(ordersVariable)), into); err != nil {
+		Fail("%s: %v", ordersVariable, err)
+	}
+}
+
+// Say sends the parent a line.
+func (p *Parent) Say(word any) {
+	line, err := json.Marshal(word)
+	if err != nil {
+		Fail("%+v: %v", word, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, err := os.Stdout.Write(append(line, '\n')); err != nil {
+		os.Exit(4) // nobody reads any more
+	}
+}
+
+// Fail ends the worker, and fails its test.
+func Fail(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", args...)
+	os.Exit(2)
+}
+
+const finishWord, endWord = "finish", "end"
+
+// listen reads what the parent says, until it lets go of the process.
+func (p *Parent) listen() {
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		switch line := lines.Text(); line {
+		case finishWord:
+			p.finish()
+		case endWord:
+			p.finish()
+			p.end()
+		default:
+			p.mu.Lock()
+			handle := p.handle
+			p.mu.Unlock()
+			if handle != nil {
+				handle(line)
+			}
+		}
+	}
+	p.finish()
+	p.end()
+	time.AfterFunc(grace, func() { Fail("did not end") })
+}

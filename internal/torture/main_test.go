@@ -1,0 +1,16 @@
+package torture_test
+
+import (
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/effectlock/effectlock/internal/proc"
+	"github.com/effectlock/effectlock/internal/redistest"
+)
+
+func TestMain(m *testing.M) {
+	goredis.SetLogger(silent{}) // what it says of connections that break is no use here
+	proc.Serve(map[string]proc.Worker{"client": work})
+	redistest.Main(m)
+}

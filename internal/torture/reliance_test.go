@@ -1,0 +1,155 @@
+package torture_test
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// aftermath is for how long a fault still has consequences when it is over: what
+	// was on its way arrives, connections are made, an answer finds its reader.
+	// It is generous, for the machine may have much else to do.
+	aftermath = 500 * time.Millisecond
+
+	// stalled is for how long nothing happens in a stall that counts as a fault. What is
+	// reserved for a waiter ends before it asks only if the server, the network and its
+	// process together stand still for longer than three of these.
+	stalled = 150 * time.Millisecond
+)
+
+// reliedOn is the time for which work may have relied on the lock: no other work
+// may have been inside then. It begins when the work does. It ends
+//
+//   - when the work ends, if the lock says so by its success: this is the promise
+//   - with the lease, if the lock was lost. The work was cancelled, but a process that is
+//     paused, or that waits for its turn on a busy machine, sees it later: how much
+//     later is no matter of the lock. So when the lease ends is known from its
+//     requests, not from what the work saw; see ledger.
+//   - with the process, if that was killed; but of its lease only that is certain
+//     which it had when the work began.
+//   - with the lock's data, if the test deleted it: a lease that is lost by that
+//     holds nobody off. But work whose lock was not lost had it for itself even then.
+//
+// A lease may be over before the work begins, if the process is paused just then.
+// Such work could rely on nothing: both times are the end of its lease.
+func (h *history) reliedOn(a attempt) (from, until instant) {
+	until = a.Left
+	if a.Outcome == killed {
+		death := h.endOf(a)
+		if until == 0 || death < until {
+			until = death
+		}
+		until = min(until, a.Until)
+	}
+	if a.Cancelled != 0 {
+		until = min(until, a.Cancelled)
+	}
+	f, deleted := h.deletion(a)
+	if a.Outcome == lost {
+		until = min(until, a.Until)
+	}
+	if deleted && (a.Outcome == lost || a.Outcome == killed) {
+		until = min(until, f.From)
+	}
+	until = max(until, a.Called)
+	return min(a.Entered, until), until
+}
+
+// endOf is when the attempt returned, or when its process began to be killed.
+func (h *history) endOf(a attempt) instant {
+	if a.Outcome != killed {
+		return a.Returned
+	}
+	for _, f := range h.Faults {
+		if f.Kind == killing && f.Process == a.Process {
+			return f.From
+		}
+	}
+	return a.Called // never, for whatever does not return has been killed
+}
+
+// settled is when the server has nothing more of an attempt: when it returned, if
+// all its requests were answered, the last of which let go of the lock. Otherwise
+// some were perhaps still on their way when it ended, and won it a lease.
+func (h *history) settled(a attempt) instant {
+	if a.Outcome != killed && !h.hasGap(a) {
+		return a.Returned
+	}
+	landed := h.endOf(a).add(aftermath)
+	for again := true; again; {
+		again = false
+		for _, f := range h.Faults {
+			if h.concerns(f, a) && f.From <= landed && f.Until >= a.Called && landed < f.Until.add(aftermath) {
+				landed, again = f.Until.add(aftermath), true
+			}
+		}
+	}
+	return landed.add(a.TTL)
+}
+
+func (h *history) concerns(f fault, a attempt) bool {
+	return f.Place == everywhere || f.Process == a.Process
+}
+
+// excuses are the times at which the server may have had a holder of the key that
+// shows in no grant of the history. An attempt that was refused then proves nothing:
+//
+//   - a waiter gives up just as it is granted the lock
+//   - the lock was reserved for a waiter while its process, or the server, could not
+//     be reached, and again later: only the second time shows
+//   - a request had no answer, and is applied when nobody expects it any more
+//   - a process was killed, and had requests under way
+//
+// Every other refusal has to be explained by the grants.
+func (h *history) excuses(attempts []attempt) (all []span) {
+	for _, a := range attempts {
+		left := a.Outcome == gaveUp && !a.inside()
+		if left || a.Outcome == killed || h.hasGap(a) || a.Outcome != refused && h.disturbed(a) {
+			all = append(all, span{a.Called, h.settled(a)})
+		}
+	}
+	return all
+}
+
+// disturbed reports whether a fault or a stall came over the attempt.
+func (h *history) disturbed(a attempt) bool {
+	all := span{a.Called, h.endOf(a)}
+	for _, stalls := range []spans{h.stood[a.Process], h.slow} {
+		for _, s := range stalls.within(all) {
+			if s.length() >= min(stalled, all.length()) {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(h.Faults, func(f fault) bool {
+		return h.concerns(f, a) && f.Kind != killing && span{f.From, f.Until.add(f.echo())}.meets(all.From, all.Until)
+	})
+}
+
+// echo is for how long a message may be missed after the fault: to those that come
+// then, a connection is dead that the server may not yet know to be so. What was deleted
+// has no echo.
+func (f fault) echo() time.Duration {
+	if f.Kind == flushing || f.Kind == deleting {
+		return 0
+	}
+	return aftermath / 2
+}
+
+// hasGap reports whether a request of its process for its key had no answer.
+func (h *history) hasGap(a attempt) bool {
+	return slices.ContainsFunc(h.gapsOf(a), func(g gap) bool {
+		return g.meets(a.Called, h.endOf(a))
+	})
+}
+
+// gapsOf are the requests of the process of an attempt for its key that had no answer.
+func (h *history) gapsOf(a attempt) []gap {
+	if h.gaps == nil {
+		h.gaps = map[claimant][]gap{}
+		for _, g := range h.Gaps {
+			h.gaps[claimant{g.Key, g.Process}] = append(h.gaps[claimant{g.Key, g.Process}], g)
+		}
+	}
+	return h.gaps[claimant{a.Key, a.Process}]
+}

@@ -1,0 +1,98 @@
+package torture_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// trailed are the arguments of a server that keeps a trail: its append-only file has
+// every change of a lease, with the moment at which that ends by the server's clock. A
+// look at the lease itself is no proof: the server may refresh it between the last look
+// and a freeze that is longer than the lease.
+var trailed = []string{"--appendonly", "yes", "--appendfsync", "no", "--auto-aof-rewrite-percentage", "0"}
+
+// readTrail takes in when the leases ended, or would have ended if they had not been released,
+// by the append-only file of a server.
+func (h *history) readTrail(ctx context.Context, c *goredis.Client, sinceEpoch func(time.Time) instant) error {
+	dir, err := c.ConfigGet(ctx, "dir").Result()
+	if err != nil {
+		return err
+	}
+	var found []string
+	for _, pattern := range []string{"appendonlydir/*.incr.aof", "appendonly.aof"} { // since 7.0, and before
+		more, _ := filepath.Glob(filepath.Join(dir["dir"], pattern))
+		found = append(found, more...)
+	}
+	if len(found) != 1 {
+		return fmt.Errorf("%q are the append-only files in %s, want one", found, dir["dir"])
+	}
+	file, err := os.Open(found[0])
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	holders := map[string]string{}
+	for in := bufio.NewReader(file); ; {
+		words, err := command(in)
+		switch {
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF): // which it is writing just now
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s: %w", found[0], err)
+		case len(words) < 3 || !strings.HasPrefix(words[1], lockPrefix):
+			continue
+		}
+		key, at := words[1], 2
+		switch strings.ToUpper(words[0]) {
+		case "SET":
+			holders[key] = words[2]
+			at = 1 + slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, "PXAT") })
+		case "PEXPIREAT":
+		default:
+			continue
+		}
+		ms, err := strconv.ParseInt(words[at], 10, 64)
+		if err != nil {
+			return fmt.Errorf("%s: %q: %w", found[0], words, err)
+		}
+		of := claimant{strings.TrimPrefix(key, "dmutex:"), holders[key]}
+		h.leases[of] = max(h.leases[of], sinceEpoch(time.UnixMilli(ms)))
+	}
+}
+
+// command reads one: "*<words>", and for each "$<length>" and the word.
+func command(in *bufio.Reader) (words []string, err error) {
+	number := func(kind byte) (n int, err error) {
+		line, err := in.ReadString('\n')
+		switch {
+		case err != nil:
+			return 0, err
+		case line[0] != kind:
+			return 0, fmt.Errorf("it has %q for a number of the kind %q", line, kind)
+		}
+		return strconv.Atoi(strings.TrimSpace(line[1:]))
+	}
+	n, err := number('*')
+	for ; err == nil && n > 0; n-- {
+		var length int
+		if length, err = number('$'); err != nil {
+			break
+		}
+		word := make([]byte, length+len("\r\n"))
+		if _, err = io.ReadFull(in, word); err == nil {
+			words = append(words, string(word[:length]))
+		}
+	}
+	return words, err
+}
