@@ -168,6 +168,22 @@ func TestHazard65_WorkWhoseLeaseHasEndedMayWaitForTheLock(t *testing.T) {
 	})
 }
 
+func TestHazard65_AFiberThatOutlivesTheWorkMayWaitForTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMutex(t, newStore(), mutex.Config{})
+		one, err := effect.Scoped(func(s *effect.Scope) effect.Effect[int] {
+			later := func(ctx context.Context) (int, error) {
+				time.Sleep(time.Second)
+				return mutex.WithLock(m, effect.Succeed(1))(ctx)
+			}
+			join := func(f *effect.Fiber[int]) effect.Effect[int] { return f.Join() }
+			return effect.FlatMap(join)(mutex.WithLock(m, effect.ForkIn[int](s)(later)))
+		})(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 1, one)
+	})
+}
+
 func TestHazard65_WorkMayWaitForItsOwnLockUnderItsConfiguredID(t *testing.T) {
 	each(t, acquiring, func(t *testing.T, again way) {
 		m := newMutex(t, newStore(), mutex.Config{HolderID: "job"})

@@ -2,6 +2,7 @@ package mutex_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,5 +190,18 @@ func TestPromise2_TheDeadlineHoldsAlsoWhileTheReasonOfALossIsSought(t *testing.T
 		defer time.Sleep(time.Minute) // for the store, which may be busy still
 		requireA[*mutex.LockLostError](t, err)
 		require.LessOrEqual(t, cancelled.Sub(began), 100*time.Millisecond)
+	})
+}
+
+func TestAStoreThatPanicsWhenAskedForTheReasonOfALossEndsNoProcess(t *testing.T) {
+	each(t, map[string]func(){"panics": func() { panic(errStore) }, "ends the goroutine": runtime.Goexit}, func(t *testing.T, end func()) {
+		s := newStore()
+		s.on(endsBy(end), "getHolder")
+		s.on(func(context.Context, *request) error { return nil }, "refresh") // it is not held
+		ended, began := time.Time{}, time.Now()
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), untilCancelled(&ended))(t.Context())
+		defer time.Sleep(time.Minute) // for the store, which may be busy still
+		requireLost(t, err, mutex.Gone)
+		assert.LessOrEqual(t, ended.Sub(began), ttl/3+time.Second, "at the first refresh")
 	})
 }

@@ -2,7 +2,9 @@ package mutex_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -111,4 +113,32 @@ type waiting struct {
 	behind bool // another waiter of its process
 	asks   int
 	ends   time.Duration
+}
+
+// slowContext takes a minute to say whether it has ended, once.
+type slowContext struct {
+	context.Context
+	slow *atomic.Bool
+}
+
+func (c slowContext) Err() error {
+	if c.slow.CompareAndSwap(true, false) {
+		time.Sleep(time.Minute)
+	}
+	return c.Context.Err()
+}
+
+func TestPromise4_ATryWhoseGrantHasEndedYieldsNoneAndLeavesNoLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var slow atomic.Bool
+		s.on(func(ctx context.Context, r *request) error {
+			defer slow.Store(true)
+			return r.send(ctx)
+		}, "tryAcquire")
+		acquired, err := acquiring["WithLockIfAvailable"](newMutex(t, s, mutex.Config{}))(slowContext{t.Context(), &slow})
+		require.NoError(t, err)
+		assert.False(t, acquired)
+		assert.Equal(t, 1, s.called("release"))
+	})
 }
