@@ -64,44 +64,39 @@ func TestAPartialPeerIsMeasuredOnlyWhereItIsNamed(t *testing.T) {
 	assert.False(t, scripts().measures(peer{name: "raw-rueidis"}))
 }
 
+// measuredOnARealServer measures the workload of a case with one library.
+func measuredOnARealServer(t *testing.T, w workload, p peer, kase int) outcome {
+	t.Helper()
+	b := &bench{machine: &machine{serverCore: noCore, clientCore: noCore}, quick: true}
+	return b.measure(t.Context(), w, w.plan(true), p, kase)
+}
+
 // It is the plumbing that is tested: each library is set up, started in its
 // processes and heard out. Nothing is asserted about how fast it is.
 func TestEveryPeerIsMeasuredOnARealServer(t *testing.T) {
 	redistest.Start(t) // where there is no redis-server, this says so
-	w := contended()
 	for _, p := range peers {
-		if !w.measures(p) {
-			continue
+		if contended().measures(p) {
+			t.Run(p.name, func(t *testing.T) {
+				t.Parallel()
+				o := measuredOnARealServer(t, contended(), p, 2)
+				if p.name != ours && errors.Is(o.err, errStuck) {
+					return // some do when the machine is busy: that is an outcome, too
+				}
+				require.NoError(t, o.err)
+				assert.Positive(t, o.figures["acquired"])
+				assert.GreaterOrEqual(t, o.figures["requests/acquisition"], 1.0)
+			})
 		}
-		t.Run(p.name, func(t *testing.T) {
-			t.Parallel()
-			b := &bench{machine: &machine{serverCore: noCore, clientCore: noCore}, quick: true}
-			o := b.measure(t.Context(), w, w.plan(true), p, 2)
-			if p.name != ours && errors.Is(o.err, errStuck) {
-				return // some do when the machine is busy: that is an outcome, too
-			}
-			require.NoError(t, o.err)
-			assert.Positive(t, o.figures["acquired"])
-			assert.GreaterOrEqual(t, o.figures["requests/acquisition"], 1.0)
-		})
-	}
-}
-
-func TestEveryPeersLockIsUnderItsStoredKey(t *testing.T) {
-	redistest.Start(t)
-	w := held()
-	for _, p := range peers {
-		if !w.measures(p) {
-			continue
+		if held().measures(p) {
+			t.Run(p.name+" locks under its stored key", func(t *testing.T) {
+				t.Parallel()
+				o := measuredOnARealServer(t, held(), p, 3)
+				require.NoError(t, o.err)
+				assert.InDelta(t, 3, o.figures["reached"], 0)
+				assert.InDelta(t, 0, o.figures["lost"], 0)
+			})
 		}
-		t.Run(p.name, func(t *testing.T) {
-			t.Parallel()
-			b := &bench{machine: &machine{serverCore: noCore, clientCore: noCore}, quick: true}
-			o := b.measure(t.Context(), w, w.plan(true), p, 3)
-			require.NoError(t, o.err)
-			assert.InDelta(t, 3, o.figures["reached"], 0)
-			assert.InDelta(t, 0, o.figures["lost"], 0)
-		})
 	}
 }
 
@@ -117,8 +112,7 @@ func TestWorkloadsOfOneLockAreMeasuredOnARealServer(t *testing.T) {
 			for _, kase := range w.plan(true).cases {
 				t.Run(w.label(kase)+", "+name, func(t *testing.T) {
 					t.Parallel()
-					b := &bench{machine: &machine{serverCore: noCore, clientCore: noCore}, quick: true}
-					o := b.measure(t.Context(), w, w.plan(true), p, kase)
+					o := measuredOnARealServer(t, w, p, kase)
 					require.NoError(t, o.err)
 					assert.Empty(t, o.notes)
 					for _, c := range w.columns {
@@ -128,4 +122,16 @@ func TestWorkloadsOfOneLockAreMeasuredOnARealServer(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestInfoIsReadByKey(t *testing.T) {
+	t.Parallel()
+	info := parseInfo("# Server\r\nprocess_id:4711\r\nexecutable:/usr/bin/redis-server\r\n\r\n# Stats\r\ntotal_commands_processed:12345\r\n" +
+		"# Commandstats\r\ncmdstat_client|setinfo:calls=2,usec=3,usec_per_call=1.50,rejected_calls=0,failed_calls=0\r\n")
+	assert.Equal(t, map[string]string{
+		"process_id":               "4711",
+		"executable":               "/usr/bin/redis-server",
+		"total_commands_processed": "12345",
+		"cmdstat_client|setinfo":   "calls=2,usec=3,usec_per_call=1.50,rejected_calls=0,failed_calls=0",
+	}, info)
 }

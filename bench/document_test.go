@@ -63,15 +63,11 @@ func TestEveryTargetIsAColumnOfItsTable(t *testing.T) {
 	}
 }
 
-func TestWholeNumbersHaveSeparators(t *testing.T) {
+func TestFiguresHaveTheirUnitsAndSeparators(t *testing.T) {
 	t.Parallel()
 	for v, want := range map[float64]string{0: "0", 999: "999", 1000: "1,000", 57285.4: "57,285", 1234567: "1,234,567", -1234: "-1,234", -123: "-123"} {
 		assert.Equal(t, want, whole(v))
 	}
-}
-
-func TestFiguresHaveTheirUnits(t *testing.T) {
-	t.Parallel()
 	assert.Equal(t, "41.2 µs", micros(41.2e-6))
 	assert.Equal(t, "200.0 ms", millis(0.2))
 	assert.Equal(t, "60 MiB", mebibytes(60<<20))

@@ -16,18 +16,26 @@ const (
 	set = "*3\r\n$3\r\nSET\r\n$0\r\n\r\n$12\r\n*1\r\n$4\r\nPING\r\n"
 )
 
-func TestRequestsAreCountedHoweverTheStreamIsCut(t *testing.T) {
+func TestRequestsAreCountedAndRecordedHoweverTheStreamIsCut(t *testing.T) {
 	t.Parallel()
-	stream := get + set + get
+	const stream = get + set + get
 	for size := 1; size <= len(stream); size++ {
+		near, far := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, far) }()
+		tape := &recorder{}
+		c := &recordedConn{Conn: near, to: tape}
 		var r requestCounter
 		n := 0
 		for rest := stream; rest != ""; {
 			piece := rest[:min(size, len(rest))]
 			n += r.count([]byte(piece))
+			_, err := io.WriteString(c, piece)
+			require.NoError(t, err)
 			rest = rest[len(piece):]
 		}
 		assert.Equal(t, 3, n, "in pieces of %d", size)
+		assert.Equal(t, [][]string{{"GET", "k"}, {"SET", "", "*1\r\n$4\r\nPING"}, {"GET", "k"}}, tape.sent(), "in pieces of %d", size)
+		require.NoError(t, near.Close())
 	}
 }
 

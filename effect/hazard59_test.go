@@ -24,49 +24,29 @@ func closing(d time.Duration) effect.Effect[effect.Void] {
 	return func(context.Context) (effect.Void, error) { time.Sleep(d); return effect.Void{}, errClose }
 }
 
-func TestHazard59_AValueThatComesLateIsYielded(t *testing.T) {
+func TestHazard59_AValueIsReturnedHoweverLateAndWhateverComesAfterIt(t *testing.T) {
 	t.Parallel()
-	for name, work := range map[string]effect.Effect[int]{
-		"of the work": beside(time.Minute, 42, nil),
-		"of work in time, before a finalizer that takes long": effect.Ensuring[int](effect.Sleep(time.Minute / 60))(beside(999*time.Millisecond, 42, nil)),
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			a, err := effect.Timeout[int](time.Second)(work)(t.Context())
-			require.NoError(t, err, name)
-			assert.Equal(t, 42, a, name)
-		})
-	}
-}
-
-func TestHazard59_AValueBesideALateErrorIsReturnedBesideTheTimeout(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		for name, work := range map[string]effect.Effect[int]{
-			"an error": beside(time.Minute, 42, errBoom),
-			"a defect": effect.Ensuring[int](panicking[effect.Void]("late"))(beside(time.Minute, 42, nil)),
-		} {
-			a, err := effect.Timeout[int](time.Second)(work)(t.Context())
-			require.Error(t, err, name)
-			assert.Equal(t, 42, a, name)
-		}
-	})
-}
-
-func TestHazard59_AFinalizersFailureAfterTheValueIsNoTimeout(t *testing.T) {
-	t.Parallel()
-	work := beside(999*time.Millisecond, 42, nil)
-	scoped := effect.AcquireUseRelease(effect.Succeed(0), func(int) effect.Effect[int] { return work },
+	inTime := beside(999*time.Millisecond, 42, nil)
+	scoped := effect.AcquireUseRelease(effect.Succeed(0), func(int) effect.Effect[int] { return inTime },
 		func(int, effect.Exit[any]) effect.Effect[effect.Void] { return closing(time.Minute) })
-	for name, eff := range map[string]effect.Effect[int]{
-		"Ensuring":          effect.Ensuring[int](closing(time.Minute))(work),
-		"AcquireUseRelease": scoped,
-		"two of them":       effect.Ensuring[int](closing(time.Second))(scoped),
-		"in a shorter one":  effect.Timeout[int](time.Second)(scoped),
+	for name, test := range map[string]struct {
+		eff    effect.Effect[int]
+		want   error
+		isLate bool // it is a *TimeoutError as well
+	}{
+		"a late value": {beside(time.Minute, 42, nil), nil, false},
+		"a value in time, before a finalizer that takes long": {effect.Ensuring[int](effect.Sleep(time.Second))(inTime), nil, false},
+		"beside a late error":              {beside(time.Minute, 42, errBoom), errBoom, true},
+		"beside a defect":                  {effect.Ensuring[int](panicking[effect.Void](errBoom))(beside(time.Minute, 42, nil)), errBoom, false},
+		"a finalizer of Ensuring":          {effect.Ensuring[int](closing(time.Minute))(inTime), errClose, false},
+		"a finalizer of AcquireUseRelease": {scoped, errClose, false},
+		"two finalizers":                   {effect.Ensuring[int](closing(time.Second))(scoped), errClose, false},
+		"a finalizer in a shorter one":     {effect.Timeout[int](time.Second)(scoped), errClose, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			a, err := effect.Timeout[int](2 * time.Second)(eff)(t.Context())
-			require.ErrorIs(t, err, errClose, name)
-			require.NotErrorAs(t, err, new(*effect.TimeoutError), name)
+			a, err := effect.Timeout[int](2 * time.Second)(test.eff)(t.Context())
+			require.ErrorIs(t, err, test.want, name)
+			assert.Equal(t, test.isLate, errors.As(err, new(*effect.TimeoutError)), name)
 			assert.Equal(t, 42, a, name)
 		})
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/internal/redistest"
 )
 
 // hostile is a server that answers whatever is asked about a lock with the same
@@ -92,7 +93,7 @@ func (h *hostile) accept() {
 
 func (h *hostile) serve(c net.Conn) {
 	for commands := bufio.NewReader(c); ; {
-		words, err := command(commands)
+		_, words, err := redistest.ReadCommand(commands)
 		if err != nil {
 			return
 		}
@@ -120,32 +121,4 @@ func (h *hostile) to(words []string) (reply string, on bool) {
 		return "+PONG\r\n", true
 	}
 	return "+OK\r\n", true
-}
-
-// command reads what a client sends: an array of strings.
-func command(r *bufio.Reader) (words []string, err error) {
-	number := func() (int, error) {
-		line, err := r.ReadString('\n')
-		if err != nil || len(line) < 4 {
-			return 0, io.ErrUnexpectedEOF
-		}
-		return strconv.Atoi(line[1 : len(line)-2])
-	}
-	n, err := number()
-	for range n {
-		if err != nil {
-			return nil, err
-		}
-		size, wrong := number()
-		if wrong != nil {
-			return nil, wrong
-		}
-		word := make([]byte, size+2)
-		_, err = io.ReadFull(r, word)
-		words = append(words, string(word[:size]))
-	}
-	if n == 0 && err == nil {
-		err = io.ErrUnexpectedEOF
-	}
-	return words, err
 }

@@ -131,9 +131,9 @@ func stays(t *testing.T, d time.Duration, as func() bool) {
 	}
 }
 
-// operations are the five, each on the same key by the same holder.
-func operations(b backing.Backing) map[string]func(context.Context) error {
-	c := claim("k", "h")
+// operations are the five, each on the key by the same holder.
+func operations(b backing.Backing, key string) map[string]func(context.Context) error {
+	c := claim(key, "h")
 	return map[string]func(context.Context) error{
 		"TryAcquire": func(ctx context.Context) error { _, err := b.TryAcquire(ctx, c); return err },
 		"Refresh":    func(ctx context.Context) error { _, err := b.Refresh(ctx, c); return err },

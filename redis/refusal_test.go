@@ -60,7 +60,7 @@ func TestClientThatDoesNotFitTheServerIsExplained(t *testing.T) {
 		{once(goredis.Options{Addr: secured.TLSAddr()}), false, "check whether its port wants TLS"},
 		{once(goredis.Options{Addr: full.Addr()}), false, "maxclients"},
 	} {
-		for name, operation := range operations(redis.New(tt.client)) {
+		for name, operation := range operations(redis.New(tt.client), "k") {
 			err := operation(t.Context())
 			assert.ErrorContains(t, err, tt.says, name)
 			assert.Equal(t, tt.permanent, backing.IsPermanent(err), "%s: %v", name, err)

@@ -186,22 +186,17 @@ func TestReservedKeyIsRefusedByAllOperations(t *testing.T) {
 		"{x}~queue", "{dmutex:k}~queue", "{3560}~fence", "{dmutex:k}~released:me", "{x}~released:me:1", "{tag}8:{tag}k~queue", "{a\nb}~queue", "{}~queue", "{}}~fence",
 	} {
 		w := waiter(key, "h").Waiter
-		for name, do := range map[string]func() error{
-			"TryAcquire":   func() error { _, err := b.TryAcquire(t.Context(), w.Claim); return err },
-			"Enqueue":      func() error { _, err := b.Enqueue(t.Context(), w); return err },
-			"Pass":         func() error { _, err := b.Pass(t.Context(), claim(key, "a"), w, true); return err },
-			"ReleaseClaim": func() error { _, err := b.ReleaseClaim(t.Context(), w.Claim); return err },
-			"Release":      func() error { _, err := b.Release(t.Context(), key, "h"); return err },
-			"Refresh":      func() error { _, err := b.Refresh(t.Context(), w.Claim); return err },
-			"IsLocked":     func() error { _, err := b.IsLocked(t.Context(), key); return err },
-			"GetHolder":    func() error { _, err := b.GetHolder(t.Context(), key); return err },
-			"RefreshAll": func() error {
-				all := b.RefreshAll(t.Context(), []backing.Claim{w.Claim, claim("{y}~queue", "h")})
-				assert.Error(t, all[1].Err)
-				return all[0].Err
-			},
-		} {
-			err := do()
+		all := operations(b, key)
+		all["Enqueue"] = func(ctx context.Context) error { _, err := b.Enqueue(ctx, w); return err }
+		all["Pass"] = func(ctx context.Context) error { _, err := b.Pass(ctx, claim(key, "a"), w, true); return err }
+		all["ReleaseClaim"] = func(ctx context.Context) error { _, err := b.ReleaseClaim(ctx, w.Claim); return err }
+		all["RefreshAll"] = func(ctx context.Context) error {
+			all := b.RefreshAll(ctx, []backing.Claim{w.Claim, claim("{y}~queue", "h")})
+			assert.Error(t, all[1].Err)
+			return all[0].Err
+		}
+		for name, do := range all {
+			err := do(t.Context())
 			var reserved *redis.ReservedKeyError
 			if assert.ErrorAs(t, err, &reserved, "%s of %q", name, key) {
 				assert.Equal(t, key, reserved.Key)

@@ -106,31 +106,27 @@ func TestBadURLIsATypedErrorWithoutThePassword(t *testing.T) {
 }
 
 // It takes connections and never answers, and the URL allows it all the time in the world.
-func TestServerThatIsSilentIsGivenUp(t *testing.T) {
+func TestServerThatIsSilentIsGivenUpAndNoLaterThanTheContextEnds(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer silent.Close()
+	connect := func(ctx context.Context) error {
+		return during(ctx, "redis://"+silent.Addr().String()+"?dial_timeout=1h&read_timeout=1h", func(*redis.Backing) { assert.Fail(t, "connected") })
+	}
 	began := time.Now()
-	err = during(t.Context(), "redis://"+silent.Addr().String()+"?dial_timeout=1h&read_timeout=1h", func(*redis.Backing) { assert.Fail(t, "connected") })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	assert.ErrorIs(t, connect(ctx), context.DeadlineExceeded)
+	assert.Less(t, time.Since(began), 2*time.Second)
+
+	began = time.Now()
+	err = connect(t.Context())
 	assert.ErrorContains(t, err, "redis: PING "+silent.Addr().String()+": timed out after 10")
 	var timeout *effect.TimeoutError
 	require.ErrorAs(t, err, &timeout)
 	assert.NotErrorIs(t, err, context.DeadlineExceeded, "the caller has set none")
 	assert.Less(t, time.Since(began), 30*time.Second)
-}
-
-func TestFromURLHeedsItsContext(t *testing.T) {
-	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers
-	require.NoError(t, err)
-	defer silent.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	err = during(ctx, "redis://"+silent.Addr().String(), func(*redis.Backing) { assert.Fail(t, "connected") })
-	assert.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.Less(t, time.Since(began), 2*time.Second)
 }
 
 const loopback = "127.0.0.1"
@@ -217,7 +213,7 @@ func TestServerThatIsNotTrustedIsAnErrorInEveryOperation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for name, operation := range operations(redis.New(c.client)) {
+			for name, operation := range operations(redis.New(c.client), "k") {
 				err := operation(t.Context())
 				require.Error(t, err, name)
 				assert.True(t, c.is(err), "%s: %v", name, err)

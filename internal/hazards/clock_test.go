@@ -37,7 +37,7 @@ func TestHazard15_AClockThatIsHoursOffChangesNothing(t *testing.T) {
 		crashed := s.launch(orders{TTL: ttl})
 		token := crashed.says("inside").Token
 		assert.Greater(t, token, waiters[i].token)
-		crashed.kill()
+		crashed.Kill()
 		began, left := time.Now(), s.ttl(s.key)
 		next := s.hold(s.process())
 		assert.GreaterOrEqual(t, next.since.Sub(began), left-10*time.Millisecond, "before the lease had ended")

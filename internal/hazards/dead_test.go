@@ -20,16 +20,16 @@ func TestHazard29_DeadWaitersAtTheHeadOfTheQueueAreOutlived(t *testing.T) {
 			killed, stopped := s.queueUp(c.killed), s.queueUp(c.stopped)
 			next := s.rival()
 			for _, p := range killed {
-				p.kill()
+				p.Kill()
 			}
 			s.awaitListeners(c.stopped + 1)
 			for _, p := range stopped {
-				p.stop()
+				p.Stop()
 			}
 			holder.letsGo()
 			next.enters()
 			for _, p := range stopped {
-				p.resume()
+				p.Continue()
 			}
 			for _, p := range stopped {
 				p.isSilent(short)
@@ -59,14 +59,10 @@ func (s store) oneGoesInside(all []*process) (token uint64) {
 	s.t.Helper()
 	eventually(s.t, func() bool {
 		for _, p := range all {
-			select {
-			case w, ok := <-p.words:
-				if ok && w.Event == "inside" {
-					token = w.Token
-					p.dismiss()
-					return true
-				}
-			default:
+			if w, ok := p.Next(0); ok && w.Event == "inside" {
+				token = w.Token
+				p.dismiss()
+				return true
 			}
 		}
 		return false
@@ -86,10 +82,10 @@ func TestHazard29_AWaiterThatIsStoppedAsItIsGrantedIsCancelledWhenItGoesOn(t *te
 	next := s.rival()
 	holder.letsGo()
 	token := lost.says("inside").Token
-	lost.stop()
+	lost.Stop()
 	next.enters()
 	assert.Greater(t, next.token, token)
-	lost.resume()
+	lost.Continue()
 	lost.isLost()
 	next.letsGo()
 }

@@ -93,7 +93,7 @@ func TestHazard24_TheLockOfAKilledProcessIsHadWhenItsLeaseEnds(t *testing.T) {
 	first := holder.says("inside")
 	waiter := s.launch(o)
 	waiter.says("waiting")
-	holder.kill()
+	holder.Kill()
 	asked, now := s.scripts(), time.Now()
 	earliest := now.Add(s.ttl(s.key) - time.Millisecond) // the server rounds
 	next := waiter.says("inside")

@@ -32,8 +32,8 @@ type Process[W any] struct {
 }
 
 // Start starts a worker with its orders, which are encoded as JSON. It is killed, if need be,
-// when the test ends.
-func Start[W any](t testing.TB, worker string, orders any) *Process[W] {
+// when the test ends. env is added to its environment.
+func Start[W any](t testing.TB, worker string, orders any, env ...string) *Process[W] {
 	t.Helper()
 	encoded, err := json.Marshal(orders)
 	check(t, err)
@@ -42,6 +42,7 @@ func Start[W any](t testing.TB, worker string, orders any) *Process[W] {
 	p := &Process[W]{t: t, cmd: exec.Command(binary), ended: make(chan struct{}), more: make(chan struct{})}
 	// A binary that counts coverage complains if it has no place to leave it.
 	p.cmd.Env = append(os.Environ(), workerVariable+"="+worker, ordersVariable+"="+string(encoded), "GOCOVERDIR="+t.TempDir())
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stderr = &p.stderr
 	p.stdin, err = p.cmd.StdinPipe()
 	check(t, err)

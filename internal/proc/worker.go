@@ -100,7 +100,7 @@ func Fail(format string, args ...any) {
 	os.Exit(2)
 }
 
-const finishWord, endWord = "finish", "end"
+const finishWord = "finish"
 
 // listen reads what the parent says, until it lets go of the process.
 func (p *Parent) listen() {
@@ -108,9 +108,6 @@ func (p *Parent) listen() {
 		switch line := lines.Text(); line {
 		case finishWord:
 			p.finish()
-		case endWord:
-			p.finish()
-			p.end()
 		default:
 			p.mu.Lock()
 			handle := p.handle

@@ -3,6 +3,7 @@ package redistest_test
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,59 +26,88 @@ func through(t *testing.T) (*redistest.Proxy, *redis.Client, *redis.Client) {
 	return p, c, s.Client(t)
 }
 
-func TestDroppedReplyBelongsToACommandThatWasApplied(t *testing.T) {
-	t.Parallel()
-	p, c, direct := through(t)
-	p.DropReplies(1, "incr")
-	require.NoError(t, c.Set(t.Context(), "n", 5, 0).Err(), "other commands are not meant")
-	require.Error(t, c.Incr(t.Context(), "n").Err())
-	require.Equal(t, 1, p.Dropped())
-	require.Equal(t, "6", direct.Get(t.Context(), "n").Val())
-	require.EqualValues(t, 7, c.Incr(t.Context(), "n").Val(), "only one reply was to be lost")
+// timesOut asserts that a command is not answered.
+func timesOut(t *testing.T, c *redis.Client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, c.Incr(ctx, "n").Err(), os.ErrDeadlineExceeded)
 }
 
-func TestAllRepliesAreDroppedUntilHealed(t *testing.T) {
+func TestALostAnswerBelongsToACommandThatWasApplied(t *testing.T) {
 	t.Parallel()
-	p, c, direct := through(t)
-	p.DropReplies(-1, "n")
-	for range 3 {
-		require.Error(t, c.Incr(t.Context(), "n").Err())
+	for name, test := range map[string]struct {
+		lose    func(*redistest.Proxy)
+		answers int // that are lost
+		heals   bool
+		dropped int
+	}{
+		"one":                     {func(p *redistest.Proxy) { p.DropReplies(1, "incr") }, 1, false, 1},
+		"all until healed":        {func(p *redistest.Proxy) { p.DropReplies(-1, "n") }, 3, true, 3},
+		"by a reset":              {func(p *redistest.Proxy) { p.AfterNext("n", p.Reset) }, 1, false, 0},
+		"none, when it is healed": {func(p *redistest.Proxy) { p.AfterNext("incr", p.Reset); p.Heal() }, 0, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, c, direct := through(t)
+			test.lose(p)
+			require.NoError(t, c.Set(t.Context(), "m", 5, 0).Err(), "other commands are not meant")
+			for range test.answers {
+				require.Error(t, c.Incr(t.Context(), "n").Err())
+			}
+			require.Equal(t, test.dropped, p.Dropped())
+			applied, err := direct.IncrBy(t.Context(), "n", 0).Result()
+			require.NoError(t, err)
+			require.EqualValues(t, test.answers, applied)
+			if test.heals {
+				p.Heal()
+			}
+			require.EqualValues(t, test.answers+1, c.Incr(t.Context(), "n").Val(), "only those were to be lost")
+		})
 	}
-	require.Equal(t, "3", direct.Get(t.Context(), "n").Val())
-	p.Heal()
-	require.EqualValues(t, 4, c.Incr(t.Context(), "n").Val())
+}
+
+func TestAnAnswerIsHeldBackThoughItsCommandIsApplied(t *testing.T) {
+	t.Parallel()
+	for name, holdBack := range map[string]func(*redistest.Proxy) (goOn func()){
+		"by cut replies": func(p *redistest.Proxy) func() { p.CutReplies(); return p.Heal },
+		"by a cut after the command": func(p *redistest.Proxy) func() {
+			p.AfterNext("INCR", p.Cut)
+			return p.Heal
+		},
+		"by what is done after the command": func(p *redistest.Proxy) func() {
+			goOn := make(chan struct{})
+			p.AfterNext("incr", func() { <-goOn })
+			return func() { close(goOn) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, c, direct := through(t)
+			goOn := holdBack(p)
+			answered := make(chan error, 1)
+			go func() { answered <- c.Incr(t.Context(), "n").Err() }()
+			require.Eventually(t, func() bool { return direct.Get(t.Context(), "n").Val() == "1" }, 10*time.Second, time.Millisecond)
+			select {
+			case err := <-answered:
+				require.Fail(t, "the answer has passed", "%v", err)
+			case <-time.After(20 * time.Millisecond):
+			}
+			goOn()
+			require.NoError(t, <-answered, "the answer arrives after all")
+			require.EqualValues(t, 2, c.Incr(t.Context(), "n").Val(), "only one command was meant")
+		})
+	}
 }
 
 func TestCutHoldsBackCommandsAndKeepsSocketsOpen(t *testing.T) {
 	t.Parallel()
 	p, c, direct := through(t)
 	p.Cut()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	require.ErrorIs(t, c.Incr(ctx, "n").Err(), os.ErrDeadlineExceeded)
+	timesOut(t, c)
 	require.ErrorIs(t, direct.Get(t.Context(), "n").Err(), redis.Nil, "the command must not have passed")
 	p.Heal()
 	require.NoError(t, c.Ping(t.Context()).Err())
-}
-
-func TestCutRepliesLetsCommandsPass(t *testing.T) {
-	t.Parallel()
-	p, c, direct := through(t)
-	p.CutReplies()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	failed := make(chan error, 1)
-	go func() { failed <- c.Incr(ctx, "n").Err() }()
-	require.Eventually(t, func() bool {
-		return direct.Get(t.Context(), "n").Val() == "1"
-	}, 10*time.Second, time.Millisecond)
-	select {
-	case err := <-failed:
-		require.Fail(t, "a reply arrived", "%v", err)
-	default:
-	}
-	p.Heal()
-	require.NoError(t, <-failed, "the reply arrives after all")
 }
 
 func TestDelayHoldsBackReplies(t *testing.T) {
@@ -104,10 +134,43 @@ func TestForgottenConnectionsLoseWhatIsSentAndNewOnesWork(t *testing.T) {
 	t.Parallel()
 	p, c, direct := through(t)
 	p.Forget()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	require.ErrorIs(t, c.Incr(ctx, "n").Err(), os.ErrDeadlineExceeded)
+	timesOut(t, c)
 	require.EqualValues(t, 1, c.Incr(t.Context(), "n").Val(), "on another connection")
 	p.Heal()
 	require.Equal(t, "1", direct.Get(t.Context(), "n").Val(), "it must not arrive later")
+}
+
+func TestAProxyLosesNotificationsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, version := range []int{2, 3} {
+		server := redistest.Start(t)
+		proxy := redistest.NewProxy(t, server.Addr())
+		direct := server.Client(t)
+		far := redis.NewClient(&redis.Options{Addr: proxy.Addr(), Protocol: version})
+		t.Cleanup(func() { _ = far.Close() })
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+
+		subscribed := far.Subscribe(ctx, "c")
+		t.Cleanup(func() { _ = subscribed.Close() })
+		_, err := subscribed.Receive(ctx)
+		require.NoError(t, err)
+
+		n := 0
+		proxy.DropNotifications(func() bool { n++; return n%3 == 0 })
+		long := strings.Repeat("x", 100_000) // more than one read
+		for i, said := range []string{"1", "2", "3", "4\r\n$7", long, "6", "7"} {
+			require.NoError(t, direct.Publish(ctx, "c", said).Err())
+			if (i+1)%3 != 0 {
+				m, err := subscribed.ReceiveMessage(ctx)
+				require.NoError(t, err)
+				assert.Equal(t, said, m.Payload)
+			}
+		}
+		require.NoError(t, far.Set(ctx, "k", "message", 0).Err())
+		assert.Equal(t, "message", far.Get(ctx, "k").Val())
+		require.NoError(t, far.HSet(ctx, "h", "a", 1).Err())
+		assert.Equal(t, map[string]string{"a": "1"}, far.HGetAll(ctx, "h").Val())
+		assert.Equal(t, []any{"x", nil, int64(1)}, far.Eval(ctx, "return {'x', false, 1}", nil).Val())
+	}
 }

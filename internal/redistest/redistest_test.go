@@ -56,53 +56,79 @@ func TestKilledServerRefusesUntilRestartedEmptyOnTheSamePort(t *testing.T) {
 	require.NotEqual(t, pid, s.Pid())
 }
 
+// child runs the test that calls it in another process, where inChild is true.
+func child(t *testing.T, env ...string) (string, error) {
+	t.Helper()
+	c := exec.Command(os.Args[0], "-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
+	c.Env = append(append(os.Environ(), "REDISTEST_CHILD=1"), env...)
+	out, err := c.CombinedOutput()
+	return string(out), err
+}
+
+func inChild() bool { return os.Getenv("REDISTEST_CHILD") != "" }
+
 func TestServerDiesWithTheTestBinary(t *testing.T) {
-	if os.Getenv("REDISTEST_CHILD") != "" {
+	if inChild() {
 		s := redistest.Start(t)
-		_, _ = os.Stdout.WriteString("\npid=" + s.Addr() + "\n")
+		_, _ = os.Stdout.WriteString("\naddr=" + s.Addr() + "\n")
 		require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGKILL))
 		select {}
 	}
 	t.Parallel()
 	redistest.Start(t) // skips here, not in the child, if there is no server
-	child := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
-	child.Env = append(os.Environ(), "REDISTEST_CHILD=1")
-	out, err := child.CombinedOutput()
+	out, err := child(t)
 	require.ErrorContains(t, err, "killed")
-	_, addr, found := strings.Cut(string(out), "pid=")
+	_, addr, found := strings.Cut(out, "addr=")
 	require.True(t, found, "%s", out)
 	c := redis.NewClient(&redis.Options{Addr: strings.TrimSpace(addr), MaxRetries: -1})
 	defer c.Close()
-	require.Eventually(t, func() bool {
-		return c.Ping(context.Background()).Err() != nil
-	}, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return c.Ping(context.Background()).Err() != nil }, 10*time.Second, 5*time.Millisecond)
 }
 
-func TestWrongBinaryFailsInsteadOfSkipping(t *testing.T) {
-	for name, path := range map[string]string{"missing": "/nowhere/redis-server", "another program": "/bin/true"} {
+func TestWithoutABinaryATestIsSkippedAndAWrongOneFailsIt(t *testing.T) {
+	for name, test := range map[string]struct {
+		path, says string
+		fails      bool
+	}{
+		"missing":         {"/nowhere/redis-server", redistest.Binary + "=/nowhere/redis-server", true},
+		"another program": {"/bin/true", redistest.Binary + "=/bin/true", true},
+		"none":            {"", "1 tests skipped, each needs a real server: run `make test`", false},
+	} {
 		t.Run(name, func(t *testing.T) {
-			if os.Getenv("REDISTEST_CHILD") != "" {
+			if inChild() {
 				redistest.Start(t)
 				return
 			}
-			child := exec.Command(os.Args[0], "-test.v", "-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
-			child.Env = append(os.Environ(), "REDISTEST_CHILD=1", redistest.Binary+"="+path)
-			out, err := child.CombinedOutput()
-			require.Error(t, err, "%s", out)
-			assert.Contains(t, string(out), redistest.Binary+"="+path)
+			t.Parallel()
+			out, err := child(t, redistest.Binary+"="+test.path)
+			assert.Equal(t, test.fails, err != nil, "%s", out)
+			assert.Contains(t, out, test.says)
 		})
 	}
 }
 
-func TestMissingBinarySkipsAndSaysHowToRun(t *testing.T) {
-	if os.Getenv("REDISTEST_CHILD") != "" {
-		redistest.Start(t)
-		return
-	}
+func TestServerTakesSettingsAndUsersWhileItRuns(t *testing.T) {
 	t.Parallel()
-	child := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
-	child.Env = append(os.Environ(), "REDISTEST_CHILD=1", redistest.Binary+"=")
-	out, err := child.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	assert.Contains(t, string(out), "1 tests skipped, each needs a real server: run `make test`")
+	s := redistest.Start(t)
+	ctx := t.Context()
+	s.Allow("app", "on", ">secret", "~*", "+@all")
+	c := redis.NewClient(&redis.Options{Addr: s.Addr(), Username: "app", Password: "secret"})
+	t.Cleanup(func() { _ = c.Close() })
+	require.NoError(t, c.Set(ctx, "a", "b", 0).Err())
+
+	s.Configure("maxmemory", "1")
+	assert.ErrorContains(t, c.Set(ctx, "a", "b", 0).Err(), "OOM")
+	s.Configure("maxmemory", "0")
+	s.Flush()
+	assert.ErrorIs(t, c.Get(ctx, "a").Err(), redis.Nil)
+	s.Allow("app", "-get")
+	assert.ErrorContains(t, c.Get(ctx, "a").Err(), "NOPERM")
+	s.Allow("app", "resetpass", ">another")
+	assert.ErrorContains(t, c.Ping(ctx).Err(), "WRONGPASS", "connections that were open must not last")
+}
+
+func TestServerWithoutACommandAnswersAsIfItHadNeverBeen(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, "--rename-command", "INCR", "")
+	assert.ErrorContains(t, s.Client(t).Incr(t.Context(), "n").Err(), "ERR unknown command")
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// readCommand reads a command, and returns its bytes and its words.
-func readCommand(from *bufio.Reader) (raw []byte, words []string, err error) {
+// ReadCommand reads a command, and returns its bytes and its words.
+func ReadCommand(from *bufio.Reader) (raw []byte, words []string, err error) {
 	var all bytes.Buffer
 	if err := copyReply(&all, from); err != nil { // it has the form of a reply: an array of strings
 		return nil, nil, err

@@ -66,7 +66,7 @@ func (s *Shim) serve(_ context.Context, client net.Conn) {
 		}
 	}()
 	for commands := bufio.NewReader(client); ; {
-		raw, words, err := readCommand(commands)
+		raw, words, err := ReadCommand(commands)
 		if err != nil {
 			return
 		}

@@ -43,9 +43,10 @@ func source(root, name string) (string, error) {
 	if !part {
 		return clean(text[offset(parsed.Name.End()):])
 	}
-	node := find(parsed, declaration)
+	names, nodes := declarations(parsed)
+	node := nodes[declaration]
 	if node == nil {
-		return "", fmt.Errorf("%s declares no %q; it has %s", file, declaration, strings.Join(declared(parsed), ", "))
+		return "", fmt.Errorf("%s declares no %q; it has %s", file, declaration, strings.Join(names, ", "))
 	}
 	if !wantBody {
 		return clean(text[offset(node.Pos()):offset(node.End())])
@@ -82,41 +83,35 @@ func clean(code []byte) (string, error) {
 	return string(bytes.TrimSpace(formatted)) + "\n", err
 }
 
-// find returns the declaration of name in parsed without its doc comment, or nil.
-func find(parsed *ast.File, name string) (found ast.Node) {
-	each(parsed, func(candidate string, node ast.Node) {
-		if candidate == name && found == nil {
-			found = node
+// declarations returns the declared names of a file, and the first declaration of each without
+// its doc comment. The names of a group in parentheses share the group: its members seldom
+// stand alone.
+func declarations(parsed *ast.File) (names []string, nodes map[string]ast.Node) {
+	nodes = map[string]ast.Node{}
+	add := func(name string, node ast.Node) {
+		names = append(names, name)
+		if nodes[name] == nil {
+			nodes[name] = node
 		}
-	})
-	return found
-}
-
-func declared(parsed *ast.File) (names []string) {
-	each(parsed, func(name string, _ ast.Node) { names = append(names, name) })
-	return names
-}
-
-// each visits the declared names of a file. The names of a group in parentheses
-// share the group: its members seldom stand alone.
-func each(parsed *ast.File, visit func(string, ast.Node)) {
+	}
 	for _, declaration := range parsed.Decls {
 		switch d := declaration.(type) {
 		case *ast.FuncDecl:
-			visit(receiver(d)+d.Name.Name, d)
+			add(receiver(d)+d.Name.Name, d)
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
 				switch s := spec.(type) {
 				case *ast.TypeSpec:
-					visit(s.Name.Name, d)
+					add(s.Name.Name, d)
 				case *ast.ValueSpec:
 					for _, name := range s.Names {
-						visit(name.Name, d)
+						add(name.Name, d)
 					}
 				}
 			}
 		}
 	}
+	return names, nodes
 }
 
 // receiver returns "T." for a method on T, *T or T[A], "" for a function.
@@ -165,58 +160,45 @@ func Story() {
 }
 `
 
-func TestSourceIsTheNamedPartOfAFile(t *testing.T) {
-	t.Parallel()
-	root := tree(t, map[string]string{
-		"example.go": example,
-		"main.go":    "package main\n\nimport \"os\"\n\nfunc main() { os.Exit(0) }\n",
-	})
-	story := "if true {\n\t// why\n\tfmt.Print(`first\n\tsecond\n`)\n}\n// Output:\n// first\n"
-	tests := map[string]string{
-		"main.go":                "import \"os\"\n\nfunc main() { os.Exit(0) }\n",
-		"main.go#main":           "func main() { os.Exit(0) }\n",
-		"main.go#main:body":      "os.Exit(0)\n",
-		"example.go#Lease":       "type Lease[A any] struct {\n\tKey string // of the lock\n}\n",
-		"example.go#End":         "const (\n\tStart = iota\n\tEnd\n)\n",
-		"example.go#Lease.Print": "func (l *Lease[A]) Print() { fmt.Println(l.Key) }\n",
-		"example.go#Story:body":  story,
-	}
-	for name, want := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got, err := source(root, name)
-			require.NoError(t, err)
-			assert.Equal(t, want, got)
-		})
-	}
-}
-
-func TestSourceRefusesWhatIsNotCompiledCode(t *testing.T) {
+func TestSourceIsTheNamedPartOfAFileThatIsCompiled(t *testing.T) {
 	t.Parallel()
 	root := tree(t, map[string]string{
 		"example.go":       example,
+		"main.go":          "package main\n\nimport \"os\"\n\nfunc main() { os.Exit(0) }\n",
 		"testdata/code.go": "package code\n",
 		"never.go":         "//go:build never\n\npackage never\n",
 		"broken.go":        "package broken\n\nfunc {\n",
 	})
-	tests := map[string]string{
-		"example.go#Tale":       `declares no "Tale"; it has Lease, Start, End, Lease.Print, Story`,
-		"example.go#Lease:body": "is no function",
-		"example.go#":           "want path/from/the/root.go",
-		"example.go#:body":      "want path/from/the/root.go",
-		"missing.go":            "no such file",
-		"../example.go":         "want path/from/the/root.go",
-		"README.md":             "want path/from/the/root.go",
-		"":                      "want path/from/the/root.go",
-		"testdata/code.go":      "ignores testdata",
-		"never.go":              "build constraint excludes it",
-		"broken.go#F":           "broken.go:3",
-	}
-	for name, want := range tests {
+	story := "if true {\n\t// why\n\tfmt.Print(`first\n\tsecond\n`)\n}\n// Output:\n// first\n"
+	for name, want := range map[string]struct{ code, err string }{
+		"main.go":                {code: "import \"os\"\n\nfunc main() { os.Exit(0) }\n"},
+		"main.go#main":           {code: "func main() { os.Exit(0) }\n"},
+		"main.go#main:body":      {code: "os.Exit(0)\n"},
+		"example.go#Lease":       {code: "type Lease[A any] struct {\n\tKey string // of the lock\n}\n"},
+		"example.go#End":         {code: "const (\n\tStart = iota\n\tEnd\n)\n"},
+		"example.go#Lease.Print": {code: "func (l *Lease[A]) Print() { fmt.Println(l.Key) }\n"},
+		"example.go#Story:body":  {code: story},
+		"example.go#Tale":        {err: `declares no "Tale"; it has Lease, Start, End, Lease.Print, Story`},
+		"example.go#Lease:body":  {err: "is no function"},
+		"example.go#":            {err: "want path/from/the/root.go"},
+		"example.go#:body":       {err: "want path/from/the/root.go"},
+		"missing.go":             {err: "no such file"},
+		"../example.go":          {err: "want path/from/the/root.go"},
+		"README.md":              {err: "want path/from/the/root.go"},
+		"":                       {err: "want path/from/the/root.go"},
+		"testdata/code.go":       {err: "ignores testdata"},
+		"never.go":               {err: "build constraint excludes it"},
+		"broken.go#F":            {err: "broken.go:3"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := source(root, name)
-			assert.ErrorContains(t, err, want)
+			got, err := source(root, name)
+			if want.err != "" {
+				require.ErrorContains(t, err, want.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, want.code, got)
 		})
 	}
 }

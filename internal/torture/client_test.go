@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -37,12 +38,7 @@ type stay struct {
 }
 
 // longest is the longest of the leases.
-func (w workload) longest() (d time.Duration) {
-	for _, lease := range w.Leases {
-		d = max(d, lease)
-	}
-	return d
-}
+func (w workload) longest() time.Duration { return slices.Max(w.Leases) }
 
 // mode is how a lock is asked for.
 type mode uint8

@@ -147,7 +147,7 @@ func (r *round) late(place int) {
 // arrives later. By chance alone few would be killed inside, so it waits a while for every third to be.
 func (r *round) replace(place int) {
 	r.isAlive(place)
-	for give := time.Now().Add(r.run.every / 2); r.count(killing)%3 == 2 && !r.isInside(place) && time.Now().Before(give); {
+	for give := time.Now().Add(r.run.every / 2); r.counts()[killing]%3 == 2 && !r.isInside(place) && time.Now().Before(give); {
 		time.Sleep(200 * time.Microsecond)
 	}
 	r.now[place].Kill()

@@ -39,10 +39,6 @@ func (f figures) String() string {
 
 func (h *history) figures() figures {
 	f := figures{outcomes: map[outcome]int{}, lost: map[mutex.LossReason]int{}, gaps: len(h.Gaps)}
-	dead := map[string]bool{}
-	for _, fault := range h.Faults {
-		dead[fault.Process] = dead[fault.Process] || fault.Kind == killing
-	}
 	_, of := h.byKey()
 	for _, attempts := range of {
 		var last attempt
@@ -55,7 +51,7 @@ func (h *history) figures() figures {
 			if a.Left > a.Until {
 				f.overran++
 			}
-			if a.Outcome == killed && a.Left == 0 && dead[a.Process] {
+			if _, dead := h.death(a.Process); dead && a.Outcome == killed && a.Left == 0 {
 				f.killedInside++
 			}
 			if last.Process != "" && last.Process != a.Process {

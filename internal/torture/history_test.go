@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,6 +45,12 @@ type history struct {
 }
 
 type claimant struct{ key, holder string }
+
+// author is the attempt that a write belongs to.
+type author struct {
+	process string
+	attempt int
+}
 
 // violation is something that cannot be, if the lock is one.
 type violation struct{ rule, detail string }
@@ -117,22 +124,18 @@ func (h *history) violated(rule, format string, args ...any) {
 	h.found = append(h.found, violation{rule, fmt.Sprintf(format, args...)})
 }
 
-// settle fills in what the judge needs of the processes that were killed, and puts the stalls in order.
+// settle puts the stalls in order, and looks for attempts that did not return.
 func (h *history) settle() {
-	for process, stalls := range h.stood {
-		for _, f := range h.Faults {
-			if strings.HasPrefix(f.Kind, "stopped") && f.Process == process {
-				stalls = append(stalls, f.span)
-			}
+	for _, f := range h.Faults {
+		if strings.HasPrefix(f.Kind, "stopped") {
+			h.stood[f.Process] = append(h.stood[f.Process], f.span)
 		}
+	}
+	for process, stalls := range h.stood {
 		h.stood[process] = union(stalls)
 	}
-	dead := map[string]bool{}
-	for _, f := range h.Faults {
-		dead[f.Process] = dead[f.Process] || f.Kind == killing
-	}
 	for _, a := range h.Attempts {
-		if a.Outcome == killed && !dead[a.Process] {
+		if _, dead := h.death(a.Process); a.Outcome == killed && !dead {
 			h.violated("a survivor has not finished", "%v", a)
 		}
 	}
@@ -144,11 +147,7 @@ func (h *history) byKey() (keys []string, of map[string][]attempt) {
 	for _, a := range h.Attempts {
 		of[a.Key] = append(of[a.Key], a)
 	}
-	for key := range of {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys, of
+	return slices.Sorted(maps.Keys(of)), of
 }
 
 // sections are those of the attempts that had the lock, by when they entered.

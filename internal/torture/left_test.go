@@ -44,7 +44,7 @@ func (r *round) checkLeft() {
 func (r *round) checkFree() {
 	r.t.Helper()
 	limit := r.run.work.longest() + 2*askAgain
-	if r.count(killing) == 0 && r.run.every == 0 {
+	if r.counts()[killing] == 0 && r.run.every == 0 {
 		limit = 0
 	}
 	r.eventually(limit, "no lock is held", func() bool { return len(r.keys(lockPrefix+"*")) == 0 })

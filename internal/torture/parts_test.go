@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/effectlock/effectlock/internal/redistest"
 	"github.com/effectlock/effectlock/mutex"
 )
 
@@ -148,7 +149,7 @@ func TestATrailIsReadAsTheServerWritesIt(t *testing.T) {
 	t.Parallel()
 	var all [][]string
 	for in := bufio.NewReader(strings.NewReader("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n\r\n\r\n*1\r\n$4\r\nMU")); ; {
-		words, err := command(in)
+		_, words, err := redistest.ReadCommand(in)
 		if err != nil {
 			break
 		}

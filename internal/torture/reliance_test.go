@@ -60,12 +60,19 @@ func (h *history) endOf(a attempt) instant {
 	if a.Outcome != killed {
 		return a.Returned
 	}
-	for _, f := range h.Faults {
-		if f.Kind == killing && f.Process == a.Process {
-			return f.From
-		}
+	if at, dead := h.death(a.Process); dead {
+		return at
 	}
 	return a.Called // never, for whatever does not return has been killed
+}
+
+// death is when a process began to be killed.
+func (h *history) death(process string) (at instant, dead bool) {
+	i := slices.IndexFunc(h.Faults, func(f fault) bool { return f.Kind == killing && f.Process == process })
+	if i < 0 {
+		return 0, false
+	}
+	return h.Faults[i].From, true
 }
 
 // settled is when the server has nothing more of an attempt: when it returned, if

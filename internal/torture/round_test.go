@@ -203,14 +203,13 @@ func (r *round) begin(kind string, place int, d time.Duration, start, end func()
 	r.cures = append(r.cures, c)
 }
 
-// count is how many faults of a kind there were.
-func (r *round) count(kind string) (n int) {
+// counts is how many faults of each kind there were.
+func (r *round) counts() map[string]int {
+	counted := map[string]int{}
 	for _, f := range r.faults {
-		if f.Kind == kind {
-			n++
-		}
+		counted[f.Kind]++
 	}
-	return n
+	return counted
 }
 
 // history reads what the processes have written.

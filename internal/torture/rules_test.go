@@ -98,19 +98,15 @@ func (h *history) unnoticed(a attempt, after span) bool {
 
 // checkRefusedWrites finds holders whose write was refused while they could rely on the lock.
 func (h *history) checkRefusedWrites() {
-	type section struct {
-		process string
-		attempt int
-	}
-	tenures := map[section]span{}
+	tenures := map[author]span{}
 	for _, a := range h.Attempts {
 		if a.inside() {
 			from, until := h.reliedOn(a)
-			tenures[section{a.Process, a.Number}] = span{from, until}
+			tenures[author{a.Process, a.Number}] = span{from, until}
 		}
 	}
 	for _, w := range h.Writes {
-		s, ok := tenures[section{w.Process, w.Attempt}]
+		s, ok := tenures[author{w.Process, w.Attempt}]
 		if ok && w.Returned != 0 && !w.Accepted && w.Called >= s.From && w.Returned <= s.Until {
 			h.violated("a holder's write was refused", "%+v", w)
 		}
@@ -121,17 +117,13 @@ func (h *history) checkRefusedWrites() {
 // was killed as they wrote, nobody knows: a stale write may come between the next holder's
 // reading and its writing. All others must have read what the write before theirs left.
 func (h *history) checkCount(key string, attempts []attempt, all []write) {
-	type section struct {
-		process string
-		attempt int
-	}
-	sure := map[section]bool{}
+	sure := map[author]bool{}
 	for _, a := range attempts {
-		sure[section{a.Process, a.Number}] = a.Outcome != killed && a.Outcome != lost
+		sure[author{a.Process, a.Number}] = a.Outcome != killed && a.Outcome != lost
 	}
 	certain := map[int]bool{0: true} // by the value
 	for _, w := range all {
-		certain[w.Version.Value] = w.Returned != 0 && sure[section{w.Process, w.Attempt}]
+		certain[w.Version.Value] = w.Returned != 0 && sure[author{w.Process, w.Attempt}]
 	}
 	count, doubtful := 0, 0
 	for _, w := range all {

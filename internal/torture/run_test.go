@@ -116,14 +116,6 @@ func (run run) play(t *testing.T) (*round, *history) {
 	return r, h
 }
 
-func (r *round) counts() map[string]int {
-	counted := map[string]int{}
-	for _, f := range r.faults {
-		counted[f.Kind]++
-	}
-	return counted
-}
-
 // readServers takes in what the locks guarded, and when the leases ended by the account of
 // their server. The last write to each register shows which of those without an answer there were.
 func (r *round) readServers(h *history) {

@@ -43,7 +43,7 @@ func TestEightProcessesCountWithoutLosingAnIncrement(t *testing.T) {
 		},
 		{
 			name: "though one notification in three is lost", work: one, faults: kills, every: 4 * time.Second, loses: 3,
-			enough: func(r *round, f figures) bool { return r.count(killing) > 0 && f.outcomes[done] >= 100 },
+			enough: func(r *round, f figures) bool { return r.counts()[killing] > 0 && f.outcomes[done] >= 100 },
 			check: func(t *testing.T, r *round, h *history, f figures) {
 				t.Helper()
 				assert.NotZero(t, r.lost.n, "nothing was lost")
@@ -52,7 +52,9 @@ func TestEightProcessesCountWithoutLosingAnIncrement(t *testing.T) {
 		{
 			name: "through a bad network", work: one, every: 70 * time.Millisecond,
 			faults: map[string]int{killing: 1, "reset": 10, "cut briefly": 10, "replies dropped": 30},
-			enough: func(r *round, f figures) bool { return r.count(killing) > 0 && f.gaps > 10 && f.outcomes[done] >= 200 },
+			enough: func(r *round, f figures) bool {
+				return r.counts()[killing] > 0 && f.gaps > 10 && f.outcomes[done] >= 200
+			},
 		},
 	} {
 		run.processes, run.share, run.least = 8, 0.06, 5*time.Second
@@ -80,7 +82,7 @@ func TestEightProcessesCountThroughFailovers(t *testing.T) {
 		t.Run(name, run{
 			name: name, processes: 8, work: work, store: store, faults: map[string]int{"failed over": 1}, every: time.Second,
 			least:  time.Second,
-			enough: func(r *round, f figures) bool { return r.count("failed over") >= failovers },
+			enough: func(r *round, f figures) bool { return r.counts()["failed over"] >= failovers },
 			check: func(t *testing.T, _ *round, h *history, f figures) {
 				t.Helper()
 				assert.Empty(t, f.lost, "no lease may be lost by a failover that loses nothing")

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/effectlock/effectlock/internal/redistest"
 )
 
 // trailed are the arguments of a server that keeps a trail: its append-only file has
@@ -44,7 +46,7 @@ func (h *history) readTrail(ctx context.Context, c *goredis.Client, sinceEpoch f
 	defer file.Close()
 	holders := map[string]string{}
 	for in := bufio.NewReader(file); ; {
-		words, err := command(in)
+		_, words, err := redistest.ReadCommand(in)
 		switch {
 		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF): // which it is writing just now
 			return nil
@@ -69,30 +71,4 @@ func (h *history) readTrail(ctx context.Context, c *goredis.Client, sinceEpoch f
 		of := claimant{strings.TrimPrefix(key, "dmutex:"), holders[key]}
 		h.leases[of] = max(h.leases[of], sinceEpoch(time.UnixMilli(ms)))
 	}
-}
-
-// command reads one: "*<words>", and for each "$<length>" and the word.
-func command(in *bufio.Reader) (words []string, err error) {
-	number := func(kind byte) (n int, err error) {
-		line, err := in.ReadString('\n')
-		switch {
-		case err != nil:
-			return 0, err
-		case line[0] != kind:
-			return 0, fmt.Errorf("it has %q for a number of the kind %q", line, kind)
-		}
-		return strconv.Atoi(strings.TrimSpace(line[1:]))
-	}
-	n, err := number('*')
-	for ; err == nil && n > 0; n-- {
-		var length int
-		if length, err = number('$'); err != nil {
-			break
-		}
-		word := make([]byte, length+len("\r\n"))
-		if _, err = io.ReadFull(in, word); err == nil {
-			words = append(words, string(word[:length]))
-		}
-	}
-	return words, err
 }

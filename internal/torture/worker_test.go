@@ -65,8 +65,6 @@ func (o orders) client() goredis.UniversalClient {
 // word is what a process says.
 type word struct {
 	Event      string // ready, served, sample, quiet, wrong, ended
-	At         instant
-	Goroutines int
 	Operations int64
 	Pool       int   // connections that the client knows of
 	Live       int64 // bytes of the heap
@@ -197,8 +195,7 @@ func (w *worker) say(event, what string) {
 	heap := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
 	metrics.Read(heap)
 	w.parent.Say(word{
-		Event: event, At: now(), What: what,
-		Goroutines: runtime.NumGoroutine(), Operations: w.operations.Load(), Resident: resident(), Pool: connections(w.locks),
+		Event: event, What: what, Operations: w.operations.Load(), Resident: resident(), Pool: connections(w.locks),
 		Live: int64(heap[0].Value.Uint64()), InUse: int64(heap[1].Value.Uint64() + heap[2].Value.Uint64()),
 	})
 }
