@@ -98,14 +98,14 @@ import (
 // second, a closed client, and [*ReservedKeyError].
 type Backing struct {
 	client      goredis.UniversalClient
-	oneServer   bool   // the client is one of a single server, for all that its type says
-	id          string // of this client among those of a server
+	oneServer   bool   // by its type, the client is one of a single server
+	id          string // distinguishes this Backing from others on the server
 	prefix      string
 	commonFence any         // a string
 	slots       atomic.Bool // the server refuses scripts whose keys are in several hash slots
 	namesMu     sync.Mutex
 	names       map[string]*keys
-	acks        AcknowledgeError // Needed is 0 if the primary's word is enough
+	acks        AcknowledgeError // what RequireAcks asks for; Needed is 0 without it
 	contact     contact
 	pipeline    *pipeline.Pipeline
 	bulk        *pipeline.Pipeline // for scripts that take long
@@ -132,7 +132,7 @@ func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 //
 // Hooks must be added to the client before its first lock. A client that is wrapped in a type of the caller's
 // own is used through that type alone. With a client that reads from replicas, IsLocked and GetHolder answer
-// what the replica knows; the operations that the mutex's safety stands on always go to the primary.
+// what the replica knows; the operations on which the mutex's safety rests always go to the primary.
 func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	if client == nil {
 		panic("redis: New: client is nil")
@@ -199,7 +199,8 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 	return holder, b.classify(err)
 }
 
-// millis rounds up: a lease cut short would end before its holder thinks, and one of 0 ms would delete the key.
+// millis rounds up: a lease that is cut short would end before its holder thinks, and a lease of 0 ms would
+// delete the key.
 func millis(d time.Duration) int64 {
 	ms := d.Milliseconds()
 	if time.Duration(ms)*time.Millisecond < d {
