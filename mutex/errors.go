@@ -14,7 +14,7 @@ const (
 	Expired LossReason = "expired"
 	// Taken: the store says that another holder has the lock.
 	Taken LossReason = "taken"
-	// Gone: the store says that we do not have the lock, and names nobody who has:
+	// Gone: the store says that we do not have the lock, and names no other holder:
 	// it was deleted, flushed or evicted. Or the store says that somebody else has
 	// released the lock in our name; then another holder may have it since.
 	Gone LossReason = "gone"

@@ -147,7 +147,7 @@ func (b *Backing) grants(ctx context.Context, c backing.Claim, req request, want
 	return r, nil
 }
 
-// nameOf tells a claim from earlier and later ones of the same holder.
+// nameOf returns a name that distinguishes a claim from earlier and later ones of the same holder.
 func nameOf(c backing.Claim) string {
 	if c.Attempt == "" {
 		return c.Holder

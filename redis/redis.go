@@ -15,14 +15,14 @@
 //	dmutex:{3560}~fence                     the last fencing token of all locks; never expires
 //
 // Where a script must keep to one hash slot, each slot has a fence of its own. A mutex key with a hash tag keeps
-// its slot: dmutex:{tag}17:dmutex:orders-{tag}~queue. One that has such a form is refused: [*ReservedKeyError].
+// its slot: dmutex:{tag}17:dmutex:orders-{tag}~queue. A mutex key of such a form is refused: [*ReservedKeyError].
 //
 // # How waiters are served
 //
 // Waiters stand in the queue, first come, first served. A release reserves the lock for the first of them, for
 // 2 s, and publishes a wake-up to its process alone, on the channel push:<random id> or, on a Cluster, the
 // shard channel push:{<tag>}:<random id>, which needs Redis 7. A waiter whose process does not receive messages
-// is passed over; one whose process has stopped, but is still connected, costs the others 2 s. TryAcquire and
+// is passed over; a waiter whose process has stopped, but is still connected, costs the others 2 s. TryAcquire and
 // foreign clients bypass the queue: while anyone is queued they find the lock free only after a lease has
 // expired. A foreign client that deletes the key wakes nobody: waiters ask every 1.5 s.
 //

@@ -76,7 +76,7 @@ func (r *Renewer) step(l *Lease, t Term) {
 // testing/synctest is dropped: when the bubble has ended, it never fires.
 func (r *Renewer) arm() {
 	first, now := r.schedule.first(), time.Now()
-	fake := now == now.Round(0) // the time of a bubble has no monotonic reading
+	fake := now == now.Round(0) //nolint:staticcheck // the time of a bubble has no monotonic reading, which Equal ignores
 	if r.timer != nil && (first == nil && fake || first != nil && first.due < r.alarm) {
 		r.disarm()
 	}

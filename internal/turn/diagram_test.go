@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/effectlock/effectlock/backing"
-	. "github.com/effectlock/effectlock/internal/turn"
+	. "github.com/effectlock/effectlock/internal/turn" //nolint:revive // its names are words of these tables
 )
 
 // The diagram in docs/design.md has the steps that waiters take at random, and no others.

@@ -142,8 +142,8 @@ func (s *State) hold(h Holder) {
 	s.drop(h.ID)
 	s.Holders = append(s.Holders, h)
 	permits := 0
-	for i := len(s.Holders) - 1; i >= 0; i-- {
-		if permits += s.Holders[i].Permits; permits > s.Limit {
+	for i, h := range slices.Backward(s.Holders) {
+		if permits += h.Permits; permits > s.Limit {
 			s.Holders = slices.Delete(s.Holders, 0, i+1)
 			return
 		}

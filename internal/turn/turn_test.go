@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/effectlock/effectlock/backing"
-	. "github.com/effectlock/effectlock/internal/turn"
+	. "github.com/effectlock/effectlock/internal/turn" //nolint:revive // its names are words of these tables
 )
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
