@@ -17,7 +17,7 @@ func standingStart() workload {
 			"A fair share of the wait is N turns of average length: the longest wait is given as a multiple of it.",
 		unit: "goroutines",
 		plan: func(quick bool) plan {
-			p := plan{window: 20 * time.Second, cases: []int{2, 16, 128, 1000}}
+			p := plan{window: 6 * time.Second, cases: []int{2, 16, 128, 1000}}
 			if quick {
 				p.cases = p.cases[:3]
 			}

@@ -13,7 +13,7 @@ import (
 )
 
 // AwaitCleanup waits until the clean-ups of failed acquisitions on b are over. b is the
-// value that [New] was called with. AwaitCleanup fails only when its context ends.
+// value that [New] was called with. AwaitCleanup fails only if its context ends.
 //
 // An acquisition that fails after a request of its own may have been applied releases the
 // lock. Its caller waits up to 50 ms for that clean-up, which then goes on in the
@@ -21,9 +21,9 @@ import (
 // a lock that has not been released by then stays for one lease. A test should call it
 // before it stops the store.
 //
-// A clean-up that fails is over, too: its failures are reported to the observer. What a
-// store undoes later by itself, as that of package redis does for a minute, is not
-// waited for. An acquisition that fails while AwaitCleanup waits may be waited for or not.
+// A clean-up that fails is over, too: its failures are reported to the observer.
+// AwaitCleanup does not wait for what a store undoes later by itself, as that of package
+// redis does for a minute. It may or may not wait for acquisitions that fail meanwhile.
 func AwaitCleanup(b backing.Backing) effect.Effect[effect.Void] {
 	return func(ctx context.Context) (effect.Void, error) {
 		if b == nil || !reflect.ValueOf(b).Comparable() { // no mutex can be made of it
@@ -54,12 +54,12 @@ var cleaners shared[backing.Backing, cleaner]
 
 func newCleaner() *cleaner { return &cleaner{undos: map[*undo]struct{}{}} }
 
-// claimant is the holder of one lock, as the store tells holders apart.
+// claimant is what identifies a holder in the store, whichever claim it makes.
 type claimant struct{ key, holder string }
 
 func claimantOf(c backing.Claim) claimant { return claimant{c.Key, c.Holder} }
 
-// errNoAnswer stands for what a panic or runtime.Goexit in the store says.
+// errNoAnswer is the failure of a clean-up that a panic or runtime.Goexit in the store ended.
 var errNoAnswer = errors.New("no answer")
 
 // undo is one clean-up.
@@ -67,9 +67,9 @@ type undo struct {
 	claim  backing.Claim
 	cancel context.CancelCauseFunc
 	done   chan struct{}
-	taken  bool // over, by an acquisition; under the cleaner's mutex
+	taken  bool // an acquisition has taken it over; the cleaner's mutex guards it
 
-	// May be read when done is closed:
+	// The rest may be read when done is closed.
 	released bool
 	failed   error // why the release failed
 }
@@ -149,18 +149,18 @@ func (c *cleaner) any() *undo {
 // takeOver ends the clean-ups of a claimant that acquires again, and waits for them. It
 // returns the claims that have not been released: the caller must release them if it does
 // not get the lock. It fails only when ctx ends.
-func (c *cleaner) takeOver(ctx context.Context, who claimant) (left []backing.Claim, err error) {
+func (c *cleaner) takeOver(ctx context.Context, who claimant) (unreleased []backing.Claim, err error) {
 	for _, u := range c.of(who) {
 		mine := c.take(u)
 		u.cancel(errTakenOver)
 		if err = u.wait(ctx); mine && (err != nil || !u.released) {
-			left = append(left, u.claim)
+			unreleased = append(unreleased, u.claim)
 		}
 		if err != nil {
-			return left, err
+			return unreleased, err
 		}
 	}
-	return left, nil
+	return unreleased, nil
 }
 
 // of returns the clean-ups of a claimant that are under way.

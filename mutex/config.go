@@ -96,7 +96,7 @@ func (c Config) resolve() (settings, error) {
 
 	s.refreshInterval = orDefault(c.RefreshInterval, s.ttl/3)
 	if longest := leases.Validity(s.ttl); s.refreshInterval <= 0 || s.refreshInterval >= longest {
-		return s, &ConfigError{"RefreshInterval", c.RefreshInterval, fmt.Sprintf("a positive duration shorter than %v, for which a lease with a TTL of %v is relied on, or 0 for a third of the TTL", longest, s.ttl)}
+		return s, &ConfigError{"RefreshInterval", c.RefreshInterval, fmt.Sprintf("a positive duration shorter than %v, which is the TTL of %v less a margin, or 0 for a third of the TTL", longest, s.ttl)}
 	}
 	s.operationTimeout = min((s.ttl-s.refreshInterval)/2, maxOperationTimeout)
 
@@ -121,7 +121,7 @@ func (c Config) resolve() (settings, error) {
 // noFlood keeps a policy without delays from flooding the store.
 func noFlood(delay time.Duration) time.Duration { return max(delay, time.Millisecond) }
 
-// check refuses what no mutex can be made of.
+// check refuses a backing or a key of which no mutex can be made.
 func check(b backing.Backing, key string) error {
 	if v := reflect.ValueOf(b); b == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return &ConfigError{"backing", b, "a store, such as memory.New()"}

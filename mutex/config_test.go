@@ -34,7 +34,7 @@ func TestBadArgumentsAreRefusedWhenTheMutexIsMade(t *testing.T) {
 		{"TTL too short", memory.New(), key, mutex.Config{TTL: 999 * time.Microsecond}, "TTL", "999µs"},
 		{"TTL too long", memory.New(), key, mutex.Config{TTL: math.MaxInt64}, "TTL", "8760h"},
 		{"negative refresh interval", memory.New(), key, mutex.Config{RefreshInterval: -1}, "RefreshInterval", "shorter than 29.699s"},
-		{"refresh interval of a TTL", memory.New(), key, mutex.Config{TTL: time.Second, RefreshInterval: time.Second}, "RefreshInterval", "is 1s, want a positive duration shorter than 989ms, for which a lease with a TTL of 1s is relied on"},
+		{"refresh interval of a TTL", memory.New(), key, mutex.Config{TTL: time.Second, RefreshInterval: time.Second}, "RefreshInterval", "is 1s, want a positive duration shorter than 989ms, which is the TTL of 1s less a margin"},
 		{"refresh interval in the safety margin", memory.New(), key, mutex.Config{TTL: time.Second, RefreshInterval: 990 * time.Millisecond}, "RefreshInterval", "is 990ms"},
 		{"refresh interval over the default TTL", memory.New(), key, mutex.Config{RefreshInterval: time.Minute}, "RefreshInterval", "1m0s"},
 		{"negative acquire interval", memory.New(), key, mutex.Config{AcquireRetryInterval: -1}, "AcquireRetryInterval", "-1ns"},

@@ -14,7 +14,7 @@ const (
 	Expired LossReason = "expired"
 	// Taken: the store says that another holder has the lock.
 	Taken LossReason = "taken"
-	// Gone: the store says that we do not have the lock, and names nobody who has:
+	// Gone: the store says that we do not have the lock, and names no other holder:
 	// it was deleted, flushed or evicted. Or the store says that somebody else has
 	// released the lock in our name; then another holder may have it since.
 	Gone LossReason = "gone"
@@ -32,8 +32,8 @@ type LockLostError struct {
 	Token uint64
 	// Reason says how the lock was lost.
 	Reason LossReason
-	// Cause is what the store last failed with, if that is why, or nil. It is no
-	// *MutexBackingError: who handles those should not take a loss for one.
+	// Cause is the last failure of the store, if that is why, or nil. It is not a
+	// *MutexBackingError: a handler of those must not take a loss for one.
 	Cause error
 }
 
@@ -86,10 +86,10 @@ type ReentrantError struct {
 func (*ReentrantError) Tag() string { return "ReentrantError" }
 
 func (e *ReentrantError) Error() string {
-	return fmt.Sprintf("lock %q is held by the very work that waits for it, and it is not reentrant: pass its KeepAlive on, see FromContext, or use another key", e.Key)
+	return fmt.Sprintf("lock %q is held by the very work that waits for it, and a mutex is not reentrant: run the inner work without the lock, or use another key", e.Key)
 }
 
-// MutexBackingError says that an operation of the store failed, also when it
+// MutexBackingError says that an operation of the store failed, even when it
 // was repeated as the policy says. Whether it was applied is unknown: after a
 // failed tryAcquire or release the lock may be held until its lease runs out.
 // The tryAcquire of a waiter also fails if somebody else has released its claim, by

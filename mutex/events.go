@@ -4,25 +4,25 @@ import "sync"
 
 // maxPending bounds the failures of one lease that wait for its observer. By default
 // a refresh is repeated every 100 ms, so an observer that stalls for 1.5 s misses none of
-// them. With a higher bound the end of the lock would only wait longer.
+// them. A higher bound would only make the end of the lock wait longer.
 const maxPending = 16
 
-// events are what the observer of one lease is still to be told, under the lease's mutex.
-// They are delivered one at a time and in order by one goroutine, which holds no mutex: that
-// of a caller, or one that ends when nothing is pending. Neither other leases nor
-// the work wait for it, but the end of the lease does.
+// events are the events of one lease for its observer; the mutex of the lease guards them.
+// One goroutine at a time delivers them, in order and without holding a mutex: that of a
+// caller, or one of their own that ends when nothing is pending. The end of the lease waits
+// for it; the work and other leases do not.
 //
 // One queue and goroutine for all leases was rejected: the observer of one user
 // would delay the events of the others.
 type events struct {
-	acquired   bool // whether Acquired, the first event, was taken
+	acquired   bool // Acquired, the first event, was taken
 	delivering bool
 	idle       sync.Cond // signals the end of delivering
 	pending    []Event
-	skipped    int // failures since the last event
+	skipped    int // failures that were not reported, since the last event
 }
 
-// post leaves an event to another goroutine. It must be called under the lease's mutex.
+// post leaves an event to another goroutine. The caller has locked the lease's mutex.
 func (l *lease) post(e Event) {
 	if e.Kind == BackingFailed && len(l.pending) >= maxPending {
 		l.skipped++
@@ -36,8 +36,8 @@ func (l *lease) post(e Event) {
 	}
 }
 
-// deliverAll delivers on the calling goroutine what is pending, and then the event last, if
-// any. It returns when nothing is pending.
+// deliverAll delivers the pending events on the calling goroutine, and then the event last,
+// if there is one. It returns when nothing is pending.
 func (l *lease) deliverAll(last ...Event) {
 	l.mu.Lock()
 	for l.delivering {

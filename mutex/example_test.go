@@ -119,7 +119,7 @@ func ExampleNew() {
 	var bad *mutex.ConfigError
 	fmt.Println(errors.As(err, &bad), bad.Field)
 	// Output:
-	// mutex: RefreshInterval is 7s, want a positive duration shorter than 4.949s, for which a lease with a TTL of 5s is relied on, or 0 for a third of the TTL
+	// mutex: RefreshInterval is 7s, want a positive duration shorter than 4.949s, which is the TTL of 5s less a margin, or 0 for a third of the TTL
 	// true RefreshInterval
 }
 

@@ -16,7 +16,7 @@ func (m *Mutex) release(ctx context.Context, c backing.Claim) (backing.Released,
 	return m.perform(ctx, c, m.waitQueue.step(turn.Event{Kind: turn.Releasing, Holder: permitsOf(c), Alone: m.passer == nil}))
 }
 
-// perform frees the lock of c or passes it on, as package turn says.
+// perform frees the lock of c or passes it on, whichever package turn decided.
 func (m *Mutex) perform(ctx context.Context, c backing.Claim, todo turn.Action) (backing.Released, error) {
 	defer m.waitQueue.freed(c.Holder)
 	if todo.Do == turn.Release {
@@ -31,7 +31,7 @@ func (m *Mutex) perform(ctx context.Context, c backing.Claim, todo turn.Action) 
 	case after.Do == turn.Nothing:
 	case after.Holder == todo.Holder:
 		return m.perform(ctx, c, after)
-	default: // it goes on in the name of a waiter that has left
+	default: // in the name of the waiter, which has left
 		if _, err := m.perform(ctx, next.claim, after); err != nil {
 			m.observer(Event{Kind: ReleaseFailed, Key: m.key, Holder: next.claim.Holder, Token: next.grant.Token, Err: err})
 		}
@@ -42,12 +42,12 @@ func (m *Mutex) perform(ctx context.Context, c backing.Claim, todo turn.Action) 
 	return backing.FreedNow, nil
 }
 
-// pass asks the store to hand the lock of a claim to a waiter. The outcome is nil if it
-// fails.
+// pass asks the store to hand the lock of a claim to a waiter. Beside an error the outcome
+// is nil.
 func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *waiter, yield bool) (backing.Outcome, error) {
 	passed := false
 	defer func() {
-		if !passed { // after a panic, or the line would stand still
+		if !passed { // after a panic: the waiters must not wait for an answer
 			if m.waitQueue.step(turn.Event{Kind: turn.Passed, Waiter: &next.Waiter, Holder: permitsOf(from)}).Do == turn.Undo {
 				_ = m.beginCleanUp(ctx, next.claim)
 			}
@@ -63,7 +63,7 @@ func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *waiter, yiel
 	})
 	passed = true
 	if err != nil {
-		outcome = nil // beside an error it means nothing
+		outcome = nil // what the store returned beside an error means nothing
 	}
 	return releasing(m, outcome, err)
 }

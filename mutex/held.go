@@ -9,17 +9,17 @@ import (
 // heldContext is the context of work under a lock: it ends when the caller's
 // does or when the lock is lost, and FromContext finds the lock in it.
 //
-// It is context.WithCancelCause, made only when somebody needs it: much work is over before
-// that, and then the lock costs four allocations less, and no entry in the list of
+// It is a context.WithCancelCause that is made only when it is needed. Much work is over
+// before that, and the lock then costs four allocations less, and no entry in the list of
 // the parent's children.
 type heldContext struct {
 	parent context.Context
 	lock   *KeepAlive
 
 	mu     sync.Mutex
-	real   context.Context // once it is needed, all questions go to it
+	real   context.Context // nil until it is needed
 	cancel context.CancelCauseFunc
-	over   bool
+	over   bool // the work has returned, or the lock is lost
 }
 
 // end ends the context. cause is nil when the work has returned.
@@ -34,7 +34,8 @@ func (c *heldContext) end(cause error) {
 	}
 }
 
-// context returns what to ask: the real context, or the caller's if that says the same.
+// context returns the real context, or the caller's if both say the same. If own is set, it
+// returns the real one.
 func (c *heldContext) context(own bool) context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,8 +64,8 @@ func (c *heldContext) Err() error {
 	return c.context(false).Err()
 }
 
-// isOver reports whether the work has returned or lost its lock. What it has started, with
-// the values of this context, may run on.
+// isOver reports whether the work has returned or lost its lock. Goroutines that it has
+// started may still use the values of this context then.
 func (c *heldContext) isOver() bool {
 	_ = c.lock.lease.lossAt(time.Now())
 	c.mu.Lock()
@@ -74,7 +75,8 @@ func (c *heldContext) isOver() bool {
 
 func (c *heldContext) Deadline() (time.Time, bool) { return c.parent.Deadline() }
 
-// Value finds in the real context what a child must be tied to, and the cause of the end.
+// Value also serves the context package: in the real context it finds what a child must be
+// tied to, and the cause of the end.
 func (c *heldContext) Value(key any) any {
 	if key == (keepAliveKey{}) {
 		return c.lock

@@ -21,7 +21,7 @@ type KeepAlive struct {
 func (k *KeepAlive) Key() string { return k.lease.Claim.Key }
 
 // HolderID returns the id under which the store knows this holder. It is a
-// secret of sorts: who knows it can release the lock.
+// secret of sorts: anybody that knows it can release the lock.
 func (k *KeepAlive) HolderID() string { return k.lease.Claim.Holder }
 
 // Token returns the fencing token of the grant, 0 if the store does not fence.

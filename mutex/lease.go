@@ -20,9 +20,9 @@ type lease struct {
 	m        *Mutex
 	token    uint64
 	granted  time.Time
-	waited   time.Duration // for the grant
+	waited   time.Duration // from the call to the grant
 	handle   KeepAlive
-	failures *schedule.Driver // of the refreshes that failed in a row
+	failures *schedule.Driver // the retry policy in the current run of failed refreshes
 	work     heldContext
 
 	mu   sync.Mutex
@@ -32,7 +32,7 @@ type lease struct {
 
 var renewers shared[leases.Key, leases.Renewer]
 
-// begin makes l the lease of what the waiter was granted.
+// begin makes l the lease of the lock that was granted to w.
 func (l *lease) begin(w *waiter, now time.Time) *lease {
 	l.m, l.token, l.granted, l.waited = w.m, w.grant.Token, now, now.Sub(w.arrived)
 	l.idle.L = &l.mu
@@ -64,9 +64,10 @@ func (l *lease) lose(reason LossReason, cause error) *LockLostError {
 	return l.notifyLoss(l.Apply(func(t leases.Term, _ time.Duration) leases.Term { return t.Lose(loss) }, time.Time{}))
 }
 
-// notifyLoss ends the work's context, and the wait of the next in line, unless
-// that is done, and returns the loss as an error. It does not call the observer: a nested lock
-// that looks at the context of this one may hold mutexes of this package.
+// notifyLoss returns the loss as an error. The first call also ends the work's context and
+// makes the next in line ask. It does not call the observer, but leaves that to another
+// goroutine: a nested lock that looks at the context of this one may hold mutexes of this
+// package.
 func (l *lease) notifyLoss(loss *leases.Loss) *LockLostError {
 	if loss == nil {
 		return nil
@@ -114,8 +115,8 @@ func (l *lease) Failed(err error, now time.Time, first bool) (delay time.Duratio
 	return delay, ok
 }
 
-// lossReason finds the reason of a loss that the store has reported. It is asked
-// briefly, for the work runs on meanwhile, and even if the lock is being released.
+// lossReason asks the store for the reason of a loss that it has reported. It does not wait
+// long, because the work runs on meanwhile. It asks even if the lock is being released.
 func (l *lease) lossReason() (LossReason, error) {
 	brief, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()

@@ -12,9 +12,9 @@ import (
 // The life of a lock, in order: hold acquires it and keeps it alive, runUnder runs the work,
 // and when the scope closes, the keep-alive is stopped and end releases the lock.
 
-// hold acquires the lock and keeps it alive until the scope closes. The scope
-// then ends what was registered last first: it stops and joins the keep-alive,
-// and only then releases the lock.
+// hold acquires the lock and keeps it alive until the scope closes. The scope runs its
+// finalizers last in, first out: it stops and joins the keep-alive, and only then
+// releases the lock.
 func (m *Mutex) hold(ctx context.Context, s *effect.Scope, acquire effect.Effect[*lease]) (*KeepAlive, error) {
 	l, err := effect.AcquireRelease(acquire, (*lease).end)(s)(ctx)
 	if err != nil {
@@ -22,7 +22,7 @@ func (m *Mutex) hold(ctx context.Context, s *effect.Scope, acquire effect.Effect
 	}
 	l.handle = KeepAlive{&l.Fiber, l}
 	err = l.Start(s)
-	l.deliverAll() // which may take long
+	l.deliverAll() // the observer may be slow, so the lease is kept alive by now
 	if err != nil {
 		return nil, err
 	}
@@ -38,15 +38,15 @@ func runUnder[A any](ctx context.Context, lock *KeepAlive, work effect.Effect[A]
 }
 
 // end releases the lock when its scope closes. The keep-alive has been joined by then:
-// nothing can refresh, and so resurrect, what is released here. When the store has
-// answered, the end waits for the observer.
+// nothing can refresh, and so resurrect, what is released here. Once the store has
+// answered, end waits for the observer.
 func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 	return func(ctx context.Context) (none effect.Void, err error) {
 		defer l.deliverAll()
 		now := time.Now()
 		if lost := l.notifyLoss(l.Apply(leases.Term.Release, now)); lost != nil {
-			// Others may have the lock already. What the store still has of ours
-			// is released. A failure of that is reported after the loss.
+			// Others may have the lock already, but the store may also still have ours.
+			// A failure to release it is reported after the loss.
 			_, err := send(ctx, l.m, "release", l.m.releaseOnce(l.Claim))
 			l.m.waitQueue.freed(l.Claim.Holder)
 			l.deliverAll()
@@ -59,7 +59,7 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 		case err != nil:
 			kind = ReleaseFailed
 		case released == backing.FreedEarlier:
-			return none, l.lose(Gone, nil) // whoever has it now did not take it from us
+			return none, l.lose(Gone, nil) // the holder that has it now did not take it from us
 		case released == backing.NotHeld:
 			return none, l.lose(l.lossReason())
 		}

@@ -17,9 +17,9 @@ func result(caller, held context.Context, err error, lost *LockLostError) error 
 	case err == nil:
 		return lost
 	case caller.Err() == nil && errors.Is(err, context.Canceled):
-		// We cancelled the work. To a caller that did not, context.Canceled
-		// would look like an orderly end. What failed besides, such as a finalizer,
-		// is a failure of its own.
+		// We cancelled the work. To a caller that did not cancel it, context.Canceled
+		// would look like an orderly end. What else failed, such as a finalizer, is a
+		// failure of its own.
 		var all []error
 		for _, failure := range effect.Failures(err) {
 			if errors.Is(failure, context.Canceled) {
@@ -46,8 +46,8 @@ func cancelledFor(held context.Context, failure error, lost *LockLostError) erro
 	return &cancelledByLoss{lost, failure}
 }
 
-// cancelledByLoss is a loss that mentions what the work failed with when it
-// was cancelled for it.
+// cancelledByLoss is a loss that mentions the error with which the work ended when
+// it was cancelled because of the loss.
 type cancelledByLoss struct {
 	*LockLostError
 	work error
@@ -57,7 +57,7 @@ func (e *cancelledByLoss) Error() string {
 	return e.LockLostError.Error() + "; the work was cancelled, and said: " + e.work.Error()
 }
 
-// Unwrap finds the loss, and Is and As what else the work failed with.
+// Unwrap finds the loss; Is and As find what else the work failed with.
 func (e *cancelledByLoss) Unwrap() error { return e.LockLostError }
 
 func (e *cancelledByLoss) Is(target error) bool {

@@ -17,7 +17,7 @@ import (
 // *[ReentrantError].
 type Mutex struct {
 	store    backing.Backing
-	passer   backing.Passer // nil if the store does not have the ability, as the next two
+	passer   backing.Passer // this and the next two are nil if the store does not have the ability
 	queue    backing.Queue
 	releaser backing.Releaser
 	key      string
@@ -121,9 +121,9 @@ func Locked[A any](m *Mutex) effect.Operator[A, A] {
 }
 
 // WithLockIfAvailable runs work as [WithLock] does if the lock is free, and
-// otherwise yields None as soon as the store has answered. A lock that is free
-// may be taken before those who wait for it. It fails as WithLock does, but never
-// with *[LockNotAcquiredError]; a work that ran shows as Some also beside an error.
+// otherwise yields None as soon as the store has answered. It may take a free lock before
+// the waiters that are queued for it. It fails as WithLock does, but never with
+// *[LockNotAcquiredError]. If the work ran, the result is Some, even beside an error.
 func WithLockIfAvailable[A any](m *Mutex, work effect.Effect[A]) effect.Effect[option.Option[A]] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[option.Option[A]] {
 		return func(ctx context.Context) (option.Option[A], error) {

@@ -11,7 +11,7 @@ import (
 // What a caller does is reported on the caller's goroutine: Waiting, Polling, Acquired,
 // NotAcquired, Released, ReleaseFailed, and BackingFailed of the caller's requests. A
 // slow observer delays that caller. While the caller is first in line, or releases the
-// lock, it also delays those who wait for the same lock.
+// lock, it also delays the other waiters for that lock.
 //
 // What happens in the background is reported on a goroutine of the lock: Lost, and
 // BackingFailed of a refresh, or of the clean-up after an acquisition that failed, which may
@@ -65,7 +65,7 @@ const (
 	// is why. They ask as their policies say, until it can again.
 	Polling EventKind = "polling"
 	// NotAcquired: the policy of a waiter ended, its caller left, the store
-	// failed, or the lock was not free for one who would not wait.
+	// failed, or the lock was not free and the caller would not wait.
 	NotAcquired EventKind = "not acquired"
 	// Released: the store freed the lock.
 	Released EventKind = "released"
@@ -81,8 +81,8 @@ const (
 )
 
 // LogObserver writes events to a logger: losses as errors, failures of the
-// store as warnings, the rest for debugging. It does not log holder ids: who
-// knows one can release the lock. log must not be nil.
+// store as warnings, the rest for debugging. It does not log holder ids, because
+// anybody that knows one can release the lock. log must not be nil.
 func LogObserver(log *slog.Logger) Observer {
 	return func(e Event) {
 		level := slog.LevelDebug

@@ -6,9 +6,8 @@ import (
 	"weak"
 )
 
-// shared has one V for each key. Those who need it share it, and it is forgotten with the
-// last of them. Things that a user would have to close were the alternative: one more
-// thing to forget.
+// shared has one V for each key. Its users share it, and it is forgotten with the last of
+// them. The alternative was a value that the program has to close: one more thing to forget.
 type shared[K comparable, V any] struct {
 	mu   sync.Mutex
 	made map[K]weak.Pointer[V]

@@ -18,13 +18,13 @@ func once[A any](ctx context.Context, m *Mutex, operation string, request effect
 
 // observeFailure reports the failure of a request, if err is one.
 func (m *Mutex) observeFailure(err error) {
-	if failed, ok := err.(*MutexBackingError); ok { //nolint:errorlint // as send returned it
+	if failed, ok := err.(*MutexBackingError); ok { //nolint:errorlint // send returns it unwrapped
 		m.observer(Event{Kind: BackingFailed, Key: m.key, Err: failed})
 	}
 }
 
 // send sends one request to the store, and gives it up after the operation
-// timeout. It fails with a *MutexBackingError, or as its context ended.
+// timeout. It fails with a *MutexBackingError, or with the error of its context.
 func send[A any](ctx context.Context, m *Mutex, operation string, request effect.Effect[A]) (A, error) {
 	start := time.Now()
 	a, err := effect.Timeout[A](m.operationTimeout)(request)(ctx)

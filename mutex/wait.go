@@ -16,24 +16,24 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// errNotFree is how an attempt says that another holder has the lock.
+// errNotFree is the error of an attempt that found the lock held.
 var errNotFree = errors.New("another holder has the lock")
 
-// isNotFree reports whether err is errNotFree and nothing else. If the failure to undo an
-// attempt is joined to it, the caller must get that.
+// isNotFree reports whether err is errNotFree and nothing else. If the failure of a clean-up
+// is joined to it, the caller must get that.
 func isNotFree(err error) bool { return err == errNotFree } //nolint:errorlint // see above
 
-// errReleased is why a waiter fails that the store refuses, which it would do again
-// and again. This does not happen unless somebody else releases the claim, for a waiter
-// that has released its claim asks no more. To wait on under a new claim was rejected:
-// whoever released this one may have meant to end the wait.
+// errReleased is the failure of a waiter that the store refuses, because the store would
+// refuse it again. That happens only if somebody else releases the claim: a waiter that has
+// released its own claim no longer asks. To go on waiting under a new claim was rejected:
+// the release may have been meant to end the wait.
 var errReleased = backing.Permanent(errors.New("somebody else has released the claim of this waiter"))
 
 // wait acquires the lock in turn with the other waiters of this process.
 func (m *Mutex) wait(ctx context.Context) (*lease, error) { return m.acquire(ctx, (*waiter).inTurn) }
 
 // try acquires the lock if it is free, and else fails with errNotFree.
-func (m *Mutex) try(ctx context.Context) (*lease, error) { return m.acquire(ctx, (*waiter).once) }
+func (m *Mutex) try(ctx context.Context) (*lease, error) { return m.acquire(ctx, (*waiter).tryOnce) }
 
 func (m *Mutex) acquire(ctx context.Context, how func(*waiter, context.Context) (*lease, error)) (*lease, error) {
 	if ctx.Err() != nil {
@@ -60,15 +60,15 @@ func (m *Mutex) acquire(ctx context.Context, how func(*waiter, context.Context) 
 	return nil, err
 }
 
-// acquire acquires the lock in one of two ways. A clean-up of the same claim could release
-// what is acquired now, so acquire ends it first, and begins it again if nothing is
-// acquired: what it was to release may still be held.
+// acquire acquires the lock in one of two ways. A clean-up of the same claimant could release
+// what is acquired now, so acquire ends it first. If it then acquires nothing, it begins the
+// clean-up again: what that was to release may still be held.
 func (w *waiter) acquire(ctx context.Context, how func(*waiter, context.Context) (*lease, error)) (l *lease, err error) {
 	if w.m.holderID != "" {
-		left, err := w.m.cleaner.takeOver(ctx, claimantOf(w.claim))
+		unreleased, err := w.m.cleaner.takeOver(ctx, claimantOf(w.claim))
 		defer func() {
 			if l == nil {
-				for _, c := range left {
+				for _, c := range unreleased {
 					_ = w.m.beginCleanUp(ctx, c) // its failure is reported to the observer
 				}
 			}
@@ -85,8 +85,8 @@ func (w *waiter) acquire(ctx context.Context, how func(*waiter, context.Context)
 	return how(w, ctx)
 }
 
-// once asks the store a single time.
-func (w *waiter) once(ctx context.Context) (*lease, error) {
+// tryOnce asks the store a single time.
+func (w *waiter) tryOnce(ctx context.Context) (*lease, error) {
 	if w.m.isHeldBy(ctx) {
 		return nil, errNotFree
 	}
@@ -102,7 +102,7 @@ func (w *waiter) once(ctx context.Context) (*lease, error) {
 	return nil, errNotFree
 }
 
-// tryAcquire is TryAcquire, with the outcome that it has for one who waits.
+// tryAcquire is TryAcquire of the store, with its answer as an Outcome.
 func (w *waiter) tryAcquire(ctx context.Context) (backing.Outcome, error) {
 	g, err := w.m.store.TryAcquire(ctx, w.claim)
 	if grant, granted := option.Unwrap(g); granted {
@@ -126,11 +126,11 @@ func (w *waiter) inTurn(ctx context.Context) (*lease, error) {
 		return nil, &ReentrantError{Key: w.m.key}
 	}
 	var policy *schedule.Driver
-	var poll time.Time // when the policy is asked next
+	var poll time.Time // when to ask the policy next
 	w.step(turn.Join)
 	for {
 		do, until, polls := w.next()
-		switch do {
+		switch do { //nolint:exhaustive // after all others the waiter sleeps
 		case turn.Ask:
 			if err := w.ask(ctx, w.enqueue); err != nil {
 				return nil, err
@@ -168,7 +168,7 @@ func (w *waiter) inTurn(ctx context.Context) (*lease, error) {
 	}
 }
 
-// report reports which of two times have come.
+// report reports to package turn which of two times have come.
 func (w *waiter) report(now, until, poll time.Time) {
 	if until.IsZero() || now.Before(until) {
 		return // it was woken
@@ -179,8 +179,8 @@ func (w *waiter) report(now, until, poll time.Time) {
 	}
 }
 
-// ask sends a request for the lock, again if the store fails to answer, and reports each
-// request and what became of it.
+// ask sends a request for the lock, and sends it again if the store fails to answer. It
+// reports each request and its outcome to package turn.
 func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]) error {
 	tries := 0
 	_, err := ask(ctx, w.m, "tryAcquire", func(ctx context.Context) (none effect.Void, err error) {
@@ -207,8 +207,8 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 	return err
 }
 
-// answered reports an answer of the store. If the waiters must poll from now on, where they
-// did not have to before, the observer gets the reason.
+// answered reports an answer of the store to package turn. If waiters must poll from now on,
+// and did not have to before, it calls the observer with the reason.
 func (w *waiter) answered(o backing.Outcome) {
 	q := w.m.waitQueue
 	before := q.isUnqueued()
@@ -218,8 +218,8 @@ func (w *waiter) answered(o backing.Outcome) {
 	}
 }
 
-// accept makes a lease of what the waiter was granted. It returns nil if the lease has ended
-// already: the waiter then asks again.
+// accept makes a lease of the grant. It returns nil if that lease has ended already: the
+// waiter then asks again.
 func (w *waiter) accept(ctx context.Context) (*lease, error) {
 	if ctx.Err() != nil {
 		return nil, effect.Interrupted(ctx, nil)
@@ -237,15 +237,15 @@ func (w *waiter) accept(ctx context.Context) (*lease, error) {
 // the store's queue.
 func (w *waiter) undo(ctx context.Context, err error) error {
 	failed := w.m.cleanUp(ctx, w.claim)
-	if failed == nil || backing.IsPermanent(err) { // a store that refuses us refuses whatever we ask
+	if failed == nil || backing.IsPermanent(err) { // a store that refuses for good refuses the release as well
 		return err
 	}
 	return errors.Join(err, failed)
 }
 
-// isHeldBy reports whether ctx is that of work which runs under this lock, so that to wait
-// for it is to wait for oneself. It is not if the lease or the work has ended meanwhile, or
-// if both have one configured id, and so are one holder.
+// isHeldBy reports whether ctx is the context of work that runs under this lock, and so would
+// wait for itself. It reports false if the lease or the work has ended, or if both have one
+// configured id: to the store they are one holder.
 func (m *Mutex) isHeldBy(ctx context.Context) bool {
 	k, ok := ctx.Value(holdOf{m.waitQueue}).(*KeepAlive)
 	return ok && !k.lease.work.isOver() && (m.holderID == "" || m.holderID != k.HolderID())

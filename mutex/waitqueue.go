@@ -23,23 +23,23 @@ type waiter struct {
 	m       *Mutex
 	claim   backing.Claim
 	arrived time.Time
-	grant   grant // once it has asked with success, or was handed the lock
-	lease   lease // one allocation for both
+	grant   grant // the last one that the store gave the waiter
+	lease   lease // of the accepted grant; here to save an allocation
 
-	// Under the mutex of the wait queue:
-	todo turn.Do       // what is to be done next, if anything
-	wake chan struct{} // nil before the waiter first sleeps
+	// The mutex of the wait queue guards the rest:
+	todo turn.Do       // the next action, or Nothing
+	wake chan struct{} // receives a value per wake-up; nil before the waiter first sleeps
 }
 
-// grant is what the store gave in answer to a request that was sent at start. The
-// lease is counted from then.
+// grant is a grant of the store in answer to a request that was sent at start, from when
+// the lease is counted.
 type grant struct {
 	backing.Grant
 	start time.Time
 }
 
-// step reports an event. It gives the waiters the actions that are for them, and returns
-// the one that is for the caller.
+// step reports an event to package turn. It hands each waiter its action, and returns the
+// one that is for the caller.
 func (q *waitQueue) step(e turn.Event) (mine turn.Action) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -61,15 +61,15 @@ func (q *waitQueue) isUnqueued() bool {
 	return q.state.Unqueued
 }
 
-// freed reports that the holder does not have the lock any more.
+// freed reports that the holder no longer has the lock.
 func (q *waitQueue) freed(holder string) {
 	q.step(turn.Event{Kind: turn.Freed, Holder: turn.Holder{ID: holder}})
 }
 
 func ownerOf(a turn.Action) *waiter { return a.Waiter.Owner.(*waiter) }
 
-// wakeTo replaces what was to be done before: the step gives a waiter nothing else while it
-// asks, or has a grant to accept.
+// wakeTo sets the waiter's next action and wakes it. It may replace an earlier action, but
+// never Ask or Accept: package turn gives a waiter nothing else until it has done those.
 func (w *waiter) wakeTo(do turn.Do) {
 	w.todo = do
 	if w.wake != nil {
@@ -86,20 +86,20 @@ func (m *Mutex) newWaiter(c backing.Claim) *waiter {
 	return w
 }
 
-// permitsOf is the holder of a claim, with its permits: one, for a mutex.
+// permitsOf returns the holder of a claim, with its permits: one, for a mutex.
 func permitsOf(c backing.Claim) turn.Holder { return turn.Holder{ID: c.Holder, Permits: 1} }
 
 func (w *waiter) step(kind turn.Kind) turn.Action {
 	return w.m.waitQueue.step(turn.Event{Kind: kind, Waiter: &w.Waiter})
 }
 
-// backing is the waiter as the store sees it. A wake-up makes it ask, and proves nothing:
-// the store may wake it late, twice, or while another holder has the lock.
+// backing returns the waiter as the store sees it. A wake-up makes it ask, and proves
+// nothing: the store may wake it late, twice, or while another holder has the lock.
 func (w *waiter) backing() backing.Waiter {
 	return backing.Waiter{Claim: w.claim, Wake: func() { w.step(turn.Woken) }}
 }
 
-// next returns what the waiter is to do. If there is nothing, it also returns until when
+// next returns the next action of the waiter. If there is none, it also returns until when
 // the waiter sleeps, zero for ever, and whether it must poll.
 func (w *waiter) next() (do turn.Do, until time.Time, polls bool) {
 	q := w.m.waitQueue

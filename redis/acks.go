@@ -11,13 +11,13 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
-// RequireAcks makes a grant or a refresh count only if so many replicas have acknowledged it within a bound,
-// which is rounded up to whole milliseconds. It is for failovers that lose data: with as many replicas as
-// can be elected, none is promoted that has not received the grants that count. Each grant and refresh then takes
+// RequireAcks makes a grant or a refresh count only if that many replicas have acknowledged it in the time
+// within, which is rounded up to whole milliseconds. It is for failovers that lose data: if replicas is the
+// number of those that can be elected, none is promoted that has not received the grants that count. Each grant and refresh then takes
 // as long as the slowest of those replicas needs, and commands do not share round trips.
 //
 // A grant that too few have acknowledged is taken back, and the acquire fails with an [*AcknowledgeError]. A
-// refresh fails likewise, and does not extend the lease that the holder relies on. Releases are not waited for: a
+// refresh fails likewise, and does not extend the lease that the holder relies on. A release does not wait for them: a
 // failover may bring a released lock back for the rest of its lease. RequireAcks panics if replicas or within is
 // not positive.
 func RequireAcks(replicas int, within time.Duration) Option {
@@ -36,8 +36,8 @@ func RequireAcks(replicas int, within time.Duration) Option {
 // back; a refresh has no effect on what its holder relies on.
 type AcknowledgeError struct {
 	Needed int           // how many replicas must acknowledge
-	Got    int           // how many did
-	Within time.Duration // in this time
+	Got    int           // how many replicas acknowledged
+	Within time.Duration // the time that they had
 }
 
 func (e *AcknowledgeError) Error() string {

@@ -13,16 +13,15 @@ import (
 )
 
 const (
-	// reservedLease is how long a lock is reserved at most for a claimant that is woken: its process may have
-	// stopped, and the others should not wait for that for long.
+	// reservedLease is how long a lock is reserved at most for a claimant that is woken. If its process has
+	// stopped, the others wait no longer than that.
 	reservedLease = 2 * time.Second
 	// askAgain is how much of that lease may pass before a claimant in the queue asks again, if the holder's
-	// lease does not end before. One that has missed the message then finds the lock reserved for it; later, it
-	// could find it another's.
+	// lease does not end before. A claimant that missed its message then still finds the lock reserved for it.
 	askAgain = 0.75
-	// expirySlack is how long after the end of a lease the server has surely noticed it.
+	// expirySlack is how long after the end of a lease the server has certainly noticed it.
 	expirySlack = 2 * time.Millisecond
-	// resubscribing is when a claimant asks again whose subscription is being replaced.
+	// resubscribing is when a claimant asks again while its subscription is being replaced.
 	resubscribing = 250 * time.Millisecond
 )
 
@@ -87,21 +86,21 @@ func (b *Backing) enqueue(ctx context.Context, k *keys, w backing.Waiter, channe
 
 const tries, cannotQueue, queues, probes = "t", "p", "q", "u" // the ways to ask for a lock: ARGV[3] of acquire.lua
 
-// placeOf is the place in the queue of a claimant that channel reaches.
+// placeOf returns the place in the queue of a claimant that channel reaches.
 func placeOf(w backing.Waiter, channel string) place {
 	lease := strconv.FormatInt(millis(leaseWhenWoken(w.Claim)), 10)
 	return place{lease + " " + channel + " " + w.Holder, w.Wake}
 }
 
-// outcome is what a reply means to a claimant that waits.
+// outcome returns what a reply means to a claimant that waits.
 func (b *Backing) outcome(k *keys, c backing.Claim, r reply) backing.Outcome {
 	switch r.kind {
 	case granted, resumed:
 		return backing.Granted{Grant: grantOf(r)}
 	case queued:
 		return backing.Queued{AskAgain: untilNext(c, r.number)}
-	case unheard:
-		b.push.Unheard(k.lock)
+	case unsubscribed:
+		b.push.Unsubscribed(k.lock)
 		return backing.Queued{AskAgain: min(resubscribing, untilNext(c, r.number))}
 	case polls:
 		return backing.MustPoll{}
@@ -122,15 +121,15 @@ func (b *Backing) acquire(ctx context.Context, k *keys, c backing.Claim, in plac
 // grants runs a script that may give the lock to the claim c, and notes in the ledger what it has done.
 func (b *Backing) grants(ctx context.Context, c backing.Claim, req request, want string, command func() *pipeline.Command) (reply, error) {
 	r, err := b.run(ctx, acknowledged, want, command)
-	now, inDoubt := req.asked, r.repeated // it is queued, or may be
+	now, inDoubt := req.asked, r.repeated // the claimant is queued, or may be
 	switch {
 	case backing.IsNotSent(err):
 		now = req.before
 	case err != nil:
-		// With RequireAcks nobody knows whether the server has refused the only copy, or the second of one that
-		// has no reply; but what it refuses for good it has refused twice.
+		// With RequireAcks the refused copy may be the second, and the first may have no reply. But a server that
+		// refuses for good has refused both.
 		inDoubt = pipeline.MayBeApplied(err) || b.acks.Needed > 0 && !backing.IsPermanent(err)
-	case r.missing != nil: // the grant is taken back; the claim goes on, so that release is not remembered
+	case r.missing != nil: // the grant is taken back; the claim goes on, so this release is not remembered
 		_, failed := b.release(ctx, c, "", false, noMemory)
 		now, inDoubt, err = place{}, failed != nil, errors.Join(r.missing, failed)
 	case r.isGrant():
@@ -142,13 +141,13 @@ func (b *Backing) grants(ctx context.Context, c backing.Claim, req request, want
 	if err != nil {
 		return reply{}, err
 	}
-	if r.repeated && r.kind == resumed { // by the earlier copy, for all that is known
+	if r.repeated && r.kind == resumed { // the earlier copy may have been the grant
 		r.kind = granted
 	}
 	return r, nil
 }
 
-// nameOf tells a claim from earlier and later ones of the same holder.
+// nameOf returns a name that distinguishes a claim from earlier and later ones of the same holder.
 func nameOf(c backing.Claim) string {
 	if c.Attempt == "" {
 		return c.Holder
@@ -163,9 +162,9 @@ func grantOf(r reply) backing.Grant {
 // leaseWhenWoken is how long a lock is reserved for a claimant.
 func leaseWhenWoken(c backing.Claim) time.Duration { return min(c.TTL, reservedLease) }
 
-// untilNext is how long a claimant in the queue may wait, if the holder's lease has so many milliseconds left.
-func untilNext(c backing.Claim, left uint64) time.Duration {
+// untilNext is how long a claimant in the queue may sleep, if the holder's lease ends in remaining milliseconds.
+func untilNext(c backing.Claim, remaining uint64) time.Duration {
 	most := time.Duration(askAgain * float64(leaseWhenWoken(c)))
-	left = min(left, uint64(most.Milliseconds()))                      //nolint:gosec // most is positive
-	return min(most, time.Duration(left)*time.Millisecond+expirySlack) //nolint:gosec // left is at most `most`
+	remaining = min(remaining, uint64(most.Milliseconds()))                 //nolint:gosec // most is positive
+	return min(most, time.Duration(remaining)*time.Millisecond+expirySlack) //nolint:gosec // remaining is at most `most`
 }

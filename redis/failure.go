@@ -19,14 +19,14 @@ import (
 )
 
 // SetupError reports that no lock can be had because of how the client, the server or the user is set up, and
-// says what to do about it. It is marked by [backing.Permanent] if trying again does not help, as with a server
+// what to do about it. It is marked by [backing.Permanent] if trying again does not help, as with a server
 // that is too old, or a plain client of a Cluster. It is not marked if the fault may pass, as at a replica that
 // may become the primary, or with credentials that have been refused for no more than a second.
 //
 // A claim that fails with it must be released all the same: an earlier request may have been applied, and a
 // server that is too old may apply the first half of one.
 type SetupError struct {
-	Advice string // what to do, or to look at
+	Advice string // what to do, or what to check
 	Err    error  // the client's error
 }
 
@@ -50,9 +50,9 @@ const (
 	aclClusterRules = " +cluster|slots +spublish +ssubscribe"
 )
 
-// classify notes what an answer says about the client's settings, and adds advice to the errors that come of
-// them. It marks those that trying again cannot cure. Everything else, such as a refused connection, may pass
-// within the lease; the mutex's policy decides how long to try.
+// classify notes what an answer shows about the client's settings, and adds advice to errors that they cause.
+// It marks the errors that trying again cannot cure. All others, such as a refused connection, may pass within
+// the lease; the mutex's policy decides how long to try.
 func (b *Backing) classify(err error) error {
 	if err == nil {
 		b.contact.note(false)
@@ -120,8 +120,8 @@ func (b *Backing) verdictOn(text string) (verdict, advice string) {
 	return passing, ""
 }
 
-// isNil reports whether err is the answer that there is no such key. A Sentinel that knows no group of the name
-// answers the same, but go-redis joins that with the answers of the other Sentinels.
+// isNil reports whether err is the answer that there is no such key. A Sentinel that knows no group of that name
+// gives the same answer, but go-redis joins it with the answers of the other Sentinels.
 func isNil(err error) bool {
 	for err != nil && err != goredis.Nil { //nolint:errorlint // errors.Is looks into joined errors
 		err = errors.Unwrap(err)
@@ -155,7 +155,7 @@ const (
 	forgetRefusals = 10 * time.Second
 )
 
-// contact is what the answers of the servers so far say about the client's settings.
+// contact is what the answers of the servers so far show about the client's settings.
 type contact struct {
 	answered atomic.Bool // whether a server has answered at all
 

@@ -10,8 +10,8 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/slot"
 )
 
-// keys are the names of what belongs to a lock. Those that each command has are words of a command already,
-// which costs an allocation each.
+// keys are the names of the keys of a lock. Those that every command needs are kept as words of a command, which
+// saves an allocation each.
 type keys struct {
 	lock                              string
 	lockWord, queueWord, releasedWord any
@@ -63,8 +63,8 @@ func (k *keys) released(in memoryOf) any {
 	return k.releasedWord.(string) + ":" + in.claim
 }
 
-// fence names the key of the last token: one for the whole server, or one for each slot where a script must not
-// touch several.
+// fence names the key of the last token: one for the whole server, or, where a script must not touch several
+// slots, one for each slot.
 func (b *Backing) fence(k *keys) any {
 	if !b.slots.Load() {
 		return b.commonFence
@@ -74,10 +74,10 @@ func (b *Backing) fence(k *keys) any {
 
 func fenceOf(prefix string, in uint16) string { return prefix + "{" + slot.Tag(in) + "}~fence" }
 
-// reserved matches the keys of our own, without the prefix.
+// reserved matches this package's own keys, without the prefix.
 var reserved = regexp.MustCompile(`(?s)^\{.*\}.*(~queue|~fence|~released:.*)$`)
 
-// checkKey refuses the keys of our own, whatever is to be done with them.
+// checkKey refuses this package's own keys, for every operation.
 func checkKey(key string) error {
 	if strings.HasPrefix(key, "{") && reserved.MatchString(key) {
 		return backing.NotSent(backing.Permanent(&ReservedKeyError{Key: key}))

@@ -23,12 +23,12 @@ import (
 //	in doubt  a request of it has no reply, and may be applied within undoFor
 //	undone    it has left, its release has no answer, and is repeated: undo is set
 //
-// Invariant: a claimant that waits is queued and not undone; one that is undone is queued or in doubt. One that
-// does not wait is forgotten undoFor after its last request, when the network delivers nothing of it any more.
+// Invariant: a claimant that waits is queued and not undone; a claimant that is undone is queued or in doubt. A
+// claimant that does not wait is forgotten undoFor after its last request: the network no longer delivers it.
 type ledger struct {
 	mu      sync.Mutex
 	entries map[claimant]*entry
-	waiting func(delta int) // is called with each change of the number of those that wait
+	waiting func(delta int) // is called with each change of the number of claimants that wait
 
 	ctx     context.Context // of the releases that are repeated; ends with close
 	cancel  context.CancelFunc
@@ -57,7 +57,7 @@ func newLedger(waiting func(delta int)) *ledger {
 	return l
 }
 
-// close ends the releases that are repeated, and waits for them. None begins afterwards.
+// close ends the repeated releases, and waits for them. None begins afterwards.
 func (l *ledger) close() {
 	l.mu.Lock()
 	l.cancel()
@@ -68,12 +68,13 @@ func (l *ledger) close() {
 // request is a request for the lock that is under way.
 type request struct {
 	who           claimant
-	before, asked place // the claimant's place until it is applied, and then, if it is queued
-	inDoubt       bool  // from earlier requests
+	before, asked place // of the claimant before the request is applied, and after it queues it
+	inDoubt       bool  // because of earlier requests
 }
 
-// begin notes that a request is about to be sent. If it asks for a place in the queue, a message that overtakes
-// the reply finds the claimant. What was undone no longer is: the claimant has come back under its holder id.
+// begin notes that a request is about to be sent. If it asks for a place in the queue, the claimant can be woken
+// even by a message that overtakes the reply. If the claimant was being undone, that ends: it has come back
+// under its holder id.
 func (l *ledger) begin(who claimant, asked place) request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,8 +92,8 @@ func (l *ledger) begin(who claimant, asked place) request {
 }
 
 // end notes the place at which a request has left the claimant, and whether a copy of it may yet be applied.
-// The claimant may have left meanwhile, and have released before the server queued it: its next release takes
-// it out of the queue.
+// The claimant may have left meanwhile, and its release may have come before the server queued it: its next
+// release takes it out of the queue.
 func (l *ledger) end(r request, now place, inDoubt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -108,7 +109,7 @@ func (l *ledger) end(r request, now place, inDoubt bool) {
 	switch {
 	case e.member == "" && !e.inDoubt:
 		l.remove(r.who)
-	case e.wake == nil: // no release need follow: one whose last request was answered has nothing to release
+	case e.wake == nil: // it may never be released: a claimant whose last request was answered holds nothing
 		time.AfterFunc(undoFor, func() {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -119,8 +120,8 @@ func (l *ledger) end(r request, now place, inDoubt bool) {
 	}
 }
 
-// leave notes that a claimant is about to release, and returns what the server must be told: how it may be
-// in the queue, and whether it is in doubt.
+// leave notes that a claimant is about to release. It returns what the release must say: as which member the
+// claimant may be in the queue, and whether it is in doubt.
 func (l *ledger) leave(who claimant) (member string, inDoubt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -167,13 +168,13 @@ func (l *ledger) move(e *entry, to place) {
 }
 
 const (
-	firstUndo = time.Second / 2 // how long after a failed release it is tried again; then the pauses double
-	undoFor   = time.Minute
-	undoLimit = 5 * time.Second // of one try
+	firstUndo = time.Second / 2 // the pause before the first repetition of a release; each pause doubles
+	undoFor   = time.Minute     // how long a release is repeated
+	undoLimit = 5 * time.Second // how long one try may take
 )
 
-// undo repeats the release of a claimant, whose requests may yet be applied. Once a release is answered, the
-// server refuses what arrives after it.
+// undo repeats the release of a claimant whose requests may yet be applied. Once a release is answered, the
+// server refuses the requests that arrive after it.
 func (l *ledger) undo(who claimant, release func(ctx context.Context, member string) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -181,7 +182,7 @@ func (l *ledger) undo(who claimant, release func(ctx context.Context, member str
 	if e == nil {
 		return
 	}
-	pause, left := firstUndo, undoFor
+	pause, remaining := firstUndo, undoFor
 	var timer *time.Timer
 	timer = time.AfterFunc(pause, func() {
 		l.mu.Lock()
@@ -197,10 +198,10 @@ func (l *ledger) undo(who claimant, release func(ctx context.Context, member str
 		err := release(ctx, member)
 		cancel()
 		l.mu.Lock()
-		left -= pause
-		switch pause = min(2*pause, left); {
+		remaining -= pause
+		switch pause = min(2*pause, remaining); {
 		case e.undo != timer:
-		case err == nil, errors.Is(err, goredis.ErrClosed), left <= 0:
+		case err == nil, errors.Is(err, goredis.ErrClosed), remaining <= 0:
 			l.remove(who)
 		default:
 			timer.Reset(pause)
@@ -231,8 +232,9 @@ func (l *ledger) wake(who claimant) {
 	wake() // it may ask, and so use the ledger
 }
 
-// onMessage takes a message, on the goroutine that reads them all: "<length of the lock's name> <the lock's
-// name><holder's id>", as both may hold any bytes. It is a hint to ask, so what cannot be read is left alone.
+// onMessage wakes the claimant that a message is for. The message is "<length of the lock's name> <the lock's
+// name><holder's id>", as both may hold any bytes. It is a hint to ask, so one that cannot be read is ignored.
+// All messages are read on one goroutine, which calls onMessage.
 func (b *Backing) onMessage(payload string) {
 	digits, names, _ := strings.Cut(payload, " ")
 	n, err := strconv.Atoi(digits)

@@ -15,14 +15,14 @@
 //	dmutex:{3560}~fence                     the last fencing token of all locks; never expires
 //
 // Where a script must keep to one hash slot, each slot has a fence of its own. A mutex key with a hash tag keeps
-// its slot: dmutex:{tag}17:dmutex:orders-{tag}~queue. One that has such a form is refused: [*ReservedKeyError].
+// its slot: dmutex:{tag}17:dmutex:orders-{tag}~queue. A mutex key of such a form is refused: [*ReservedKeyError].
 //
 // # How waiters are served
 //
 // Waiters stand in the queue, first come, first served. A release reserves the lock for the first of them, for
 // 2 s, and publishes a wake-up to its process alone, on the channel push:<random id> or, on a Cluster, the
 // shard channel push:{<tag>}:<random id>, which needs Redis 7. A waiter whose process does not receive messages
-// is passed over; one whose process has stopped, but is still connected, costs the others 2 s. TryAcquire and
+// is passed over; a waiter whose process has stopped, but is still connected, costs the others 2 s. TryAcquire and
 // foreign clients bypass the queue: while anyone is queued they find the lock free only after a lease has
 // expired. A foreign client that deletes the key wakes nobody: waiters ask every 1.5 s.
 //
@@ -98,14 +98,14 @@ import (
 // second, a closed client, and [*ReservedKeyError].
 type Backing struct {
 	client      goredis.UniversalClient
-	oneServer   bool   // the client is one of a single server, for all that its type says
-	id          string // of this client among those of a server
+	oneServer   bool   // by its type, the client is one of a single server
+	id          string // distinguishes this Backing from others on the server
 	prefix      string
 	commonFence any         // a string
 	slots       atomic.Bool // the server refuses scripts whose keys are in several hash slots
 	namesMu     sync.Mutex
 	names       map[string]*keys
-	acks        AcknowledgeError // Needed is 0 if the primary's word is enough
+	acks        AcknowledgeError // what RequireAcks asks for; Needed is 0 without it
 	contact     contact
 	pipeline    *pipeline.Pipeline
 	bulk        *pipeline.Pipeline // for scripts that take long
@@ -132,7 +132,7 @@ func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 //
 // Hooks must be added to the client before its first lock. A client that is wrapped in a type of the caller's
 // own is used through that type alone. With a client that reads from replicas, IsLocked and GetHolder answer
-// what the replica knows; the operations that the mutex's safety stands on always go to the primary.
+// what the replica knows; the operations on which the mutex's safety rests always go to the primary.
 func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	if client == nil {
 		panic("redis: New: client is nil")
@@ -199,7 +199,8 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 	return holder, b.classify(err)
 }
 
-// millis rounds up: a lease cut short would end before its holder thinks, and one of 0 ms would delete the key.
+// millis rounds up: a lease that is cut short would end before its holder thinks, and a lease of 0 ms would
+// delete the key.
 func millis(d time.Duration) int64 {
 	ms := d.Milliseconds()
 	if time.Duration(ms)*time.Millisecond < d {

@@ -14,14 +14,14 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/slot"
 )
 
-// maxBatch is how many leases one script refreshes: it takes about a millisecond then, for which the server
-// does nothing else.
+// maxBatch is how many leases one script refreshes. That takes about a millisecond, in which the server does
+// nothing else.
 const maxBatch = 500
 
 // Refresh implements [backing.Backing] with one round trip. It touches one key only, so it is served while the
 // key's slot is moved.
 func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
-	if c.TTL <= 0 { // would delete the lock
+	if c.TTL <= 0 { // it would delete the lock
 		return false, fmt.Errorf("redis: Claim.TTL is %v; it must be more than 0", c.TTL)
 	}
 	if err := checkKey(c.Key); err != nil {
@@ -66,9 +66,9 @@ func (b *Backing) RefreshAll(ctx context.Context, claims []backing.Claim) []back
 	return answers
 }
 
-// refreshBatch refreshes those of the claims that which lists, and stores the answers. A proxy in front of
-// several servers sends a script to the server of its first key, which does not have the other locks. So a no to
-// a batch proves nothing: it is asked for again alone.
+// refreshBatch refreshes the claims that which lists, and stores the answers. A proxy in front of several
+// servers sends a script to the server of its first key, which does not have the other locks. So a refusal in a
+// batch proves nothing: that lease is refreshed again alone.
 func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, which []int, answers []backing.Refreshed) {
 	held, err := strings.Repeat("!", len(which)), error(nil)
 	if len(which) > 1 {
@@ -86,7 +86,7 @@ func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, whic
 			answers[i].Err = err
 		case kind(held[n]) == yes:
 			answers[i].Held = true
-		default: // alone, a refusal has its reason, and a no is about this lock
+		default: // alone, an answer is about this lock, and an error says why
 			again.Go(func() {
 				answers[i].Held, answers[i].Err = b.Refresh(ctx, claims[i])
 				if answers[i].Held && kind(held[n]) == no {

@@ -10,8 +10,8 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
-// How long the server remembers a release, in milliseconds: as long as its holder may repeat it; or not at all,
-// when the claim goes on.
+// How long the server remembers a release, in milliseconds: for as long as its holder may repeat it, or, if the
+// claim goes on, not at all.
 const memory, noMemory = "6000", ""
 
 // Release implements [backing.Backing] with one round trip. It works on a server whose memory is full.
@@ -22,7 +22,7 @@ func (b *Backing) Release(ctx context.Context, key, holder string) (bool, error)
 
 // ReleaseClaim implements [backing.Releaser] with one round trip. The server remembers the release for 6 s. If
 // a request of the claim was left without a reply, the server refuses it for a minute, should it arrive late.
-// If the release fails too, or that of a claimant that waits, it is repeated for a minute.
+// If the release of such a claim fails, or that of a claimant that waits, it is repeated for a minute.
 func (b *Backing) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
 	if err := ctx.Err(); err != nil {
 		return backing.NotHeld, err
@@ -42,8 +42,8 @@ func (b *Backing) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Re
 	return found, err
 }
 
-// release takes the claimant out of the queue too, where it stands as member. If it is in doubt, the server
-// refuses for a minute what it asked for and arrives late.
+// release also takes the claimant out of the queue, where it may stand as member. If the claimant is in doubt, the
+// server refuses for a minute those of its requests that arrive late.
 func (b *Backing) release(ctx context.Context, c backing.Claim, member string, inDoubt bool, life string) (backing.Released, error) {
 	k, err := b.keysOf(c.Key)
 	if err != nil {
@@ -101,15 +101,15 @@ func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Wai
 	if (takenBack || r.kind != no) && claimantOf(from) != claimantOf(next.Claim) {
 		b.ledger.released(claimantOf(from))
 	}
-	if takenBack { // the lock was the next holder's, and is not any more
+	if takenBack { // the grant to next is undone, and from no longer has the lock
 		return backing.MustPoll{Why: few}, nil
 	}
 	return b.outcome(k, next.Claim, r), nil
 }
 
-// memories says in which key the server remembers a release. All claims on a lock use one key in turn, which
-// costs the server a third of what a new key does. But while a release is under way or has failed, and so may be
-// repeated, another claim's release of the same lock is remembered in a key of its own.
+// memories chooses the key in which the server remembers a release. All claims on a lock use one key in turn,
+// which costs the server a third of what a new key does. But while a release is under way or has failed, and so
+// may be repeated, the release of another claim on the same lock is remembered in a key of its own.
 type memories struct {
 	mu    sync.Mutex
 	inUse map[memoryOf]memoryUse
@@ -120,7 +120,7 @@ type memoryOf struct{ lock, claim string }
 
 type memoryUse struct {
 	claim    string
-	releases int // that are under way, or may be repeated
+	releases int // how many are under way, or may be repeated
 }
 
 // take returns the key for a release of the claim, the same one while that may be repeated.

@@ -19,8 +19,8 @@
 -- The memory answers a client that asks again because a reply was lost. There is one for
 -- each client, which uses another key while a release of it has no answer, and not one for
 -- each release: to overwrite a key costs the server a third of what a new one does. Once a
--- script has written, Redis lets it go on: a full server does not keep a lock, nor those
--- who wait for it. What follows this header is all that runs if nobody waits.
+-- script has written, Redis lets it go on: a full server holds up neither a release nor
+-- the waiters for that lock. What follows this header is all that runs if nobody waits.
 local waits = redis.call('EXISTS', KEYS[2]) == 1
 if not waits and #ARGV == 1 and redis.call('GET', KEYS[1]) == ARGV[1] then
   redis.call('DEL', KEYS[1])

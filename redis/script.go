@@ -39,11 +39,11 @@ func load(parts ...string) *script.Script {
 	return script.New(parts...)
 }
 
-// optional is an argument that may be missing, which the server reads as the value of unless.
+// optional is an argument that may be missing: the server then takes it to be unless.
 type optional struct{ value, unless string }
 
-// command is a run of a script on so many keys, which come first among the words. The server has the fewer
-// arguments to read if the last ones are missing.
+// command returns a run of a script. The keys come first among the words, and keys is their number. The last
+// arguments are left out where they can be, because the server then has fewer to read.
 func command(s *script.Script, keys int, words []any, more ...optional) *pipeline.Command {
 	cmd := pipeline.NewCommand(s, keys)
 	for _, word := range words {
@@ -63,11 +63,11 @@ type sending int
 
 const (
 	acknowledged   sending = iota // with the acknowledgements that RequireAcks asks for
-	inBulk                        // likewise; it takes long, and no other should wait behind it
-	unacknowledged                // the primary's word is enough
+	inBulk                        // likewise, for a script that takes long: no other should wait behind it
+	unacknowledged                // with the reply of the primary alone
 )
 
-// send returns the reply of a script, and why its effects do not count, with RequireAcks.
+// send sends a script and returns its reply. With RequireAcks, missing is why its effects do not count.
 func (b *Backing) send(ctx context.Context, how sending, cmd *pipeline.Command) (value pipeline.Reply, missing, err error) {
 	switch {
 	case b.acks.Needed > 0 && how != unacknowledged:
@@ -109,7 +109,7 @@ func isCrossSlot(err error) bool { return err != nil && strings.Contains(err.Err
 // reply is what a script answered: a letter, and a number if one belongs to it.
 type reply struct {
 	kind     kind
-	number   uint64 // the token of a grant; what is left of the lease in ms, or noExpiry
+	number   uint64 // the token of a grant, or the rest of the lease in ms, or noExpiry
 	repeated bool   // another copy of the script has no reply, and may yet be applied
 	missing  error  // why a grant or a refresh does not count, with RequireAcks
 }
@@ -120,14 +120,14 @@ func (r reply) isGrant() bool { return r.kind == granted || r.kind == resumed }
 type kind byte
 
 const (
-	granted kind = 'g' // with the token: the claimant has the lock
-	resumed kind = 'r' // with the token: the claimant had the lock already
-	queued  kind = 'q' // with what is left of the holder's lease: the claimant is in the queue
-	unheard kind = 'u' // the same, and no subscriber of its channel is connected to the server
-	polls   kind = 'p' // the claimant neither has the lock nor is in the queue
-	yes     kind = 'y' // refreshed, or freed now
-	no      kind = 'n' // not held, or refused
-	earlier kind = 'e' // freed earlier
+	granted      kind = 'g' // with the token: the claimant has the lock
+	resumed      kind = 'r' // with the token: the claimant had the lock already
+	queued       kind = 'q' // with the rest of the holder's lease: the claimant is in the queue
+	unsubscribed kind = 'u' // the same, and no subscriber of its channel is connected to the server
+	polls        kind = 'p' // the claimant neither has the lock nor is in the queue
+	yes          kind = 'y' // refreshed, or freed now
+	no           kind = 'n' // not held, or refused
+	earlier      kind = 'e' // freed earlier
 )
 
 // noExpiry stands for a lease that does not end, which a foreign client may have made.
@@ -138,7 +138,7 @@ func parseReply(value, want string) (reply, error) {
 		return reply{}, fmt.Errorf("redis: a script replied %q; want one of %q", value, want)
 	}
 	r, number, err := reply{kind: kind(value[0])}, value[1:], error(nil)
-	switch isPlace := r.kind == queued || r.kind == unheard; {
+	switch isPlace := r.kind == queued || r.kind == unsubscribed; {
 	case isPlace && strings.HasPrefix(number, "-"):
 		r.number = noExpiry
 	case isPlace || r.isGrant():

@@ -15,7 +15,7 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
-// URLError tells that the address given to [FromURL] cannot be used. Neither it nor its cause contains the user
+// URLError reports that the address given to [FromURL] cannot be used. Neither it nor its cause contains the user
 // or the password.
 type URLError struct {
 	URL   string // without user, password and query
@@ -29,7 +29,7 @@ func (e *URLError) Error() string {
 
 func (e *URLError) Unwrap() error { return e.Cause }
 
-// Tag is the type's name.
+// Tag returns "URLError".
 func (e *URLError) Tag() string { return "URLError" }
 
 // FromURL connects to the server at a redis://, rediss:// (TLS) or unix:// URL and keeps locks there for as
@@ -105,7 +105,7 @@ func parse(raw string) (*goredis.Options, error) {
 		if _, err = goredis.ParseURL(bare); err == nil || isMisread(bare) {
 			err = errors.New("user and password must be percent-encoded")
 		}
-	default: // what stands there may be a part of a password
+	default: // the scheme may be a part of a password, so the error does not quote it
 		err = errors.New("the scheme is none of redis, rediss and unix")
 	}
 	if syntax, ok := errors.AsType[*url.Error](err); ok { // it quotes the URL with its query
@@ -114,7 +114,7 @@ func parse(raw string) (*goredis.Options, error) {
 	if hasScheme && scheme != "unix" && strings.ContainsAny(bare, ",;") {
 		err = errors.New("options are written as ?name=value&name=value")
 	}
-	// What follows can be options, and so a secret: other clients write host:6380,password=secret.
+	// The rest may be options, and so a secret: other clients write host:6380,password=secret.
 	if end := strings.IndexAny(bare, "?#,;"); end >= 0 {
 		bare = bare[:end]
 	}

@@ -65,7 +65,7 @@
 //
 // 34, 43 and 44 are about quorums and semaphores, of which there are none. Each row is shown once,
 // end to end: variants of a rule of the store are in backing/backingtest, those of a rule of the mutex in
-// package mutex in virtual time, and many processes at a time in the tests of contention. Where a test
+// package mutex in virtual time, and many processes at a time are in package torture. Where a test
 // makes do with a part of such numbers, EFFECTLOCK_HAZARDS_FULL makes it take all.
 //
 // The faults are real: a redis-server that is frozen, connections that are cut,

@@ -17,17 +17,17 @@ const maxBatch = 250
 
 // batch is a request under way for some leases.
 type batch struct {
-	// start is a little before the request is sent, and the same for all that are sent at
-	// once: what is sent together is due together the next time.
+	// start is a little before the request is sent, and the same for all batches of one
+	// moment: leases that are refreshed together become due together.
 	start  time.Duration
 	leases []*Lease
-	wanted int // how many of them still want its answer; under the renewer's mutex
+	wanted int // how many leases still need the answer; the renewer's mutex guards it
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-// take returns a batch of leases whose refresh is due, nil if there are none. They are of
-// different keys. It ends the leases whose deadline has passed.
+// take returns a batch of leases whose refresh is due, nil if there are none. No two of them
+// have the same key. It ends the leases whose deadline has passed.
 func (r *Renewer) take(now time.Duration) *batch {
 	b, most := &batch{start: now}, 1
 	if r.batcher != nil {
@@ -36,7 +36,7 @@ func (r *Renewer) take(now time.Duration) *batch {
 	keys := map[string]bool{}
 	for next := r.schedule.first(); next != nil && next.due <= now && len(b.leases) < most; next = r.schedule.first() {
 		l := next.leases[len(next.leases)-1]
-		if keys[l.Claim.Key] { // one of the two has lost it, or both have one configured id
+		if keys[l.Claim.Key] { // one of the two has lost its lock, or both have one configured id
 			r.schedule.move(l, now+1)
 			continue
 		}
@@ -59,15 +59,15 @@ func (r *Renewer) take(now time.Duration) *batch {
 	return b
 }
 
-// drop notes that one lease less waits for the answer.
+// drop notes that a lease no longer needs the answer.
 func (b *batch) drop() {
 	if b.wanted--; b.wanted == 0 {
 		b.cancel()
 	}
 }
 
-// send sends one batch and applies the answers. What the owner of a lease does about its
-// answer does not delay the other leases.
+// send sends one batch and applies the answers. It calls the owner of a lease on another
+// goroutine, so that no owner delays the other leases.
 func (r *Renewer) send(b *batch) {
 	defer b.cancel()
 	answers := r.answers(b)
@@ -80,7 +80,7 @@ func (r *Renewer) send(b *batch) {
 		first, err := l.term.Failure == nil, answers[i].Err
 		switch {
 		case err != nil:
-			if timedOut || errors.Is(err, context.DeadlineExceeded) { // which was not the caller's
+			if timedOut || errors.Is(err, context.DeadlineExceeded) { // no deadline of a caller
 				err = &effect.TimeoutError{Duration: now - b.start, Err: err}
 			}
 			if r.step(l, l.term.Failed(err, now)); l.term.State == Renewing {
@@ -123,7 +123,7 @@ func (r *Renewer) answers(b *batch) []backing.Refreshed {
 }
 
 // retry schedules another try of a refresh that failed at the instant failed. If the policy
-// takes longer than the lease has, the lease is lost meanwhile.
+// takes longer to decide than the lease lasts, the lease is lost meanwhile.
 func (r *Renewer) retry(l *Lease, err error, failed time.Duration, first bool) {
 	delay, ok := l.owner.Failed(err, r.epoch.Add(failed), first)
 	if !ok {

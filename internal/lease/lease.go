@@ -8,17 +8,17 @@ import (
 	"github.com/effectlock/effectlock/internal/deferred"
 )
 
-// Owner has acquired a lease. It is called on goroutines of its own, so that what one owner
-// does delays no other lease.
+// Owner is the holder of a lease. Its methods are called on goroutines of their own, so that
+// an owner that is slow delays no other lease.
 type Owner interface {
 	// Lost returns the error with which the fiber ends. Apply may have returned the loss before.
 	Lost(*Loss) error
 	// Failed reports that the store failed to answer a refresh at the time now, and whether
-	// that is the first failure in a row. It returns how long to wait before another try;
-	// false: as long as between two refreshes.
+	// that is the first failure in a row. It returns how long to wait before another try,
+	// or false to wait as long as between two refreshes.
 	Failed(err error, now time.Time, first bool) (delay time.Duration, ok bool)
-	// Denied reports that the store says that the lease is not held. The owner finds out
-	// why, and applies Term.Lose.
+	// Denied reports that, according to the store, the lease is not held. The owner finds
+	// out why, and applies Term.Lose.
 	Denied()
 }
 
@@ -30,14 +30,14 @@ type Lease struct {
 	owner   Owner
 	renewer *Renewer
 
-	// Under the renewer's mutex:
+	// The renewer's mutex guards the rest:
 	term   Term
-	batch  *batch  // the last one that it was in
-	bucket *bucket // of the schedule, nil if it is in none
-	place  int     // in the bucket
+	batch  *batch  // the last batch that it was in
+	bucket *bucket // its bucket of the schedule, nil if it is in none
+	index  int     // its position in the bucket
 }
 
-// Init makes l, which is new, the lease that a request which was sent at start has won.
+// Init makes l, which is new, the lease that was granted to a request sent at start.
 func (l *Lease) Init(r *Renewer, c backing.Claim, start time.Time, owner Owner) {
 	l.Claim, l.owner, l.renewer = c, owner, r
 	l.term.Deadline, l.term.Due = r.granted(r.at(start))
@@ -56,7 +56,7 @@ func (l *Lease) enter() {
 	r := l.renewer
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l.term.State < Released { // the scope may have closed since the fiber was started
+	if l.term.State < Released { // else the scope has closed since the fiber was started
 		r.schedule.move(l, l.term.Next())
 		r.arm()
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/effectlock/effectlock/internal/deferred"
 )
 
-// Renewer keeps leases alive: all by one timer, and those that are due at about the same
-// time with one request, if the store can do that. A goroutine runs only while a request
-// is under way.
+// Renewer keeps leases alive. It has one timer for all of them, and sends one request for
+// the leases that are due at about the same time, if the store is a backing.Batcher. A
+// goroutine runs only while a request is under way.
 //
 // Each lease is in the schedule at the moment at which the clock next changes its term. While
-// its request is under way that is its deadline, so it is lost on time, whatever the
-// store does, and alone.
+// its request is under way that is its deadline. So it is lost on time, whatever the store
+// does, and no other lease with it.
 type Renewer struct {
 	Key
 	batcher backing.Batcher // nil if the store refreshes one by one
@@ -25,13 +25,13 @@ type Renewer struct {
 	mu       sync.Mutex
 	schedule schedule
 	timer    *time.Timer
-	alarm    time.Duration // when the timer fires
+	alarm    time.Duration // the instant at which the timer fires
 }
 
-// Key is what leases have in common that share a renewer.
+// Key is what the leases of one renewer have in common.
 type Key struct {
 	Store         backing.Backing
-	TTL, Interval time.Duration // the interval is that between two refreshes
+	TTL, Interval time.Duration // Interval is the time between two refreshes
 }
 
 // NewRenewer makes a renewer. Each of its requests is given up after timeout.
@@ -41,14 +41,14 @@ func NewRenewer(k Key, batcher backing.Batcher, timeout time.Duration) *Renewer 
 
 func (r *Renewer) at(t time.Time) time.Duration { return t.Sub(r.epoch) }
 
-// granted returns the deadline of a lease that a request won which was sent at start, and
+// granted returns the deadline of a lease that was granted to a request sent at start, and
 // when its refresh is due: a little early, so that leases become due together.
 func (r *Renewer) granted(start time.Duration) (deadline, due time.Duration) {
 	return start + Validity(r.TTL), (start + r.Interval).Truncate(max(r.Interval/50, 1))
 }
 
-// step makes t the term of a lease, and does what the change of its state asks for. It
-// must be called under the mutex, and arm after it.
+// step makes t the term of a lease, and does what the change of state requires. The caller
+// has locked the mutex, and calls arm before it unlocks it.
 func (r *Renewer) step(l *Lease, t Term) {
 	was := l.term.State
 	if l.term = t; t.State == was {
@@ -60,7 +60,7 @@ func (r *Renewer) step(l *Lease, t Term) {
 	switch t.State {
 	case Held, Retrying, Renewing:
 		r.schedule.move(l, t.Next())
-	case Unrefreshed: // it stays where it is: most are released at once
+	case Unrefreshed: // the lease stays in the schedule: most are released at once
 		effect.EndDeferred(&l.Fiber, deferred.End{})
 	case Released, Lost:
 		r.schedule.remove(l)
@@ -76,7 +76,7 @@ func (r *Renewer) step(l *Lease, t Term) {
 // testing/synctest is dropped: when the bubble has ended, it never fires.
 func (r *Renewer) arm() {
 	first, now := r.schedule.first(), time.Now()
-	fake := now == now.Round(0) //nolint:staticcheck // not Equal: the time of a bubble has no monotonic reading
+	fake := now == now.Round(0) //nolint:staticcheck // the time of a bubble has no monotonic reading, which Equal ignores
 	if r.timer != nil && (first == nil && fake || first != nil && first.due < r.alarm) {
 		r.disarm()
 	}
@@ -91,7 +91,7 @@ func (r *Renewer) disarm() {
 	r.timer = nil
 }
 
-// wake sees to all leases whose moment has come.
+// wake sends a batch for the leases that are due, and ends those whose deadline has passed.
 func (r *Renewer) wake() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

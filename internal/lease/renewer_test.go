@@ -112,7 +112,7 @@ func TestAScheduleHasTheLeasesInOrder(t *testing.T) {
 		for i := range all {
 			if l := &all[i]; l.bucket != nil {
 				leases--
-				require.Same(t, l, l.bucket.leases[l.place])
+				require.Same(t, l, l.bucket.leases[l.index])
 			}
 		}
 		require.Zero(t, leases, "each is in one bucket, once")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// schedule has leases in the order of their moments.
+// schedule keeps leases in the order in which they are due.
 //
 // It is a heap of buckets. Leases that were refreshed together are due together, so there
 // are few buckets, and a refresh costs the same however many leases are held. A heap of
@@ -14,17 +14,17 @@ import (
 type schedule struct {
 	heap  buckets
 	at    map[time.Duration]*bucket
-	spare *bucket // the last one that was emptied
+	spare *bucket // the bucket that was emptied last, for reuse
 }
 
-// bucket has the leases of one moment, in no order. It is not empty.
+// bucket holds the leases that are due at one moment, in no order. It is never empty.
 type bucket struct {
 	due    time.Duration
 	leases []*Lease
-	index  int // in the heap
+	index  int // its position in the heap
 }
 
-// first is the bucket that is due first, nil if there is none.
+// first returns the bucket that is due first, nil if there is none.
 func (s *schedule) first() *bucket {
 	if len(s.heap) == 0 {
 		return nil
@@ -32,7 +32,7 @@ func (s *schedule) first() *bucket {
 	return s.heap[0]
 }
 
-// move puts a lease in, or elsewhere.
+// move adds a lease, or changes when it is due.
 func (s *schedule) move(l *Lease, due time.Duration) {
 	s.remove(l)
 	b := s.at[due]
@@ -43,11 +43,11 @@ func (s *schedule) move(l *Lease, due time.Duration) {
 		b.due, s.at[due] = due, b
 		heap.Push(&s.heap, b)
 	}
-	l.bucket, l.place = b, len(b.leases)
+	l.bucket, l.index = b, len(b.leases)
 	b.leases = append(b.leases, l)
 }
 
-// remove takes a lease out, if it is in.
+// remove takes a lease out, if it is there.
 func (s *schedule) remove(l *Lease) {
 	b := l.bucket
 	if b == nil {
@@ -55,7 +55,7 @@ func (s *schedule) remove(l *Lease) {
 	}
 	end := len(b.leases) - 1
 	last := b.leases[end]
-	b.leases[l.place], last.place = last, l.place
+	b.leases[l.index], last.index = last, l.index
 	b.leases[end], l.bucket = nil, nil
 	if b.leases = b.leases[:end]; end == 0 {
 		heap.Remove(&s.heap, b.index)

@@ -4,7 +4,7 @@ package lease
 
 import "time"
 
-// State is the state of a lease. All before Released can expire.
+// State is the state of a lease. In the states before Released it can expire.
 type State uint8
 
 // The states of a lease.
@@ -20,8 +20,8 @@ const (
 
 // Loss says why a lease was lost.
 type Loss struct {
-	Reason string // Expired, or what the owner found
-	Cause  error  // what the store last failed with, or nil
+	Reason string // Expired, or the reason that the owner found
+	Cause  error  // the last failure of the store, or nil
 }
 
 // Expired is the reason of a loss that the clock decided.
@@ -61,7 +61,7 @@ func (t Term) Next() time.Duration {
 	return t.Deadline
 }
 
-// Expire looks at the clock.
+// Expire makes the term Lost if its deadline has passed.
 func (t Term) Expire(now time.Duration) Term {
 	if t.State < Released && now >= t.Deadline {
 		return t.Lose(Loss{Expired, t.Failure})
@@ -82,8 +82,9 @@ func (t Term) Renewed(deadline, due, now time.Duration) Term {
 	return t.from(Renewing, Held).from(Stopping, Unrefreshed)
 }
 
-// Failed notes that the store failed to answer a refresh, which ends by Retry when it is
-// known when to try again. The store's failures do not end a lease: its deadline does.
+// Failed notes that the store failed to answer a refresh. The refresh ends with Retry, when
+// the time of the next try is known. Failures of the store do not end a lease: its deadline
+// does.
 func (t Term) Failed(err error, now time.Duration) Term {
 	if t = t.Expire(now); t.State == Renewing {
 		t.Failure = err
@@ -106,7 +107,8 @@ func (t Term) Stop(time.Duration) Term {
 	return t.from(Held, Unrefreshed).from(Retrying, Unrefreshed).from(Renewing, Stopping)
 }
 
-// Release looks at the clock for the last time: from here on the lease cannot expire.
+// Release begins the release, unless the deadline has passed. From here on the lease cannot
+// expire.
 func (t Term) Release(now time.Duration) Term {
 	if t = t.Expire(now); t.State != Lost {
 		t.State = Released

@@ -21,23 +21,23 @@ type Event struct {
 // Kind is the kind of an [Event].
 type Kind uint8
 
-// The kinds of events. Those up to Left are about the Waiter.
+// The kinds of events. Those up to Passed are about the Waiter, which is their subject.
 const (
-	Join      Kind = iota // it takes the last place in line
-	Try                   // it asks once, past the line
-	Woken                 // the store wakes it: it should ask
-	Due                   // the time of its Sleep has come
-	PolicyDue             // its retry policy says that it should ask, if it polls
-	PollFor               // the first in line, if that is another waiter, should poll for it too
-	Answered              // the store answered its request
-	Failed                // the store failed to answer its request, or the answer was of no use
-	Retried               // it sent the request again
-	Accepted              // it accepted the lock that it was granted
-	Declined              // it did not, because too little is left of the lease
-	Left                  // it gives up
-	Passed                // the store answered the holder that handed the lock to it
+	Join      Kind = iota // takes the last place in line
+	Try                   // asks once, and bypasses the line
+	Woken                 // was woken by the store, and should ask
+	Due                   // has reached the time of its Sleep
+	PolicyDue             // should ask if it polls, by its retry policy
+	PollFor               // waits for Every by its policy, and the first in line should poll for it
+	Answered              // has an answer of the store to its request
+	Failed                // has no answer to its request, or one that is of no use
+	Retried               // sent the request again
+	Accepted              // accepted the lock that it was granted
+	Declined              // did not accept it, because too little is left of the lease
+	Left                  // gives up
+	Passed                // was to be handed the lock, and that request has ended
 	Releasing             // the holder is about to release the lock
-	Freed                 // the holder does not have the lock any more, or nobody has
+	Freed                 // the holder no longer has the lock
 	Undone                // what a waiter that left may have had in the store is released
 )
 
@@ -53,8 +53,8 @@ type Action struct {
 // Do is what an [Action] is to do.
 type Do uint8
 
-// What there is to do. The first three are for the waiter, which may be asleep. The others
-// are for the caller of Step.
+// What there is to do. Ask, Sleep and Accept are for the waiter, which may be asleep. The
+// others are for the caller of Step.
 const (
 	Nothing Do = iota
 	Ask        // send a request for the lock, with a place in the queue if the store has one
@@ -68,7 +68,7 @@ const (
 // Step changes the state by one event, and returns the actions that follow. They are valid
 // until the next step.
 func (s *State) Step(now time.Time, e Event) []Action {
-	clear(s.actions) // which would keep the waiters of a lock that nobody wants any more
+	clear(s.actions) // so that old actions keep no waiter in memory
 	s.actions = s.actions[:0]
 	w := e.Waiter
 	switch e.Kind {
@@ -141,9 +141,9 @@ func (s *State) proceed(now time.Time) {
 	}
 }
 
-// freed makes the first in line ask. If that is news, it asks again though a request is under
-// way, whose answer may be older. One in the store's queue is woken by the store, unless it is
-// late already.
+// freed makes the first in line ask. If the state has changed, the waiter asks again even
+// while it has a request under way, whose answer may be older. A waiter in the store's queue
+// does not ask: the store wakes it.
 func (s *State) freed(isNew bool, now time.Time) {
 	if len(s.Waiters) == 0 {
 		return
@@ -179,8 +179,8 @@ func (s *State) answered(w *Waiter, o backing.Outcome, now time.Time) {
 	}
 }
 
-// left takes the waiter out of the line. If a holder is handing the lock to it, the end of
-// that decides what else there is to do.
+// left takes the waiter out of the line. If a holder is handing the lock to it, the Passed
+// event decides what else there is to do.
 func (s *State) left(w *Waiter) {
 	if w.MayBeKnown() || w.Phase == Granted {
 		s.do(Action{Do: Undo, Waiter: w})
@@ -188,9 +188,9 @@ func (s *State) left(w *Waiter) {
 	s.remove(w)
 }
 
-// releasing hands the lock to the first in line. The exceptions are one that has asked
-// already, which is as good as served; one with the holder's own id, which is the same
-// holder to the store; and one that needs other permits.
+// releasing hands the lock to the first in line. The exceptions are a waiter that has asked
+// already, which is as good as served; a waiter with the holder's own id, which is the same
+// holder to the store; and a waiter that needs other permits.
 func (s *State) releasing(h Holder, alone bool, now time.Time) {
 	if alone || len(s.Waiters) == 0 || !s.Waiters[0].waits() || s.Waiters[0].ID == h.ID || s.Waiters[0].Permits != h.Permits {
 		s.do(Action{Do: Release, Holder: h})
@@ -202,12 +202,12 @@ func (s *State) releasing(h Holder, alone bool, now time.Time) {
 	s.do(Action{Do: Pass, Waiter: w, Holder: h, Yield: yield})
 }
 
-// passed ends a handover. If the waiter has left meanwhile, what it was given is handed on
-// in its name, and what the store may know of it is undone.
+// passed ends a handover. If the waiter has left meanwhile, the lock that it was given is
+// handed on in its name, and what the store may know of it is undone.
 func (s *State) passed(e Event, now time.Time) {
 	w, out := e.Waiter, e.Waiter.Phase == Out
 	if _, refused := e.Outcome.(backing.Refused); refused {
-		// The store has not noted that the holder let go, and a request of it may be under way.
+		// The store has not noted the release, and a request of the holder may be under way.
 		s.do(Action{Do: Release, Holder: e.Holder})
 	} else {
 		s.drop(e.Holder.ID)
@@ -222,7 +222,7 @@ func (s *State) passed(e Event, now time.Time) {
 		s.queued(w, o, now)
 	case backing.MustPoll:
 		w.AskAt = now
-		if !out { // the lock is free for those that poll, and not because the waiter is gone
+		if !out { // the lock is free for processes that poll, and not because the waiter has left
 			s.OthersUnknown, s.YieldUntil = true, now.Add(w.PollEvery*5/4)
 		}
 	case backing.Refused:

@@ -8,10 +8,9 @@
 // messages, and processes that die.
 //
 // The waiters of a process stand in one line, and only the first asks the store: a request
-// for each would cost the server the more, the more wait. While holders of this process
+// for each would cost the server more with every waiter. While holders of this process
 // have all permits, nobody asks: a holder that releases hands its permits to the first in
-// line. The others in the process wait without a request, a timer or a goroutine of their
-// own.
+// line. The other waiters need no request and no timer.
 //
 // The form, a state with its invariant and actions as data, is that of the Semaphore in the
 // standard library of cats-effect.
@@ -27,8 +26,8 @@ import (
 // MaxHandovers is how many times in a row a process hands the lock to a waiter of its own
 // before it offers the lock to waiters of other processes.
 //
-// Where those poll, the lock must stay free for a while to be found. That is too expensive
-// to be done as often: it is done after MaxHandovers polling intervals at the soonest.
+// Where those waiters poll, the lock must stay free for a while to be found. That is
+// expensive, so it is done at most once in MaxHandovers polling intervals.
 const MaxHandovers = 8
 
 // State is what one process knows about one lock. The zero State with a Limit is that of a
@@ -38,7 +37,7 @@ type State struct {
 	Holders []Holder  // of this process, as far as it knows; the latest last
 	Waiters []*Waiter // in the order in which they came
 
-	Handovers     int       // in a row, since the lock was last offered to other processes
+	Handovers     int       // how many in a row, since the lock was last offered to other processes
 	Since         time.Time // when that run of handovers began
 	OthersUnknown bool      // the store cannot say whether other processes wait
 	YieldUntil    time.Time // until then the lock is left to other processes
@@ -58,12 +57,12 @@ type Holder struct {
 type Waiter struct {
 	Holder
 	PollEvery time.Duration // how often it polls a store that cannot wake it
-	Owner     any           // for whoever carries out the actions
+	Owner     any           // for the caller of Step, which carries out the actions
 
 	Phase      Phase
 	AskAt      time.Time // when to ask next; zero if nothing but an event says so
 	Until      time.Time // when the next Due event was ordered for; zero if none was
-	Unanswered int       // requests sent of which the store may know, though it did not answer
+	Unanswered int       // how many requests the store may have received without a reply
 	Registered bool      // the store had the waiter in its queue, or as a holder
 }
 
@@ -137,8 +136,8 @@ func (s *State) fits(w *Waiter) bool {
 	return permits <= s.Limit
 }
 
-// hold notes that the store has given permits to a holder of this process. If there are
-// not that many, the longest holders have lost theirs and do not know it yet.
+// hold notes that the store has granted permits to a holder of this process. If that makes
+// more than there are, the oldest holders have lost theirs and do not know it yet.
 func (s *State) hold(h Holder) {
 	s.drop(h.ID)
 	s.Holders = append(s.Holders, h)
@@ -151,7 +150,7 @@ func (s *State) hold(h Holder) {
 	}
 }
 
-// drop notes that a holder has the lock no more, and reports whether that is new.
+// drop notes that a holder no longer has the lock, and reports whether that is new.
 func (s *State) drop(id string) bool {
 	before := len(s.Holders)
 	s.Holders = slices.DeleteFunc(s.Holders, func(h Holder) bool { return h.ID == id })
@@ -169,7 +168,8 @@ func (s *State) remove(w *Waiter) {
 }
 
 // queued puts the waiter, which is in the store's queue, to sleep until it should ask again.
-// One that was woken since it last asked asks at once: the wake-up may be of its new place.
+// A waiter that was woken since it last asked asks at once: the wake-up may belong to its
+// new place in the queue.
 func (s *State) queued(w *Waiter, o backing.Queued, now time.Time) {
 	w.Phase, w.Registered, s.OthersUnknown, s.Unqueued = Queued, true, false, false
 	if w.AskAt.IsZero() {

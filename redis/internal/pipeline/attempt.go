@@ -9,7 +9,7 @@ import (
 )
 
 // attempt is a command as go-redis and its hooks see it. From the calls of its methods it
-// learns whether a copy of the command that has no reply may have reached the server. The
+// infers whether a copy of the command that has no reply may have reached the server. The
 // error alone does not show that: when the context has ended, go-redis returns the
 // context's error, whatever became of what it had written.
 //
@@ -19,23 +19,23 @@ type attempt struct {
 	goredis.StringCmd
 	progress
 
-	lost    bool         // a copy was written that will have no reply; set for good
-	touched atomic.Bool  // whether a copy may have been written; read by the caller meanwhile
-	asked   atomic.Int32 // how often its context was asked for its Done, if it is sent alone
+	unanswered bool         // a copy was written that will have no reply; never cleared
+	touched    atomic.Bool  // a copy may have been written; the caller reads it meanwhile
+	asked      atomic.Int32 // if it is sent alone, how often Done of its context was called
 }
 
 // progress is how far sending the command has come, by go-redis, which may try several times.
 type progress struct {
 	idempotent bool
 	alone      bool
-	failedAt   int32 // asked, when go-redis failed last
-	read       bool  // by a hook
-	awaiting   bool  // written, and there is no reply yet
-	replied    bool  // and not written since
-	failed     bool  // at least once
+	failedAt   int32 // the value of asked when go-redis last failed
+	read       bool  // a hook has read the command
+	awaiting   bool  // it was written, and there is no reply yet
+	replied    bool  // it has a reply, and was not written again since
+	failed     bool  // go-redis has failed to send it at least once
 }
 
-// begin makes the attempt ready to be sent. Only what is lost it remembers.
+// begin makes the attempt ready to be sent, again perhaps. It keeps unanswered.
 func (a *attempt) begin(ctx context.Context, args []any, idempotent, alone bool) {
 	a.StringCmd = *goredis.NewStringCmd(ctx, args...)
 	a.SetFirstKeyPos(firstKey)
@@ -50,7 +50,7 @@ func (a *attempt) Args() []any {
 		a.read = true
 		return a.StringCmd.Args()
 	}
-	a.lost = a.lost || a.failed && a.awaiting
+	a.unanswered = a.unanswered || a.failed && a.awaiting
 	a.awaiting, a.replied = true, false
 	a.touched.Store(true)
 	return a.StringCmd.Args()
@@ -60,15 +60,15 @@ func (a *attempt) Args() []any {
 // with its batch. A request for a lock that was written and has no reply may still be
 // applied, after its repetition was answered, and after its claimant has released; and one
 // that has its reply would get another when its batch is repeated because of the first in
-// it. To repeat a request that was written is left to the mutex, which then knows of it. So
-// is a request that was not written: go-redis would use up the caller's time on a server
+// it. The mutex repeats a request that was written, and then knows of the copy. It also
+// repeats a request that was not written: go-redis would use up the caller's time on a server
 // that refuses connections, and in the end not say why.
 func (a *attempt) NoRetry() bool {
 	a.failed, a.failedAt = true, a.asked.Load()
 	return !a.idempotent
 }
 
-// SetErr is called by go-redis with how reading the reply went. When a connection
+// SetErr is called by go-redis with the result of reading the reply. When a connection
 // breaks amid the replies of a batch it is called once more for the commands that have
 // theirs, as if they had failed too. Those keep their replies, but not beyond a
 // repetition of the batch: a lock that was refused the first time may have been granted
@@ -82,8 +82,8 @@ func (a *attempt) SetErr(err error) {
 	a.StringCmd.SetErr(err)
 }
 
-// outcome is what came back. failed is what sending it, alone or with others, failed
-// with: if that was before anything was written, the attempt may not know.
+// outcome returns the reply or the error. failed is the error of sending the attempt, alone
+// or with others; if nothing was written, go-redis may not have set it on the attempt.
 //
 // If a hook has read the command, and go-redis has not failed to send it, which it asks
 // about with NoRetry, the hook may have sent a copy of its own.
@@ -95,7 +95,7 @@ func (a *attempt) outcome(failed error) (string, error) {
 	if err == nil {
 		return value, nil
 	}
-	if a.awaiting || a.lost || a.read && !a.failed && !isReply(err) {
+	if a.awaiting || a.unanswered || a.read && !a.failed && !isReply(err) {
 		err = &noReplyError{err}
 	}
 	return "", err
@@ -118,7 +118,7 @@ func MayBeApplied(err error) bool {
 // be, in any copy.
 func IsNotSent(err error) bool { return err != nil && !MayBeApplied(err) && !isReply(err) }
 
-// isReply reports whether err is what a server has answered.
+// isReply reports whether err is an answer of a server.
 func isReply(err error) bool {
 	var refused goredis.Error
 	return errors.As(err, &refused)

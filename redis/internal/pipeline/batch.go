@@ -13,16 +13,16 @@ import (
 // ends when those of all their callers have. Until then the client may repeat them all, also
 // for callers that have left.
 //
-// It is no context of the context package: those are allocated, and ask the caller's for
-// its Done, which may be one that is costly to ask.
+// It is no context of the context package: those are allocated, and call Done of the caller's
+// context, which may be costly.
 type batch struct {
-	values  context.Context // the caller's; the background, if there are several
-	only    *attempt        // nil if there are several
-	direct  bool            // its caller sends it
-	latest  time.Time       // of the callers' deadlines
-	limited bool            // all have one
+	values  context.Context // the context of the caller; the background if there are several
+	only    *attempt        // the only command; nil if there are several
+	direct  bool            // the caller itself sends it
+	latest  time.Time       // the latest of the callers' deadlines
+	limited bool            // all callers have a deadline
 	ended   chan struct{}   // closed when the contexts of all callers have ended
-	waiting atomic.Int32    // callers whose contexts have not ended
+	waiting atomic.Int32    // the number of callers whose contexts have not ended
 
 	unhooked *atomic.Bool // set if the client has no hooks; nil if it is not to be examined
 }
@@ -34,7 +34,7 @@ func newBatch() *batch {
 	return b
 }
 
-// batchOfOne is newBatch for a command that is sent alone; it allocates nothing.
+// batchOfOne is newBatch for a command that is sent alone. It allocates nothing.
 func (c *Command) batchOfOne() *batch {
 	b := &c.alone
 	b.values, b.only, b.limited = c.ctx, &c.attempt, true
@@ -81,7 +81,7 @@ func (b *batch) run(client goredis.UniversalClient, all []*Command) (replied boo
 	return replied
 }
 
-// exec takes the commands to the server and back. It returns what that failed with.
+// exec sends the commands and reads their replies. It returns the error of that.
 func (b *batch) exec(client goredis.UniversalClient, all []*Command) (err error) {
 	defer recovered(&err)
 	for _, c := range all {
@@ -95,7 +95,7 @@ func (b *batch) exec(client goredis.UniversalClient, all []*Command) (err error)
 		cmds[i] = &c.attempt
 	}
 	pipe := client.Pipeline()
-	_ = pipe.BatchProcess(b, cmds...) // queues them, no more
+	_ = pipe.BatchProcess(b, cmds...) // only queues them
 	_, err = pipe.Exec(b)
 	return err
 }

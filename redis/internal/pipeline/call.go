@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// graceAfter is how long a reply is waited for after the end of ctx. After a cancellation
-// the reply often is on its way already, and says what its caller otherwise would have
-// to find out. After a deadline it gets next to nothing: the caller has given it all the
-// time there was, and so has the socket, perhaps. But if nothing is written yet, the client
-// has a moment to give up: if it waits for a connection it does so at once, and then the
-// command was certainly not sent.
+// graceAfter is how long to wait for a reply after the end of ctx. After a cancellation the
+// reply is often on its way already, and saves the caller a clean-up. After a deadline there
+// is hardly any grace: the reply has had all the time that the caller could give. But if
+// nothing is written yet, the client gets a moment to give up. If it waits for a connection
+// it does so at once, and then the command was certainly not sent.
 func graceAfter(ctx context.Context, written bool) time.Duration {
 	switch {
 	case !errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -63,15 +62,15 @@ func Call[A any](ctx context.Context, f func(context.Context) (A, error)) (A, er
 }
 
 // recovered turns a panic of the client, or of one of its hooks, into an error. go-redis
-// panics at some replies that no Redis gives, and what runs on a goroutine of ours no
-// caller could recover.
+// panics at some replies that no Redis gives, and on a goroutine of ours no caller could
+// recover.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("redis: the client panicked: %v\n\n%s", r, debug.Stack())
 	}
 }
 
-// WithContextErr adds the context's error to what failed because of it. With
+// WithContextErr adds the context's error to an error that it caused. With
 // ContextTimeoutEnabled that is the timeout of a socket, whose clock may be a moment
 // ahead of the context's.
 func WithContextErr(ctx context.Context, err error) error {

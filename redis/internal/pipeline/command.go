@@ -9,36 +9,36 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/script"
 )
 
-// Command is one run of a script. It is its caller's until [Pipeline.Run] has it, and the
-// pipeline's from then on: the sender's while it is queued and in flight, the waiting caller's
-// again when it is done. A caller that leaves it never touches it again.
+// Command is one run of a script. It belongs to its caller until [Pipeline.Run] is called, then
+// to the sender while it is queued and in flight, and to the waiting caller again when it is
+// done. A caller that stops waiting never touches it again.
 type Command struct {
 	attempt attempt
 	script  *script.Script
 	args    []any
-	argBuf  [16]any // for args, unless there are more
+	argBuf  [16]any // the memory of args, unless there are more
 
 	ctx   context.Context
 	state atomic.Int32
-	batch *batch        // what it is sent with; set before it is in flight
-	alone batch         // that, if it is sent alone
+	batch *batch        // the batch that it is sent in; set before it is in flight
+	alone batch         // the memory of that batch, if the command is sent alone
 	done  chan struct{} // receives a value when the command is done
-	timer *time.Timer   // of the waiting caller
+	timer *time.Timer   // the timer of the waiting caller
 
 	reply string
 	err   error
 }
 
-// The states of a command that is left to the loop. The loop takes it from one to the next,
-// and its caller to left.
+// The states of a command that the loop sends. The loop takes it from one state to the next,
+// and its caller to abandoned.
 const (
-	queued   int32 = iota // in the sender's queue
-	inFlight              // may have been sent
-	done                  // has a reply or an error, and is the caller's again
-	left                  // by its caller: it is not sent, or its reply is not waited for
+	queued    int32 = iota // in the sender's queue
+	inFlight               // may have been sent
+	done                   // has a reply or an error, and belongs to the caller again
+	abandoned              // the caller has left: it is not sent, or nobody waits for its reply
 )
 
-// commands are used again with all that belongs to them, which is half a kilobyte.
+// commands are reused, with the half kilobyte of memory that each has.
 var commands = sync.Pool{New: func() any {
 	c := &Command{done: make(chan struct{}, 1), timer: time.NewTimer(0)}
 	c.timer.Stop()
@@ -49,7 +49,8 @@ var commands = sync.Pool{New: func() any {
 // firstKey is the position of the first key among the words of EVALSHA and EVAL.
 const firstKey = 3
 
-// NewCommand begins a run of s on so many keys, which must be added before the arguments.
+// NewCommand begins a run of s with the given number of keys, which must be added before the
+// arguments.
 // The first of them is the lock, or lives in its hash slot.
 func NewCommand(s *script.Script, keys int) *Command {
 	c := commands.Get().(*Command)
@@ -59,7 +60,7 @@ func NewCommand(s *script.Script, keys int) *Command {
 }
 
 // Add adds a key or an argument, which is a string. A caller that adds the same one often can
-// keep it as an interface: to make one of a string is an allocation.
+// keep it as an interface: the conversion of a string is an allocation.
 func (c *Command) Add(word any) { c.args = append(c.args, word) }
 
 // AddInt adds a number.
@@ -85,9 +86,9 @@ func (c *Command) useEval() bool {
 	return true
 }
 
-// free lets the command be used again. Only its caller may do that, before the command is
+// recycle lets the command be used again. Only its caller may do that, before the command is
 // sent or when it is done.
-func (c *Command) free() {
+func (c *Command) recycle() {
 	clear(c.args)
 	c.args, c.ctx, c.batch = nil, nil, nil
 	c.alone.values = context.Background() // a hook may still have the context
@@ -97,18 +98,18 @@ func (c *Command) free() {
 	commands.Put(c)
 }
 
-// complete gives the command back to its caller, if that still waits.
+// complete returns the command to its caller, if that still waits.
 func (c *Command) complete() {
 	if c.state.CompareAndSwap(inFlight, done) {
 		c.done <- struct{}{}
 	}
 }
 
-// send leaves the command to the loop and waits for it.
+// send puts the command in the loop's queue and waits for it.
 //
 // Most replies come in a fraction of stallAfter. Until then the caller does not look at its
-// context: of a context with a deadline that nobody looks at, the mutex makes half the
-// allocations of a lock less.
+// context, which halves the allocations of a lock: the mutex's contexts with a deadline
+// allocate little until somebody looks at them.
 func (s *sender) send(c *Command) (Reply, error) {
 	ctx, first := c.ctx, stallAfter
 	if deadline, ok := ctx.Deadline(); ok {
@@ -118,7 +119,7 @@ func (s *sender) send(c *Command) (Reply, error) {
 	}
 	if ctx.Err() != nil { // since the direct path was tried
 		err := c.endedInQueue()
-		c.free()
+		c.recycle()
 		return Reply{}, err
 	}
 	c.timer.Reset(first)
@@ -128,12 +129,12 @@ func (s *sender) send(c *Command) (Reply, error) {
 		select {
 		case <-c.done:
 			c.timer.Stop()
-			if leaving { // the context of alone has ended for good
+			if leaving { // its batch has ended for good, so it cannot be reused
 				return c.result()
 			}
 			return c.take()
 		case <-ended:
-			if c.state.CompareAndSwap(queued, left) {
+			if c.state.CompareAndSwap(queued, abandoned) {
 				return Reply{}, c.endedInQueue()
 			}
 			ended, leaving = nil, true
@@ -146,7 +147,7 @@ func (s *sender) send(c *Command) (Reply, error) {
 				if s.relieve(c) {
 					c.timer.Reset(stallAfter)
 				}
-			case c.state.CompareAndSwap(inFlight, left):
+			case c.state.CompareAndSwap(inFlight, abandoned):
 				return Reply{}, noReply(ctx)
 			}
 		}
@@ -158,19 +159,19 @@ func (c *Command) result() (Reply, error) {
 	if c.err != nil {
 		return Reply{}, WithContextErr(c.ctx, c.err)
 	}
-	return Reply{c.reply, c.attempt.lost}, nil
+	return Reply{c.reply, c.attempt.unanswered}, nil
 }
 
 // take is result for a command that can be used again.
 func (c *Command) take() (Reply, error) {
 	reply, err := c.result()
-	c.free()
+	c.recycle()
 	return reply, err
 }
 
 // endedInQueue is the error of a command whose context ended before the loop sent it.
 func (c *Command) endedInQueue() error {
-	if c.attempt.lost { // on the direct path
+	if c.attempt.unanswered { // on the direct path
 		return noReply(c.ctx)
 	}
 	return notSent(c.ctx)

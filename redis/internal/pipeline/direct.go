@@ -21,7 +21,7 @@ import (
 // waits for the reply. A command that takes longer is sent again through the loop, with the
 // client's own timeouts, while the caller looks at its context.
 //
-// A client with hooks has no direct path. A hook may hold its caller for long. And a clone
+// A client with hooks has no direct path. A hook may take long. And a clone
 // of a client, as WithTimeout makes it, has none of its hooks, nor has a master's client
 // those of its Cluster; but a program that traces, counts or refuses commands must see
 // ours as well.
@@ -30,21 +30,21 @@ const (
 	// directTimeout is how long a reply is waited for on the direct path. go-redis counts
 	// it by a clock that may be 50 ms behind, so it may be half of that.
 	directTimeout = 100 * time.Millisecond
-	// examineAfter is how long a sender relies on what it has found out about its client, and
-	// how long it does without a direct path that has failed.
+	// examineAfter is how long a sender relies on the result of an examination of its client,
+	// and how long it does not use a direct path that has failed.
 	examineAfter = time.Second
 )
 
-// directRoute is what a sender knows of its direct path.
+// directRoute is what a sender knows about its direct path.
 type directRoute struct {
-	prompt   bool        // the last command was alone, and its reply came at once
-	unhooked atomic.Bool // the client had no hooks, and the direct path has not failed
-	examined time.Time   // when unhooked was last set
-	client   *goredis.Client
+	prompt   bool            // the last command was alone, and its reply came at once
+	unhooked atomic.Bool     // the client had no hooks, and the direct path has not failed
+	examined time.Time       // when unhooked was last set
+	client   *goredis.Client // to send with; nil if not made yet
 }
 
-// note records how a round trip went. After a batch of several commands all their callers
-// return at once: the next commands should go together as well, and not behind one of them.
+// note records the result of a round trip. After a batch of several commands all their callers
+// return at once: the next commands should go together as well, and not wait behind one.
 func (d *directRoute) note(sent int, replied bool, began time.Time) {
 	d.prompt = sent == 1 && replied && time.Since(began) < stallAfter
 }
@@ -113,14 +113,14 @@ func (s *sender) sendDirect(server *goredis.Client, c *Command) bool {
 	if !MayBeApplied(c.err) { // the client may follow a redirection, or wait for a connection
 		return false
 	}
-	c.attempt.lost = again
+	c.attempt.unanswered = again
 	return !again
 }
 
 // There is no way to ask whether a client has hooks. So once in a while a command that the
 // loop sends alone examines its call stack when go-redis asks its context for Done: if
-// there is anything but go-redis, it is a hook. If go-redis did not ask any more, or not
-// there, all commands would be sent by the loop.
+// there is anything but go-redis, it is a hook. If a later go-redis asked elsewhere, or not at
+// all, the loop would send all commands.
 
 // process sends the command as any other of the client's.
 //

@@ -14,18 +14,18 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Pipeline sends scripts through a client. It is safe for concurrent use. It keeps nothing
-// running but what is under way, for some 20 ms after the last of that. Scripts that take long should have one of their own, on
-// whose connections no others wait behind them.
+// Pipeline sends scripts through a client. It is safe for concurrent use. Its goroutines end
+// some 20 ms after the last command. Scripts that take long should have a pipeline of their
+// own, so that no others wait behind them on its connections.
 //
 // The client itself may repeat idempotent scripts, and no others.
 type Pipeline struct {
 	client   goredis.UniversalClient
-	cluster  cluster     // nil if the client is not one of a Cluster
-	answered atomic.Bool // by any server
-	common   [2]*sender  // so that the server has work while the client reads what it has answered
-	turn     atomic.Uint32
-	masters  sync.Map // address to *sender, so that a frozen one does not hold up the others
+	cluster  cluster       // nil if the client is not one of a Cluster
+	answered atomic.Bool   // a server has answered
+	common   [2]*sender    // two, so that the server has work while the client reads replies
+	rotation atomic.Uint32 // chooses between them when both are busy
+	masters  sync.Map      // address to *sender, so that a frozen master does not hold up others
 }
 
 // cluster is what a Cluster's client can do that others cannot.
@@ -39,7 +39,7 @@ func New(client goredis.UniversalClient) *Pipeline {
 	return &Pipeline{client: client, cluster: c, common: [2]*sender{newSender(client, false), newSender(client, false)}}
 }
 
-// Reply is what a script has answered.
+// Reply is the reply of a script.
 type Reply struct {
 	Value string
 
@@ -52,10 +52,10 @@ type Reply struct {
 // most 0.15 s, whatever the client's timeouts. The command must not be used
 // afterwards. Errors are the client's own; see also [MayBeApplied].
 //
-// A command that has got no prompt reply may be sent a second time.
+// A command that gets no prompt reply may be sent a second time.
 func (p *Pipeline) Run(ctx context.Context, c *Command) (Reply, error) {
 	if err := ctx.Err(); err != nil {
-		c.free()
+		c.recycle()
 		return Reply{}, err
 	}
 	c.ctx = ctx
@@ -71,7 +71,7 @@ func (p *Pipeline) Run(ctx context.Context, c *Command) (Reply, error) {
 }
 
 // senderOf returns the sender for a command, and the client of its server if that may be used
-// directly: not if the client is of the user's own type, which must see every command.
+// directly. A client of the user's own type must see every command, so its is not.
 // Once the Cluster has answered at all, its client knows its masters without asking; what
 // it knows may be out of date, but it finds the way from whichever sender.
 func (p *Pipeline) senderOf(c *Command) (*sender, *goredis.Client) {
@@ -95,10 +95,10 @@ func (p *Pipeline) senderOf(c *Command) (*sender, *goredis.Client) {
 	return found.(*sender), master
 }
 
-// freer is the common sender that is idle, or else either in turn.
+// freer returns the common sender that is idle, or, if both are busy, each in turn.
 func (p *Pipeline) freer() *sender {
 	first, second := p.common[0], p.common[1]
-	if first.isBusy() && (!second.isBusy() || p.turn.Add(1)%2 == 0) {
+	if first.isBusy() && (!second.isBusy() || p.rotation.Add(1)%2 == 0) {
 		return second
 	}
 	return first

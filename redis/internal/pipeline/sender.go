@@ -26,9 +26,9 @@ const (
 // others are sent by the loop, a goroutine that stays for a moment when nothing waits:
 // a new one for each command would spend a fifth of its time on growing its stack.
 //
-// Whatever sends owns the sender. An owner that stalls, because the server is frozen or
-// the connection dead, holds up nothing: a caller that waits behind it makes another
-// loop take over, on another connection.
+// The goroutine that sends owns the sender. An owner that stalls, because the server is
+// frozen or the connection dead, holds up nothing: a caller that waits behind it makes
+// another loop take over, on another connection.
 //
 // go-redis has an AutoPipeliner, which is experimental, allocates three times as much for
 // an acquire and a release, and lets commands share the fate of their batch.
@@ -39,9 +39,9 @@ type sender struct {
 
 	mu      sync.Mutex
 	queue   []*Command
-	owner   int       // number of the loop, or of the caller on the direct path, that sends
-	sending bool      // the owner has sent something, or is about to
-	since   time.Time // when that was
+	owner   int       // the number of the owner: a loop, or a caller on the direct path
+	sending bool      // the owner has sent a batch, or is about to
+	since   time.Time // when the owner began to send
 	direct  directRoute
 }
 
@@ -89,7 +89,7 @@ func (s *sender) takeOver() {
 	}
 }
 
-// own makes another owner, which sends from now on.
+// own numbers a new owner, which sends from now on.
 func (s *sender) own(now time.Time) int {
 	s.owner, s.sending, s.since = s.owner+1, true, now
 	return s.owner
@@ -111,7 +111,7 @@ func (s *sender) loop(mine int) {
 			select {
 			case mine = <-s.idle:
 			case <-idle.C:
-				mine = 0 // no owner's
+				mine = 0 // which is no owner's number
 			}
 			s.mu.Lock()
 			continue
@@ -130,8 +130,8 @@ func (s *sender) loop(mine int) {
 	}
 }
 
-// collect takes the commands of the next batch from the queue. It leaves those whose contexts
-// have ended to their callers.
+// collect takes the commands of the next batch from the queue. It skips commands whose contexts
+// have ended: their callers see that themselves.
 func (s *sender) collect(all []*Command) (b *batch, _ []*Command) {
 	n := min(len(s.queue), maxBatch)
 	switch n {

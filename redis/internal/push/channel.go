@@ -8,16 +8,16 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// channel is one that is wanted. The mutex of Push guards it.
+// channel is a channel that is wanted. The mutex of Push guards it.
 type channel struct {
 	name     string
-	wanted   time.Time       // for the first time
-	attempt  context.Context // to subscribe; ends with the outcome as its cause
+	wanted   time.Time       // since when it is wanted
+	attempt  context.Context // the current attempt to subscribe; its cause is the outcome
 	finish   context.CancelCauseFunc
-	since    time.Time     // the confirmation; zero if it is not confirmed
-	probed   time.Time     // zero if not since the confirmation
-	pause    time.Duration // before the attempt
-	notifier *notifier     // of its server; nil while that is not known
+	since    time.Time     // when it was confirmed; zero if it is not
+	probed   time.Time     // the last probe since the confirmation; zero if none
+	pause    time.Duration // the pause before the current attempt
+	notifier *notifier     // the notifier of its server; nil while that is not known
 }
 
 // cluster is what a Cluster's client can do that others cannot.
@@ -26,7 +26,7 @@ type cluster interface {
 	ReloadState(ctx context.Context)
 }
 
-// want adds the channel of lock to those that are wanted.
+// want adds the channel of lock to the wanted ones.
 func (p *Push) want(lock string) *channel {
 	p.unused.Reset(p.idle)
 	name := p.nameOf(lock)
@@ -36,14 +36,14 @@ func (p *Push) want(lock string) *channel {
 		ch.attempt, ch.finish = context.WithCancelCause(p.ctx)
 		if p.ctx.Err() == nil {
 			p.channels[name] = ch
-			p.place(0, ch)
+			p.assign(0, ch)
 		}
 	}
 	return ch
 }
 
-// again follows the failure of channels with another attempt: the later, the more have failed
-// in a row, or at once after a subscription that had lasted.
+// again begins another attempt after channels have failed with err. The pause before it grows
+// with each failure in a row; after a subscription that had lasted there is none.
 func (p *Push) again(err error, channels ...*channel) {
 	pause := longestPause
 	for _, ch := range channels {
@@ -66,11 +66,11 @@ func (p *Push) again(err error, channels ...*channel) {
 		p.cluster.ReloadState(context.Background())
 		pause = max(pause, reloadPause)
 	}
-	p.place(pause, channels...)
+	p.assign(pause, channels...)
 }
 
-// place gives channels to the notifiers of their servers, after a pause.
-func (p *Push) place(pause time.Duration, channels ...*channel) {
+// assign adds channels to the notifiers of their servers, after a pause.
+func (p *Push) assign(pause time.Duration, channels ...*channel) {
 	time.AfterFunc(pause, func() {
 		for _, ch := range channels {
 			addr, client, err := p.locate(ch.name)

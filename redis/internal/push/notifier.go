@@ -12,7 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// noRedial makes go-redis report a broken connection and leave it at that. A PubSub connects
+// noRedial makes go-redis report a broken connection and not replace it. A PubSub connects
 // and subscribes again inside the very call that fails, and does not say when the server has
 // confirmed; under a context that has ended it cannot. Reading and writing do not look at a
 // context without a deadline. A dialer that ignores contexts, as go-redis's for TLS does,
@@ -27,12 +27,12 @@ type notifier struct {
 	addr      string
 	pubsub    *goredis.PubSub
 	connected bool            // the mutex of Push guards it
-	worked    bool            // something was confirmed
+	worked    bool            // a subscription was confirmed
 	ctx       context.Context // ends with the connection; its cause is the reason
 	end       context.CancelCauseFunc
 }
 
-// add gives ch to the notifier of a server.
+// add adds ch to the notifier of a server.
 func (p *Push) add(ch *channel, addr string, client goredis.UniversalClient) {
 	n := p.notifiers[addr]
 	if n == nil {
@@ -49,14 +49,14 @@ func (p *Push) add(ch *channel, addr string, client goredis.UniversalClient) {
 	}
 }
 
-// run connects, subscribes to what is wanted, and receives until an error. What is wanted
-// then backs off, and begins again: on a Cluster it may have another server.
+// run connects, subscribes to the wanted channels, and receives until an error. Then the
+// channels are assigned again after a pause: on a Cluster, perhaps to other servers.
 func (n *notifier) run(client goredis.UniversalClient) {
 	p := n.push
 	n.pubsub = client.Subscribe(context.Background()) // to nothing, and not connected yet
 	context.AfterFunc(n.ctx, func() { _ = n.pubsub.Close() })
 	n.end(n.serve(client))
-	_ = n.pubsub.Close() // waits for the other
+	_ = n.pubsub.Close() // and waits for the call of Close above
 	p.mu.Lock()
 	delete(p.notifiers, n.addr)
 	p.again(context.Cause(n.ctx), n.channels()...)
@@ -72,8 +72,8 @@ func (n *notifier) connect(client goredis.UniversalClient) (err error) {
 	defer recovered(&err)
 	err = n.pubsub.Ping(n.ctx)
 	// A client closes the connections that it knows, and it knows this one only since the
-	// handshake: it may have been closed before, and would leave it open. A closed client
-	// says so to any command; this one is not sent.
+	// handshake. If it was closed before, the connection would stay open. A closed client
+	// refuses any command; this PING is not sent.
 	if closed := client.Ping(noRedial).Err(); errors.Is(closed, goredis.ErrClosed) {
 		return closed
 	}
@@ -85,7 +85,7 @@ func (n *notifier) serve(client goredis.UniversalClient) error {
 		return err
 	}
 	n.push.mu.Lock()
-	n.connected = true // from now on, add asks for what it adds
+	n.connected = true // from now on, add also subscribes
 	channels := n.channels()
 	n.push.mu.Unlock()
 	for _, ch := range channels {
@@ -98,7 +98,8 @@ func (n *notifier) serve(client goredis.UniversalClient) error {
 	return err
 }
 
-// ask asks for ch. A connection that it cannot write to go-redis closes, which receive notices.
+// ask sends the command that subscribes to ch. If it cannot be written, go-redis closes the
+// connection, which receive notices.
 func (n *notifier) ask(ch *channel) {
 	defer recovered(new(error))
 	subscribe := n.pubsub.Subscribe
@@ -108,9 +109,9 @@ func (n *notifier) ask(ch *channel) {
 	_ = subscribe(noRedial, ch.name)
 }
 
-// receive waits for a word from the server, and sends a PING if it is silent. A timeout amid a
-// message loses its beginning, and the rest is misread: it is no more than a hint. The first
-// word answers the PING of connect.
+// receive waits for a reply or a message, and sends a PING if none comes. A timeout in the
+// middle of a message loses its beginning, and the rest is misread, which does no harm because
+// a message is only a hint. The first reply is that to the PING of connect.
 func (n *notifier) receive(first bool) (word any, err error) {
 	defer recovered(&err)
 	for pinged := first; ; {
@@ -132,7 +133,7 @@ func (n *notifier) receive(first bool) (word any, err error) {
 	}
 }
 
-// take takes a message, a confirmation, or notice that a slot has moved.
+// take handles a message, a confirmation, or the end of a subscription whose slot has moved.
 func (n *notifier) take(word any) {
 	p, gap := n.push, false
 	switch word := word.(type) {
@@ -147,7 +148,7 @@ func (n *notifier) take(word any) {
 			gap = true
 			p.again(errElsewhere, ch)
 		default:
-			if ch.attempt.Err() != nil { // it has failed for those that waited
+			if ch.attempt.Err() != nil { // it took too long for the callers of Listen
 				ch.attempt, ch.finish = context.WithCancelCause(p.ctx)
 			}
 			ch.finish(errConfirmed)
@@ -161,14 +162,14 @@ func (n *notifier) take(word any) {
 	}
 }
 
-// awaits reports whether a subscription was asked for and is not confirmed: it may be refused.
+// awaits reports whether a subscription is not confirmed yet: then an error may be its refusal.
 func (n *notifier) awaits() bool {
 	n.push.mu.Lock()
 	defer n.push.mu.Unlock()
 	return slices.ContainsFunc(n.channels(), func(ch *channel) bool { return ch.since.IsZero() })
 }
 
-// channels returns those that are wanted here. The caller has locked mu.
+// channels returns the wanted channels of this server. The caller has locked mu.
 func (n *notifier) channels() (wanted []*channel) {
 	for _, ch := range n.push.channels {
 		if ch.notifier == n {
@@ -178,8 +179,8 @@ func (n *notifier) channels() (wanted []*channel) {
 	return wanted
 }
 
-// recovered makes an error of a panic of the client, or of one of its hooks. go-redis panics
-// at some replies that no Redis gives, and no caller is on this goroutine to recover.
+// recovered turns a panic of the client, or of one of its hooks, into an error. go-redis panics
+// at some replies that no Redis gives, and on this goroutine no caller could recover.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("redis: the client panicked: %v\n\n%s", r, debug.Stack())

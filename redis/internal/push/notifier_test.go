@@ -56,8 +56,8 @@ func TestConnectionThatBreaksIsReplacedByOneAndNotInAHotLoop(t *testing.T) {
 func TestSubscriptionThatHasLastedIsReplacedAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*redistest.Proxy, *listener){
-		"when it breaks":     func(p *redistest.Proxy, _ *listener) { p.Reset() },
-		"when it is unheard": func(_ *redistest.Proxy, e *listener) { e.ShouldProbe("k"); e.Unheard("k") },
+		"when it breaks":            func(p *redistest.Proxy, _ *listener) { p.Reset() },
+		"when it has no subscriber": func(_ *redistest.Proxy, e *listener) { e.ShouldProbe("k"); e.Unsubscribed("k") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

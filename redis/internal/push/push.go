@@ -3,7 +3,7 @@
 // On a single server that is one channel; on a Cluster one shard channel for each hash
 // slot that was asked for, at the slot's master. A channel for each lock was rejected:
 // it would cost each wait a round trip, and a server as many channels as there are locks.
-// Those that are wanted are a set, with which each server's notifier makes its connection agree.
+// The wanted channels are a set; the notifier of each server subscribes its connection to them.
 package push
 
 import (
@@ -21,7 +21,7 @@ import (
 const (
 	confirmLimit = time.Second            // how long a subscription may take, including its connection
 	firstPause   = 100 * time.Millisecond // between attempts; it doubles with each failure in a row
-	longestPause = 2 * time.Second        // but is not longer
+	longestPause = 2 * time.Second        // the bound of that pause
 	reloadPause  = 250 * time.Millisecond // a Cluster's client loads the topology every 200 ms at most
 	closeLimit   = 5 * time.Second        // how long Close waits: go-redis does not interrupt a handshake
 )
@@ -40,20 +40,20 @@ var (
 type Push struct {
 	client        goredis.UniversalClient
 	cluster       cluster // client, if it is a Cluster's; otherwise nil
-	command       string  // that subscribes
-	id            string  // at the end of the channels' names
+	command       string  // the command that subscribes
+	id            string  // ends the names of the channels
 	onMessage     func(payload string)
 	onGap         func()
 	confirmWithin time.Duration
 	quiet         time.Duration // how long a server may be silent before a PING, and then again
 	idle          time.Duration // how long subscriptions outlive their last use
 	probeEvery    time.Duration
-	mu            sync.Mutex // guards what follows, and is locked by the callers of want, again and add
+	mu            sync.Mutex // guards the rest; the callers of want, again and add have locked it
 	waiters       int
 	unused        *time.Timer
-	channels      map[string]*channel  // those that are wanted, by name
+	channels      map[string]*channel  // the wanted ones, by name
 	notifiers     map[string]*notifier // by the server's address
-	running       sync.WaitGroup       // counts their goroutines
+	running       sync.WaitGroup       // the goroutines of the notifiers
 	ctx           context.Context      // ends when push is disabled; its cause is the reason
 	disable       context.CancelCauseFunc
 }
@@ -128,7 +128,8 @@ func (p *Push) confirmed(lock string) *channel {
 	return nil
 }
 
-// AddWaiters counts the waiters. Without any, all subscriptions end ten seconds after the last use.
+// AddWaiters changes the number of waiters. Without any, all subscriptions end ten seconds after
+// their last use.
 func (p *Push) AddWaiters(delta int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,12 +181,12 @@ func (p *Push) ShouldProbe(lock string) bool {
 	return due
 }
 
-// Unheard reports the result of a probe: the server that publishes for lock counts no
-// subscriber. The connection leads to another, as after a failover that the old primary
-// survived, and is replaced at once. If the next is soon unheard too, messages may be unable
-// to reach this process: Listen fails until a later attempt. A probe from before the last
-// confirmation means nothing.
-func (p *Push) Unheard(lock string) {
+// Unsubscribed reports the result of a probe: the server that publishes for lock counts no
+// subscriber. The connection leads to another server, as after a failover that the old primary
+// survived, and is replaced at once. If the server soon counts none again, messages may be
+// unable to reach this process: Listen fails until a later attempt. A probe from before the
+// last confirmation means nothing.
+func (p *Push) Unsubscribed(lock string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if ch := p.confirmed(lock); ch != nil && !ch.probed.IsZero() {

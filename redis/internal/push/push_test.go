@@ -159,12 +159,12 @@ func TestSubscriptionThatIsUnheardAgainSoonIsAFailure(t *testing.T) {
 	c := redistest.Start(t).Client(t)
 	e := newListener(t, c)
 	e.mustListen(t, "k")
-	e.Unheard("k")
+	e.Unsubscribed("k")
 	require.NoError(t, e.channels["push:me"].notifier.ctx.Err(), "no probe was asked for")
 	for range 5 { // the pauses are 100, 200, 400, 800 and 1600 ms
 		e.listenAgain(t, "k")
 		require.True(t, e.ShouldProbe("k"))
-		e.Unheard("k")
+		e.Unsubscribed("k")
 		require.Eventually(t, func() bool { return !e.isReady("k") }, ages, time.Millisecond)
 	}
 	_, err := e.Listen(t.Context(), "k")
