@@ -130,7 +130,7 @@ func (w *waiter) inTurn(ctx context.Context) (*lease, error) {
 	w.step(turn.Join)
 	for {
 		do, until, polls := w.next()
-		switch do { //nolint:exhaustive // after all others the waiter sleeps
+		switch do {
 		case turn.Ask:
 			if err := w.ask(ctx, w.enqueue); err != nil {
 				return nil, err

@@ -11,7 +11,6 @@ import (
 // channel is a channel that is wanted. The mutex of Push guards it.
 type channel struct {
 	name     string
-	wanted   time.Time       // since when it is wanted
 	attempt  context.Context // the current attempt to subscribe; its cause is the outcome
 	finish   context.CancelCauseFunc
 	since    time.Time     // when it was confirmed; zero if it is not
