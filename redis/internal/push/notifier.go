@@ -148,12 +148,17 @@ func (n *notifier) take(word any) {
 			gap = true
 			p.again(errElsewhere, ch)
 		default:
+			if !n.worked { // before anyone can rely on the subscription, or new waiters would be woken too
+				n.worked = true
+				p.mu.Unlock()
+				p.onGap()
+				p.mu.Lock()
+			}
 			if ch.attempt.Err() != nil { // it took too long for the callers of Listen
 				ch.attempt, ch.finish = context.WithCancelCause(p.ctx)
 			}
 			ch.finish(errConfirmed)
 			ch.since, ch.probed = time.Now(), time.Time{}
-			gap, n.worked = !n.worked, true
 		}
 		p.mu.Unlock()
 	}
