@@ -133,7 +133,9 @@ func TestHazard40_AnIDOrKeyThatBeginsAnotherIsAnother(t *testing.T) {
 		b := process()
 		for i, id := range []string{"job-1", "job-12", "job", "6:dmutex:job", "2000 push:x job", "job\x00"} {
 			c := a.want(b, mutex.Config{TTL: long, HolderID: id})
-			if i > 0 {
+			if i == 0 {
+				c.enters()
+			} else {
 				c.waits()
 			}
 			other := a.holdKey(a.key+id, b, mutex.Config{TTL: long, HolderID: "job"})
