@@ -189,6 +189,8 @@ func TestSteps(t *testing.T) {
 		"and then the waiter asks":                              {append(passing, "a>b gets nothing"), "a is gone", "b asks"},
 		"a waiter that knows nothing of its handover asks":      {passing, "a>b never knows", "b asks"},
 		"a lock that was freed for one that left is asked for":  {append(passing, "b leaves"), "a>b finds it free", "c asks"},
+		"and may be known to the store from then on":            {append(passing, "a>b never knows", "b is not queued"), "b leaves", "b is undone; c asks"},
+		"one that is put behind others sleeps":                  {passing, "a>b is put behind", "b sleeps 1m0s"},
 		"a lock that was freed is left to others for a while":   {passing, "a>b finds it free", "b sleeps 1.25s"},
 		"and asked for then":                                    {append(passing, "a>b finds it free", "1.25s"), "b is due", "b asks"},
 		"the next asks when a holder is gone":                   {append(hasIt, "b joins"), "a is gone", "b asks"},
