@@ -18,7 +18,7 @@ type mistake struct {
 	may    []rule
 }
 
-// mistakes in who has the key, for how long, and who is next: the model finds them.
+// mistakes in the holder of the key, its lease and its successor: the model finds them.
 var mistakes = []mistake{
 	{"TryAcquire forgets its holder", []rule{sameHolder}, nil},
 	{"TryAcquire gives its holder a lower token", []rule{tokenKeeps}, []rule{tokensRise}},

@@ -16,7 +16,7 @@ type names struct {
 	passed   [twoKeys]roles          // in the last Pass that was not refused
 }
 
-// Roles are who asks, and to whom it would pass the key.
+// Roles are the claimant that asks, and the one to which it would pass the key.
 type roles struct{ holder, next string }
 
 // begin returns who takes part in an act, and false if that would break the contract. A late

@@ -128,7 +128,7 @@ const fenceKey = "dmutex:{3560}~fence" // of all locks of a server
 // ownKey matches the keys that are no locks.
 var ownKey = regexp.MustCompile(`(?s)^dmutex:\{.*\}.*~(queue|fence|released)(?:$|:)`)
 
-// holderOf is who has a lock, "" if nobody.
+// holderOf returns the holder of a lock, "" if there is none.
 func (s store) holderOf(name string) string {
 	s.t.Helper()
 	holder, err := s.direct.Get(s.t.Context(), lockKey(name)).Result()
