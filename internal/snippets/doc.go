@@ -8,7 +8,7 @@
 //
 // The path starts at the root of the module. After it may stand
 //
-//	(nothing)    the file without its package clause and what is above it
+//	(nothing)    the file from its package clause on
 //	#Name        the declaration of Name, without its doc comment
 //	#Type.Name   the declaration of a method
 //	#Name:body   the statements of the function Name

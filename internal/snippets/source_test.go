@@ -41,7 +41,7 @@ func source(root, name string) (string, error) {
 	offset := func(p token.Pos) int { return set.Position(p).Offset }
 
 	if !part {
-		return clean(text[offset(parsed.Name.End()):])
+		return clean(text[offset(parsed.Package):])
 	}
 	names, nodes := declarations(parsed)
 	node := nodes[declaration]
@@ -171,7 +171,7 @@ func TestSourceIsTheNamedPartOfAFileThatIsCompiled(t *testing.T) {
 	})
 	story := "if true {\n\t// why\n\tfmt.Print(`first\n\tsecond\n`)\n}\n// Output:\n// first\n"
 	for name, want := range map[string]struct{ code, err string }{
-		"main.go":                {code: "import \"os\"\n\nfunc main() { os.Exit(0) }\n"},
+		"main.go":                {code: "package main\n\nimport \"os\"\n\nfunc main() { os.Exit(0) }\n"},
 		"main.go#main":           {code: "func main() { os.Exit(0) }\n"},
 		"main.go#main:body":      {code: "os.Exit(0)\n"},
 		"example.go#Lease":       {code: "type Lease[A any] struct {\n\tKey string // of the lock\n}\n"},

@@ -1,0 +1,237 @@
+package examples_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/effectlock/effectlock/internal/redistest"
+)
+
+// TestProgramsOfTheREADMERunInAnEmptyModule pastes each complete program of the README into a
+// module of its own, with no change but the addresses, and runs it.
+func TestProgramsOfTheREADMERunInAnEmptyModule(t *testing.T) {
+	t.Parallel()
+	redistest.Start(t).Kill() // where there is no Redis, this skips the test before anything is built
+	programs := pasted(t)
+	for name, exercise := range map[string]func(*testing.T, *program){
+		"examples/first/main.go":                    countsAReport,
+		"examples/recipes/nightlyjob/main.go":       runsAtNightUntilItIsStopped,
+		"examples/recipes/twoseconds/main.go":       givesUpAfterTwoSeconds,
+		"examples/recipes/http423/main.go":          answersLocked,
+		"examples/recipes/metrics/main.go":          servesItsCounts,
+		"examples/recipes/shutdown/main.go":         releasesWhenItIsStopped,
+		"examples/recipes/faketime/publish_test.go": passesItsTests,
+	} {
+		code := programs[name]
+		delete(programs, name)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.NotEmpty(t, code, "it is not in the README")
+			p := &program{name: name, code: code}
+			exercise(t, p)
+		})
+	}
+	assert.Empty(t, programs, "these programs of the README are not run")
+}
+
+var (
+	marked   = regexp.MustCompile("(?s)<!-- snippet: (\\S+) -->\n```go\n(package .*?)```\n")
+	nightly  = "return time.Date(day.Year(), day.Month(), day.Day()+1, 3, 0, 0, 0, now.Location())"
+	eachTick = "_ = day; return now.Truncate(time.Second).Add(time.Second)"
+)
+
+// pasted returns the complete programs of the README, by the file that each comes from.
+func pasted(t *testing.T) map[string]string {
+	t.Helper()
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	programs := map[string]string{}
+	for _, m := range marked.FindAllSubmatch(readme, -1) {
+		programs[string(m[1])] = string(m[2])
+	}
+	return programs
+}
+
+// program is a program of the README that is run with addresses of this test.
+type program struct {
+	name, code string
+	redis      *redistest.Server
+	client     *goredis.Client
+	http       string // address
+	*exec.Cmd
+	out bytes.Buffer // when it has ended
+}
+
+// start builds the program in an empty module, and starts it.
+func (p *program) start(t *testing.T) {
+	t.Helper()
+	p.redis = redistest.Start(t)
+	p.client = p.redis.Client(t)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p.http = free.Addr().String()
+	require.NoError(t, free.Close())
+	p.again(t)
+}
+
+// again starts the program with the addresses that it had.
+func (p *program) again(t *testing.T) {
+	t.Helper()
+	dir := p.module(t, "main.go", strings.NewReplacer("localhost:6379", p.redis.Addr(), "localhost:8080", p.http).Replace(p.code))
+	said, err := run(dir, "go", "build", "-o", "program", ".")
+	require.NoError(t, err, "%s", said)
+	p.Cmd, p.out = command(t, filepath.Join(dir, "program")), bytes.Buffer{}
+	p.Stdout, p.Stderr = &p.out, &p.out
+	require.NoError(t, p.Start())
+	t.Cleanup(func() { _ = p.Process.Kill() })
+}
+
+// module makes an empty module, in which this one stands for its release, with one file.
+func (p *program) module(t *testing.T, file, code string) string {
+	t.Helper()
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	sums, err := os.ReadFile("../go.sum")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	const module = "github.com/effectlock/effectlock"
+	for name, text := range map[string]string{
+		file:     code,
+		"go.sum": string(sums),
+		"go.mod": fmt.Sprintf("module empty\n\ngo 1.26.0\n\nrequire %s v0.0.0\n\nreplace %s => %s\n", module, module, root),
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return dir
+}
+
+func run(dir, name string, arguments ...string) ([]byte, error) {
+	cmd := exec.Command(name, arguments...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
+	return cmd.CombinedOutput()
+}
+
+// output waits for the end of the program.
+func (p *program) output(t *testing.T) string {
+	t.Helper()
+	require.NoError(t, p.Wait(), "%s", &p.out)
+	return p.out.String()
+}
+
+// counted waits until a counter in Redis is at least n.
+func (p *program) counted(t *testing.T, counter string, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		got, _ := p.client.Get(t.Context(), counter).Int()
+		return got >= n
+	}, 30*time.Second, 10*time.Millisecond, "%s is less than %d", counter, n)
+}
+
+// lockedByAnother locks a key as another library would.
+func (p *program) lockedByAnother(t *testing.T, key string) {
+	t.Helper()
+	require.NoError(t, p.client.Set(t.Context(), "dmutex:"+key, "another", time.Minute).Err())
+}
+
+func countsAReport(t *testing.T, p *program) {
+	assert.LessOrEqual(t, lines(p.code), 15, "lines that are not blank")
+	p.start(t)
+	assert.Equal(t, "error: <nil>\n", p.output(t))
+	assert.Equal(t, "1", p.client.Get(t.Context(), "reports").Val())
+}
+
+func lines(code string) (n int) {
+	for line := range strings.Lines(code) {
+		if strings.TrimSpace(line) != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func runsAtNightUntilItIsStopped(t *testing.T, p *program) {
+	require.Contains(t, p.code, nightly)
+	p.code = strings.Replace(p.code, nightly, eachTick, 1) // the nights of this test are seconds
+	p.start(t)
+	p.counted(t, "reports", 2)
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	said := p.output(t)
+	assert.Contains(t, said, "ran here: true, error: <nil>")
+	assert.Contains(t, said, "stopped: context canceled")
+}
+
+func givesUpAfterTwoSeconds(t *testing.T, p *program) {
+	p.start(t)
+	assert.Equal(t, "paid\n", p.output(t))
+	p.lockedByAnother(t, "account-7")
+	p.again(t)
+	assert.Contains(t, p.output(t), `busy, try again: lock "account-7" was not acquired within 2`)
+	assert.Equal(t, "-100", p.client.Get(t.Context(), "balance-7").Val())
+}
+
+func answersLocked(t *testing.T, p *program) {
+	p.start(t)
+	pay := func() int { return p.post(t, "/accounts/7/pay") }
+	assert.Equal(t, http.StatusOK, pay())
+	p.lockedByAnother(t, "account-7")
+	assert.Equal(t, http.StatusLocked, pay())
+	assert.Equal(t, "-100", p.client.Get(t.Context(), "balance-7").Val())
+}
+
+// post asks until the program listens.
+func (p *program) post(t *testing.T, path string) (status int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		response, err := http.Post("http://"+p.http+path, "", nil)
+		if err != nil {
+			return false
+		}
+		status = response.StatusCode
+		return response.Body.Close() == nil
+	}, 30*time.Second, 10*time.Millisecond)
+	return status
+}
+
+func servesItsCounts(t *testing.T, p *program) {
+	p.start(t)
+	p.counted(t, "imports", 1)
+	require.Eventually(t, func() bool {
+		response, err := http.Get("http://" + p.http + "/debug/vars")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		said, err := io.ReadAll(response.Body)
+		return err == nil && bytes.Contains(said, []byte(`"lock_events": {"acquired": 1, "released": 1}`))
+	}, 30*time.Second, 10*time.Millisecond)
+}
+
+func releasesWhenItIsStopped(t *testing.T, p *program) {
+	p.start(t)
+	p.counted(t, "consumed", 1)
+	assert.EqualValues(t, 1, p.client.Exists(t.Context(), "dmutex:consumer").Val())
+	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
+	assert.Equal(t, "error: <nil>\n", p.output(t))
+	assert.Zero(t, p.client.Exists(t.Context(), "dmutex:consumer").Val())
+}
+
+func passesItsTests(t *testing.T, p *program) {
+	said, err := run(p.module(t, "publish_test.go", p.code), "go", "test", ".")
+	require.NoError(t, err, "%s", said)
+}

@@ -1,0 +1,36 @@
+// Twoseconds waits at most two seconds for its lock, and then tells why it has none.
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/redis"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+func main() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	patience := schedule.Spaced(50 * time.Millisecond).UpTo(2 * time.Second)
+	lock := mutex.Must(mutex.New(redis.New(client), "account-7", mutex.Config{
+		AcquireRetryPolicy:        patience, // with another holder
+		BackingFailureRetryPolicy: patience, // with a Redis that is down
+	}))
+	err := lock.Do(context.Background(), func(ctx context.Context) error {
+		return client.DecrBy(ctx, "balance-7", 100).Err() // may take longer than two seconds
+	})
+	switch mutex.KindOf(err) {
+	case mutex.KindNone:
+		fmt.Println("paid")
+	case mutex.KindNotAcquired, mutex.KindCanceled:
+		fmt.Println("busy, try again:", err)
+	case mutex.KindStore:
+		fmt.Println("Redis failed:", err)
+	case mutex.KindLost, mutex.KindOther:
+		fmt.Println("look at the account before you pay again:", err)
+	}
+}
