@@ -9,8 +9,8 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// opened is an effect that opens a file of that name in a scope.
-func opened(name string) func(*effect.Scope) effect.Effect[string] {
+// opened is a file of that name, which is open as long as its scope.
+func opened(name string) effect.Resource[string] {
 	return effect.AcquireRelease(
 		effect.As[effect.Void](name)(printing("open "+name)),
 		func(name string, _ effect.Exit[any]) effect.Effect[effect.Void] { return printing("close " + name) },

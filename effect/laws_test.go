@@ -135,12 +135,9 @@ type (
 
 func TestTheMonadLaws(t *testing.T) {
 	t.Parallel()
-	kleisli := func(n *node) from {
-		return func(a int) eff { return effect.Map(func(b int) int { return 31*a + b })(runner{&notes{}}.effect(n)) }
-	}
 	double, next := func(n int) int { return 2 * n }, func(n int) int { return n + 1 }
 	five := func(int) int { return 5 }
-	laws := map[string]func(m eff, f, g from) (left, right eff){
+	laws := map[string]law{
 		"left identity":  func(_ eff, f, _ from) (_, _ eff) { return effect.FlatMap(f)(effect.Succeed(3)), f(3) },
 		"right identity": func(m eff, _, _ from) (_, _ eff) { return effect.FlatMap(effect.Succeed[int])(m), m },
 		"associativity": func(m eff, f, g from) (_, _ eff) {
@@ -161,6 +158,16 @@ func TestTheMonadLaws(t *testing.T) {
 		"ZipRight is FlatMap": func(m eff, f, _ from) (_, _ eff) {
 			return effect.ZipRight[int](f(3))(m), effect.FlatMap(func(int) eff { return f(3) })(m)
 		},
+	}
+	check(t, laws)
+}
+
+type law = func(m eff, f, g from) (left, right eff)
+
+func check(t *testing.T, laws map[string]law) {
+	t.Helper()
+	kleisli := func(n *node) from {
+		return func(a int) eff { return effect.Map(func(b int) int { return 31*a + b })(runner{&notes{}}.effect(n)) }
 	}
 	// FlatMap drops the value of work that outlasts its context, and the right side of some
 	// laws does not: they hold for programs that take no time.
@@ -216,6 +223,9 @@ func interruptible() map[string]effect.Effect[int] {
 		"a finalizer's fail": effect.Ensuring[int](effect.Fail[effect.Void](errClose))(wait),
 	}
 	for name, op := range recoveries(func() {}) {
+		effs[name] = op(wait)
+	}
+	for name, op := range combinations {
 		effs[name] = op(wait)
 	}
 	maps.Copy(effs, finalizing(wait, do(func() {})))

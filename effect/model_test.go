@@ -88,6 +88,13 @@ func (m *model) run(n *node) end {
 			e.value = 0
 		}
 		return e
+	case "resources": // it acquires the first, and nothing more once the context has ended
+		if m.cancelled() {
+			first := *n
+			first.finalizers = n.finalizers[:1]
+			return m.finalize(&first, interrupted)
+		}
+		return m.finalize(n, m.run(n.kids[0]))
 	case "use": // it uses nothing once the context has ended
 		if m.cancelled() {
 			return m.finalize(n, interrupted)
@@ -105,6 +112,12 @@ func (m *model) run(n *node) end {
 			return interrupted
 		}
 		return m.run(n.kids[1])
+	case "attempt":
+		e := m.run(n.kids[0])
+		if e.way == "error" {
+			e.value, e.interrupted = 0, e.interrupted || m.cancelled() && !e.defect
+		}
+		return e
 	case "catchAll", "orElse", "catchOdd", "ignore", "mapError", "tapError":
 		return m.recover(n, m.run(n.kids[0]))
 	case "retry":

@@ -68,9 +68,11 @@ var (
 		"raceFirstOne": many(1, effect.RaceFirst[int]),
 		"allOne":       many(1, func(effs ...eff) eff { return head(effect.All(0, effs...)) }),
 		"run":          unary(func(a eff) eff { return func(ctx context.Context) (int, error) { return effect.Run(ctx, a) } }),
+		"attempt":      unary(func(a eff) eff { return effect.Absolve(effect.Attempt(a)) }),
 		"ignore":       {1, func(_ runner, n *node, kids []eff) eff { return effect.As[effect.Void](n.id)(effect.Ignore(kids[0])) }},
 		"scoped":       {1, runner.scoped},
 		"acquire":      {1, runner.scoped},
+		"resources":    {1, runner.resources},
 		"use":          {1, runner.finalized},
 		"onExit":       {1, runner.finalized},
 		"ensuring":     {1, runner.finalized},
@@ -80,6 +82,9 @@ var (
 		"raceFirst":         many(2, effect.RaceFirst[int]),
 		"all":               many(3, func(effs ...eff) eff { return head(effect.All(0, effs...)) }),
 		"all two at a time": many(3, func(effs ...eff) eff { return head(effect.All(2, effs...)) }),
+		"zipPar":            binary(func(a, b eff) eff { return effect.ZipPar(b, func(a, b int) int { return a + b })(a) }),
+		"partition":         many(3, partitioned),
+		"validate":          many(3, validated),
 		"fork":              binary(func(a, b eff) eff { return effect.ZipRight[*effect.Fiber[int]](b)(effect.Fork(a)) }),
 		"timeout soon":      unary(effect.Timeout[int](sleeps / 3)),
 		"join soon":         unary(joined[int]),
@@ -151,4 +156,22 @@ func (r runner) scoped(n *node, kids []eff) eff {
 			return kids[0](ctx)
 		}
 	})
+}
+
+// resources acquires a resource for each finalizer of n, and uses them in work.
+func (r runner) resources(n *node, kids []eff) eff {
+	type ending = func(exit string) effect.Effect[effect.Void]
+	return func(ctx context.Context) (int, error) {
+		of := r.notes.scope()
+		opening := func(f cleanup) effect.Resource[ending] {
+			return effect.AcquireRelease(
+				func(context.Context) (ending, error) { return r.notes.register(f, of), nil },
+				func(end ending, e effect.Exit[any]) effect.Effect[effect.Void] { return end(describe(e)) })
+		}
+		all := opening(n.finalizers[0])
+		for _, f := range n.finalizers[1:] {
+			all = effect.Then(func(ending) effect.Resource[ending] { return opening(f) })(all)
+		}
+		return effect.Use(func(ending) eff { return kids[0] })(all)(ctx)
+	}
 }

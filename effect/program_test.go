@@ -64,7 +64,7 @@ func programs(ops ...map[string]operator) *rapid.Generator[*node] {
 			}
 			n.op = rapid.SampledFrom(from).Draw(t, "op")
 			n.operator = all[n.op]
-			most := map[string]int{"scoped": 4, "acquire": 4, "use": 1, "onExit": 1, "ensuring": 1}[n.op]
+			most := map[string]int{"scoped": 4, "acquire": 4, "resources": 4, "use": 1, "onExit": 1, "ensuring": 1}[n.op]
 			for range rapid.IntRange(min(1, most), most).Draw(t, "finalizers") {
 				id++
 				does := rapid.SampledFrom([]string{"nothing", "nothing", "fail", "panic", "panic at once", "goexit", "outlast"}).Draw(t, "finalizer")

@@ -132,9 +132,7 @@ func (r *resource[A]) end(ctx context.Context, exit Exit[any]) error {
 // AcquireUseRelease runs use with a resource that is released afterwards,
 // whatever happens.
 func AcquireUseRelease[A, B any](acquire Effect[A], use Kleisli[A, B], release func(A, Exit[any]) Effect[Void]) Effect[B] {
-	return Scoped(func(s *Scope) Effect[B] {
-		return FlatMap(use)(AcquireRelease(acquire, release)(s))
-	})
+	return Use(use)(AcquireRelease(acquire, release))
 }
 
 // adopt registers ending by its entry f, which must be zero. It takes no context: a

@@ -16,6 +16,22 @@ func (s Schedule) Delayed(f func(time.Duration) time.Duration) Schedule {
 	return s.replaceDelays(func(delay time.Duration, _ input) time.Duration { return atLeastZero(f(delay)) })
 }
 
+// DelayedBy recurs as s does, with each delay replaced by f of the step. So a delay can
+// depend on the failure, such as the time that a server asks for in Retry-After. The
+// Delay of the step is the one that s wants; to keep it, return it.
+//
+// f must be a pure function, safe for concurrent use, and replaces delays as that of
+// [Schedule.Delayed] does. [Schedule.Delays] and [Schedule.ToRetryPolicy] have no
+// failure: they call f with a nil Err. Attempt and Elapsed count as in [Schedule.Tap].
+func (s Schedule) DelayedBy(f func(Step) time.Duration) Schedule {
+	if f == nil {
+		return s
+	}
+	return s.replaceDelays(func(delay time.Duration, in input) time.Duration {
+		return atLeastZero(f(in.step.with(delay)))
+	}).counted()
+}
+
 // CapDelay recurs as s does, with no delay longer than d. It does not end the
 // schedule: an exponential one goes on at delays of d. Jitter added after it may
 // exceed d, so jitter first. On [Fixed] and [Windowed] each run starts at most d

@@ -1,5 +1,10 @@
 package schedule
 
+import (
+	"slices"
+	"time"
+)
+
 // Forever recurs without end and without delay. On its own it is a busy loop;
 // use it to build on.
 func Forever() Schedule {
@@ -24,6 +29,20 @@ func Recurs(n int) Schedule {
 		}
 		st[0].n++
 		return pause{}, true
+	}}
+}
+
+// FromDelays recurs once for each of the delays, in their order. A negative one is 0.
+// Without any it is [Stop].
+func FromDelays(delays ...time.Duration) Schedule {
+	delays = slices.Clone(delays)
+	return Schedule{cells: 1, step: func(st []cell, _ input) (pause, bool) {
+		n := st[0].n
+		if n >= uint64(len(delays)) {
+			return pause{}, false
+		}
+		st[0].n++
+		return pause{delay: atLeastZero(delays[n])}, true
 	}}
 }
 

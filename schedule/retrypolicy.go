@@ -49,7 +49,7 @@ func (s Schedule) ToRetryPolicy() retry.RetryPolicy {
 	return func(status retry.RetryStatus) option.Option[time.Duration] {
 		total := atLeastZero(status.CumulativeDelay)
 		st := make([]cell, s.cells)
-		in := input{random: middle, silent: true}
+		in := input{wall: epoch, random: middle, silent: true}
 		var due time.Duration
 		for range status.IterNumber {
 			p, ok := s.next(st, in)
@@ -60,9 +60,9 @@ func (s Schedule) ToRetryPolicy() retry.RetryPolicy {
 			// Their sum is known, and no earlier step came after it.
 			due = plus(due, p.total())
 			in.now = min(due, total)
-			in.early = due - in.now
+			in.early, in.wall = due-in.now, epoch.Add(in.now)
 		}
-		p, ok := s.next(st, input{now: total, early: due - total, random: rand.Float64})
+		p, ok := s.next(st, input{now: total, early: due - total, wall: epoch.Add(total), random: rand.Float64})
 		if !ok {
 			return option.None[time.Duration]()
 		}

@@ -32,10 +32,12 @@ type transition func(st []cell, in input) (p pause, ok bool)
 
 // cell is the state of one stage of a schedule: a count and two times, whose meaning
 // is the stage's. One type for all stages lets a run keep its whole state in one
-// array, and restart a stage by clearing a part of it.
+// array, and restart a stage by clearing a part of it. Only a stage that needs more
+// uses own, which costs an allocation.
 type cell struct {
 	n    uint64
 	a, b time.Duration
+	own  any
 }
 
 // input is all that a step may depend on, besides its state.
@@ -45,8 +47,12 @@ type input struct {
 	// early is by how much stages outside of this one shortened the last delay,
 	// negative if they lengthened it. A run that starts early is not an extra run.
 	early time.Duration
+	// wall is the wall clock, in the caller's location and without a monotonic reading.
+	wall time.Time
 	// err is the failure that would be retried, nil in a repeat.
 	err error
+	// step is the step as the innermost counted stage around this one counts it.
+	step Step
 	// random draws from [0, 1).
 	random func() float64
 	// silent is set when a step is only computed, not taken: Tap is not called.
@@ -99,6 +105,7 @@ func (s Schedule) Delays(n int) []time.Duration {
 	st := make([]cell, s.cells)
 	in := input{random: rand.Float64, silent: true}
 	for len(delays) < n {
+		in.wall = epoch.Add(in.now)
 		p, ok := s.next(st, in)
 		if !ok {
 			break

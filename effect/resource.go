@@ -1,0 +1,75 @@
+package effect
+
+import "context"
+
+// Resource acquires an A in a scope, which releases it when it closes. [AcquireRelease]
+// makes one, and every function or method of that shape is one: it is an alias, so that
+// m.Acquire of a mutex needs no conversion.
+type Resource[A any] = func(*Scope) Effect[A]
+
+// Use acquires a resource in a scope of its own, runs the effect that use makes of it,
+// and then releases it, whatever happens. It does not start that effect if the context
+// has ended by then. Errors, panics and values beside an error are those of [Scoped].
+func Use[A, B any](use Kleisli[A, B]) func(Resource[A]) Effect[B] {
+	return func(r Resource[A]) Effect[B] {
+		return Scoped(func(s *Scope) Effect[B] { return FlatMap(use)(r(s)) })
+	}
+}
+
+// Then acquires a resource, and after it the one that next makes of it. It yields the
+// second; both are held until the scope closes, which releases the second first.
+//
+// If the second cannot be acquired, the first is released at once, not only when the scope
+// closes: to acquire both again, as [Retry] does, would otherwise wait for a lock that the
+// scope still holds. An error of that release is joined, as [Scoped] does it.
+func Then[A, B any](next func(A) Resource[B]) func(Resource[A]) Resource[B] {
+	return func(first Resource[A]) Resource[B] {
+		return allOrNone(func(s *Scope) Effect[B] {
+			return FlatMap(func(a A) Effect[B] { return next(a)(s) })(first(s))
+		})
+	}
+}
+
+// Both acquires a resource, and after it second, and yields what both makes of the two.
+// They are released in reverse order. See [Then]. Two processes that acquire the same two
+// locks must do so in the same order.
+func Both[A, B, C any](second Resource[B], both func(A, B) C) func(Resource[A]) Resource[C] {
+	return Then(func(a A) Resource[C] {
+		return func(s *Scope) Effect[C] { return Map(func(b B) C { return both(a, b) })(second(s)) }
+	})
+}
+
+// group is the scope of resources that are acquired and released as one.
+type group struct {
+	finalizer
+	scope Scope
+}
+
+func (g *group) end(ctx context.Context, exit Exit[any]) error { return g.scope.close(ctx, exit) }
+
+// allOrNone releases what r has acquired if the rest of r cannot be acquired.
+func allOrNone[A any](r Resource[A]) Resource[A] {
+	return func(s *Scope) Effect[A] {
+		return func(ctx context.Context) (none A, err error) {
+			if s.isClosed() {
+				return none, ErrScopeClosed
+			}
+			g := new(group)
+			// r is called inside: it may use the scope before it panics.
+			acquire := func(ctx context.Context) (A, error) { return r(&g.scope)(ctx) }
+			a, err := finalize(ctx, acquire, func(exit Exit[A]) error {
+				if exit.IsSuccess() {
+					return nil
+				}
+				return g.end(ctx, exit.erased())
+			})
+			if err != nil {
+				return a, err
+			}
+			if err := s.adopt(&g.finalizer, g); err != nil { // closed while we acquired
+				return none, join(err, g.end(s.ctx, s.exit))
+			}
+			return a, nil
+		}
+	}
+}
