@@ -31,12 +31,14 @@ var ErrGoexit = errors.New("effect: runtime.Goexit was called")
 func (*Defect) Tag() string { return "Defect" }
 
 // Error includes the stack: an unrecovered panic prints it.
-func (d *Defect) Error() string {
+func (d *Defect) Error() string { return d.text(error.Error) + "\n\n" + string(d.Stack) }
+
+func (d *Defect) text(of func(error) string) string {
 	msg := fmt.Sprintf("panic: %v", d.Value)
 	if d.Finalizers != nil {
-		msg += fmt.Sprintf("\nand then, in a finalizer: %v", d.Finalizers)
+		msg += "\nand then, in a finalizer: " + of(d.Finalizers)
 	}
-	return msg + "\n\n" + string(d.Stack)
+	return msg
 }
 
 // Unwrap returns the value that panic was called with, if it is an error, and

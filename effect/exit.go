@@ -1,8 +1,13 @@
 package effect
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+)
 
-// Exit is how an effect ended. The zero Exit is the success of the zero A.
+// Exit is how an effect ended. The zero Exit is the success of the zero A. An Exit prints
+// itself: see [Exit.String].
 type Exit[A any] struct {
 	kind   exitKind
 	raised bool // the effect itself panicked; otherwise a defect is that of a finalizer, in its error
@@ -38,6 +43,34 @@ func (e Exit[A]) Value() (A, bool) { return e.value, e.kind == success }
 // Err is nil for a success. Otherwise it is the failure, the error of the
 // interruption, or an error in which errors.As finds the *[Defect].
 func (e Exit[A]) Err() error { return e.err }
+
+// String is for people and logs: Success(42), Failure(disk full), Defect(panic: a bug),
+// which leaves out the stack, or Interruption(context canceled).
+func (e Exit[A]) String() string {
+	switch e.kind {
+	case success:
+		return fmt.Sprintf("Success(%v)", e.value)
+	case defect:
+		return "Defect(" + withoutStack(e.err) + ")"
+	case interruption:
+		return "Interruption(" + e.err.Error() + ")"
+	default:
+		return "Failure(" + e.err.Error() + ")"
+	}
+}
+
+// withoutStack is the text of err without the stacks of the defects that it joins.
+func withoutStack(err error) string {
+	var texts []string
+	for _, failure := range Failures(err) {
+		text := failure.Error()
+		if d, ok := asDefect(failure); ok {
+			text = strings.Replace(text, d.Error(), d.text(withoutStack), 1)
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "\n")
+}
 
 // Match calls the function for the way in which the effect ended.
 func Match[A, B any](
