@@ -98,7 +98,8 @@ func (p *program) again(t *testing.T) {
 	p.Cmd, p.out = command(t, filepath.Join(dir, "program")), bytes.Buffer{}
 	p.Stdout, p.Stderr = &p.out, &p.out
 	require.NoError(t, p.Start())
-	t.Cleanup(func() { _ = p.Process.Kill() })
+	started := p.Cmd
+	t.Cleanup(func() { _ = started.Process.Kill(); _ = started.Wait() }) // if it has not ended
 }
 
 // module makes an empty module, in which this one stands for its release, with one file.

@@ -27,6 +27,40 @@ func example(c mutex.Config) *mutex.Mutex {
 	return m
 }
 
+func ExampleMutex_Do() {
+	lock := mutex.Must(mutex.New(memory.New(), "report", mutex.Config{}))
+
+	err := lock.Do(context.Background(), func(ctx context.Context) error {
+		fmt.Println("one process at a time; ctx ends if the lock is lost")
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// one process at a time; ctx ends if the lock is lost
+	// <nil>
+}
+
+func ExampleMutex_TryDo() {
+	lock := mutex.Must(mutex.New(memory.New(), "report", mutex.Config{}))
+	nothing := func(context.Context) error { return nil }
+
+	ran, err := lock.TryDo(context.Background(), func(ctx context.Context) error {
+		again, err := lock.TryDo(ctx, nothing) // while the first has the lock
+		fmt.Println("second:", again, err)
+		return nil
+	})
+	fmt.Println("first:", ran, err)
+	// Output:
+	// second: false <nil>
+	// first: true <nil>
+}
+
+func ExampleMust() {
+	defer func() { fmt.Println(recover()) }()
+	mutex.Must(mutex.New(memory.New(), "report", mutex.Config{TTL: -1}))
+	// Output: mutex: TTL is -1ns, want a duration from 1ms to 8760h0m0s, or 0 for 30s
+}
+
 func ExampleWithLock() {
 	report := func(context.Context) (string, error) { return "written", nil }
 
@@ -44,6 +78,24 @@ func ExampleLocked() {
 	)
 	fmt.Println(report(context.Background()))
 	// Output: 20 orders <nil>
+}
+
+func ExampleMutex_Aspect() {
+	tries := 0
+	report := func(context.Context) (string, error) {
+		if tries++; tries < 3 {
+			return "", errors.New("no answer")
+		}
+		return "written", nil
+	}
+	// Inside the lock, each try has a minute. There is no type argument.
+	program := effect.With(report,
+		effect.Within(time.Minute),
+		effect.Retrying(schedule.Recurs(5)),
+		example(mutex.Config{}).Aspect(),
+	)
+	fmt.Println(program(context.Background()))
+	// Output: written <nil>
 }
 
 func ExampleWithLockIfAvailable() {
@@ -173,4 +225,53 @@ func ExampleMutex_Holder() {
 	// Output:
 	// None[string] <nil>
 	// Some[string](report-7) <nil>
+}
+
+func ExampleFold() {
+	exitCode := mutex.Fold(
+		func(*mutex.LockLostError) int { return 3 },
+		func(*mutex.LockNotAcquiredError) int { return 75 }, // EX_TEMPFAIL: try again later
+		func(*mutex.MutexBackingError) int { return 69 },    // EX_UNAVAILABLE
+		func(error) int { return 1 },
+	)
+	fmt.Println(exitCode(&mutex.LockNotAcquiredError{Key: "report"}), exitCode(errors.New("disk full")))
+	// Output: 75 1
+}
+
+func ExampleCatchErrors() {
+	recovered := mutex.CatchErrors(
+		func(*mutex.LockLostError) effect.Effect[string] { return effect.Succeed("check the report") },
+		func(*mutex.LockNotAcquiredError) effect.Effect[string] { return effect.Succeed("later") },
+		func(*mutex.MutexBackingError) effect.Effect[string] { return effect.Succeed("without Redis") },
+	)
+	fmt.Println(recovered(effect.Fail[string](&mutex.LockNotAcquiredError{Key: "report"}))(context.Background()))
+	fmt.Println(recovered(effect.Fail[string](errors.New("disk full")))(context.Background()))
+	// Output:
+	// later <nil>
+	//  disk full
+}
+
+func ExampleKindOf() {
+	lock := example(mutex.Config{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	switch err := lock.Do(ctx, func(context.Context) error { return nil }); mutex.KindOf(err) {
+	case mutex.KindNone:
+		fmt.Println("done")
+	case mutex.KindNotAcquired, mutex.KindCanceled:
+		fmt.Println("it did not run, or was cancelled")
+	case mutex.KindLost:
+		fmt.Println("another holder may have worked at the same time")
+	case mutex.KindStore, mutex.KindOther:
+		fmt.Println("it failed:", err)
+	}
+	// Output: it did not run, or was cancelled
+}
+
+func ExampleObserve() {
+	events := map[mutex.EventKind]int{}
+	lock := example(mutex.Config{Observer: mutex.Observe(func(e mutex.Event) { events[e.Kind]++ })})
+	_ = lock.Do(context.Background(), func(context.Context) error { return nil })
+	fmt.Println(events)
+	// Output: map[acquired:1 released:1]
 }

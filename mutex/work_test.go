@@ -54,6 +54,9 @@ var acquiring = map[string]way{
 			return m.TryDo(ctx, func(context.Context) error { return nil })
 		}
 	},
+	"Aspect": func(m *mutex.Mutex) effect.Effect[bool] {
+		return effect.With(effect.Succeed(true), m.Aspect())
+	},
 	"Acquire": func(m *mutex.Mutex) effect.Effect[bool] {
 		return effect.Scoped(func(s *effect.Scope) effect.Effect[bool] {
 			return effect.As[*mutex.KeepAlive](true)(m.Acquire(s))

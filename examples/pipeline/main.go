@@ -32,19 +32,19 @@ func main() {
 	}
 }
 
-// pay is a value: nothing happens before it is run. It reads from top to
-// bottom, and each step wraps those above: all retries happen under one lock.
+// pay is a value: nothing happens before it is run. Each policy of With wraps those
+// before it: all retries happen under one lock.
 func pay(lock *mutex.Mutex, a *account, amount int) effect.Effect[int] {
 	policy := schedule.Exponential(10 * time.Millisecond).Jittered().CapDelay(time.Second).UpTo(time.Minute)
-	return F.Pipe6(
+	attempt := F.Pipe4(
 		RR.Do(payment{}),
 		RR.Bind(setBalance, func(payment) effect.Effect[int] { return a.read }),
 		RR.Bind(setFee, a.askFee),
 		effect.FlatMap(func(p payment) effect.Effect[int] { return a.write(p.balance - amount - p.fee) }),
-		effect.Retry[int](policy.Tap(func(s schedule.Step) { fmt.Printf("try %d: %v\n", s.Attempt, s.Err) })),
 		effect.Map(func(left int) int { fmt.Printf("paid %d, %d are left\n", amount, left); return left }),
-		mutex.Locked[int](lock),
 	)
+	noting := policy.Tap(func(s schedule.Step) { fmt.Printf("try %d: %v\n", s.Attempt, s.Err) })
+	return effect.With(attempt, effect.Within(5*time.Second), effect.Retrying(noting), lock.Aspect())
 }
 
 // payment is what the Do-notation gathers; a setter says where a value goes.

@@ -1,0 +1,229 @@
+package mutex_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	F "github.com/IBM/fp-go/v2/function"
+	RR "github.com/IBM/fp-go/v2/idiomatic/context/readerresult"
+	"github.com/IBM/fp-go/v2/option"
+
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/backing/memory"
+	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
+)
+
+// These are the programs that people write first who come from functional languages. None
+// of them has a type argument, but for values that say nothing about their type, such as
+// effect.Fail.
+
+// order is what the programs are about.
+type order struct {
+	id    string
+	total int
+}
+
+func find(id string) effect.Effect[order] { return effect.Succeed(order{id, 20}) }
+
+func printTotal(o order) effect.Effect[effect.Void] {
+	return effect.Sync(func() effect.Void { fmt.Println(o.id, "costs", o.total); return effect.Void{} })
+}
+
+// A pipeline reads from top to bottom; the lock is put around it.
+func Example_pipeline() {
+	lock := mutex.Must(mutex.New(memory.New(), "orders", mutex.Config{}))
+	program := F.Pipe3(
+		find("o-1"),
+		effect.Map(func(o order) order { o.total += 5; return o }), // postage
+		effect.Tap(printTotal),
+		effect.Map(func(o order) int { return o.total }),
+	)
+	fmt.Println(mutex.WithLock(lock, program)(context.Background()))
+	// Output:
+	// o-1 costs 25
+	// 25 <nil>
+}
+
+// Do-notation collects what a step needs from the steps before it. effect.ApS runs a step
+// that needs none of them at the same time as they run.
+func Example_doNotation() {
+	type payment struct{ total, balance, fee int }
+	setTotal := func(n int) func(payment) payment { return func(p payment) payment { p.total = n; return p } }
+	setBalance := func(n int) func(payment) payment { return func(p payment) payment { p.balance = n; return p } }
+	setFee := func(n int) func(payment) payment { return func(p payment) payment { p.fee = n; return p } }
+	feeOf := func(p payment) effect.Effect[int] { return effect.Succeed(p.total / 10) }
+
+	lock := mutex.Must(mutex.New(memory.New(), "account", mutex.Config{}))
+	program := F.Pipe4(
+		RR.Do(payment{total: 20}),
+		RR.Bind(setTotal, func(p payment) effect.Effect[int] { return effect.Succeed(p.total + 10) }),
+		effect.ApS(setBalance, effect.Succeed(100)), // at the same time as the steps above
+		RR.Bind(setFee, feeOf),
+		effect.Map(func(p payment) int { return p.balance - p.total - p.fee }),
+	)
+	fmt.Println(mutex.WithLock(lock, program)(context.Background()))
+	// Output: 67 <nil>
+}
+
+// Schedules are values: growing delays with jitter, at most a minute apart, ten times at
+// most, and then every hour.
+func Example_schedules() {
+	policy := schedule.Exponential(time.Second).Jittered().CapDelay(time.Minute).
+		Intersect(schedule.Recurs(10)).
+		AndThen(schedule.Spaced(time.Hour))
+	fmt.Println(len(policy.Delays(12)), policy.Delays(12)[11])
+
+	lock := mutex.Must(mutex.New(memory.New(), "import", mutex.Config{AcquireRetryPolicy: policy}))
+	fmt.Println(mutex.WithLock(lock, effect.Succeed("imported"))(context.Background()))
+	// Output:
+	// 12 1h0m0s
+	// imported <nil>
+}
+
+// A handler for each way in which a lock can fail. Without one of them it does not compile.
+func Example_errorsMatched() {
+	recovered := mutex.CatchErrors(
+		func(e *mutex.LockLostError) effect.Effect[string] { return effect.Succeed("lost: " + string(e.Reason)) },
+		func(e *mutex.LockNotAcquiredError) effect.Effect[string] { return effect.Succeed("busy: " + e.Key) },
+		func(e *mutex.MutexBackingError) effect.Effect[string] { return effect.Succeed("down: " + e.Operation) },
+	)
+	store := memory.New()
+	lock := mutex.Must(mutex.New(store, "report", mutex.Config{RefreshInterval: time.Millisecond}))
+	steal := func(ctx context.Context) (string, error) {
+		held, _ := mutex.FromContext(ctx)
+		_, _ = store.Release(ctx, held.Key(), held.HolderID())
+		<-ctx.Done() // the next refresh finds out
+		return "", ctx.Err()
+	}
+	fmt.Println(recovered(mutex.WithLock(lock, steal))(context.Background()))
+	fmt.Println(recovered(mutex.WithLock(lock, effect.Succeed("written")))(context.Background()))
+	// Output:
+	// lost: gone <nil>
+	// written <nil>
+}
+
+// Locks are nested in one order everywhere, here by their keys. The loss of one cancels the
+// work under both.
+func Example_nestedLocks() {
+	store := memory.New()
+	ann := mutex.Must(mutex.New(store, "account/ann", mutex.Config{}))
+	bob := mutex.Must(mutex.New(store, "account/bob", mutex.Config{}))
+
+	transfer := effect.Succeed("transferred")
+	fmt.Println(effect.With(transfer, bob.Aspect(), ann.Aspect())(context.Background())) // the first is the innermost
+	// Output: transferred <nil>
+}
+
+// Resources that are needed together are acquired in order and released in reverse, under
+// the lock.
+func Example_resources() {
+	open := func(name string) effect.Resource[io.ReadCloser] {
+		return effect.AcquireRelease(effect.Sync(func() io.ReadCloser {
+			fmt.Println("open", name)
+			return io.NopCloser(strings.NewReader(name + " "))
+		}), func(r io.ReadCloser, e effect.Exit[any]) effect.Effect[effect.Void] {
+			fmt.Println("close", name)
+			return effect.Close(r, e)
+		})
+	}
+	both := effect.Both(open("orders"), func(a, b io.ReadCloser) io.Reader { return io.MultiReader(a, b) })(open("prices"))
+	read := effect.Use(func(r io.Reader) effect.Effect[[]byte] {
+		return effect.Try(func() ([]byte, error) { return io.ReadAll(r) })
+	})(both)
+
+	lock := mutex.Must(mutex.New(memory.New(), "files", mutex.Config{}))
+	text, err := mutex.WithLock(lock, read)(context.Background())
+	fmt.Printf("%q %v\n", text, err)
+	// Output:
+	// open prices
+	// open orders
+	// close orders
+	// close prices
+	// "prices orders " <nil>
+}
+
+// Each account has a lock of its own; three are worked on at a time.
+func Example_boundedParallel() {
+	store := memory.New()
+	var busy atomic.Int32
+	settle := func(account string) effect.Effect[string] {
+		work := func(ctx context.Context) (string, error) {
+			if busy.Add(1) > 3 {
+				return "", errors.New("more than three at a time")
+			}
+			defer busy.Add(-1)
+			_, err := effect.Sleep(time.Millisecond)(ctx)
+			return account + " is settled", err
+		}
+		return effect.FlatMap(func(m *mutex.Mutex) effect.Effect[string] {
+			return mutex.WithLock(m, work)
+		})(mutex.Make("account/"+account, mutex.Config{})(store))
+	}
+	settled, err := effect.ForEach(3, settle)([]string{"ann", "bob", "cem", "dee", "eve"})(context.Background())
+	fmt.Println(len(settled), settled[4], err)
+	// Output: 5 eve is settled <nil>
+}
+
+// One type of error is retried, five times at most, and each try has a second.
+func Example_retryOneError() {
+	tries := 0
+	pay := func(context.Context) (string, error) {
+		if tries++; tries < 3 {
+			return "", &busyError{tries}
+		}
+		return "paid", nil
+	}
+	isBusy := func(err error) bool { return errors.As(err, new(*busyError)) }
+	budget := schedule.Exponential(time.Millisecond).Intersect(schedule.Recurs(5)).WhileError(isBusy)
+
+	lock := mutex.Must(mutex.New(memory.New(), "payment", mutex.Config{}))
+	program := effect.With(pay, effect.Within(time.Second), effect.Retrying(budget), lock.Aspect())
+	receipt, err := program(context.Background())
+	fmt.Println(receipt, err, tries)
+	// Output: paid <nil> 3
+}
+
+type busyError struct{ attempt int }
+
+func (e *busyError) Error() string { return fmt.Sprint("the bank is busy, attempt ", e.attempt) }
+
+// If the lock is not free in time, the answer comes from elsewhere.
+func Example_fallback() {
+	store := memory.New()
+	config := mutex.Config{AcquireRetryPolicy: schedule.Stop()}
+	refresh := mutex.WithLock(mutex.Must(mutex.New(store, "cache", config)), effect.Succeed("fresh"))
+	stale := effect.CatchTag(func(*mutex.LockNotAcquiredError) effect.Effect[string] { return effect.Succeed("stale") })
+
+	ctx := context.Background()
+	another := backing.Claim{Key: "cache", Holder: "another process", TTL: time.Minute}
+	_, _ = store.TryAcquire(ctx, another)
+	fmt.Println(stale(refresh)(ctx))
+	_, _ = store.Release(ctx, another.Key, another.Holder)
+	fmt.Println(stale(refresh)(ctx))
+	// Output:
+	// stale <nil>
+	// fresh <nil>
+}
+
+// A job that runs at every full minute, and skips a turn while another process has the lock.
+func Example_cronJobThatSkips() {
+	lock := mutex.Must(mutex.New(memory.New(), "clean-up", mutex.Config{}))
+	everyMinute := func(now time.Time) time.Time { return now.Truncate(time.Minute).Add(time.Minute) }
+	job := mutex.WithLockIfAvailable(lock, effect.Succeed(3))
+	turn := effect.Map(option.Fold(
+		func() string { return "skipped" },
+		func(files int) string { return fmt.Sprint("deleted ", files) },
+	))(job)
+	twice := schedule.At(everyMinute).Intersect(schedule.Recurs(2)) // without Recurs it has no end
+	forExample := twice.Delayed(func(time.Duration) time.Duration { return 0 })
+
+	fmt.Println(effect.With(turn, effect.Scheduled(forExample))(context.Background()))
+	// Output: deleted 3 <nil>
+}
