@@ -5,6 +5,8 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/IBM/fp-go/v2/option"
+	"github.com/IBM/fp-go/v2/retry"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -147,6 +149,15 @@ func TestAtAsksInTheLocationOfTheCallerAndWithoutTheMonotonicClock(t *testing.T)
 	}
 	midnight := begin.In(zone)
 	assert.Equal(t, []time.Time{midnight.Add(-ms), midnight.Add(3 * h), midnight.Add(27 * h)}, asked)
+}
+
+func TestAtInAPolicyOfFpGoCountsFromABeginningOfAYear(t *testing.T) {
+	t.Parallel()
+	var asked []time.Time
+	twoHourly := func(now time.Time) time.Time { asked = append(asked, now); return every(2 * h)(now) }
+	policy := schedule.At(twoHourly).Intersect(schedule.Spaced(3 * h)).ToRetryPolicy()
+	assert.Equal(t, option.Some(3*h), policy(retry.RetryStatus{IterNumber: 2, CumulativeDelay: 6 * h}))
+	assert.Equal(t, []time.Time{begin, begin.Add(3 * h), begin.Add(6 * h)}, asked)
 }
 
 func TestAtWithoutAFurtherMomentEnds(t *testing.T) {

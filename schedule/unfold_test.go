@@ -2,6 +2,7 @@ package schedule_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,13 +60,12 @@ func TestFromDelaysGivesBackTheDelaysOfASchedule(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		delays := anySchedule.Draw(t, "a").Delays(9)
-		again := schedule.FromDelays(delays...)
-		require.Equal(t, delays, again.Delays(99))
-		for k := range delays {
-			delays[k] = -1 // what the caller changes later is no matter
+		given := slices.Clone(delays)
+		again := schedule.FromDelays(given...)
+		for k := range given {
+			given[k]++
 		}
-		require.NotContains(t, again.Delays(99), time.Duration(-1))
-		require.Equal(t, again.Delays(99), again.ResetAfter(maxDuration).Delays(99))
+		require.Equal(t, delays, again.Delays(99))
 	})
 }
 
