@@ -2,41 +2,40 @@ package schedule
 
 import "time"
 
-// At recurs at the moments that next yields, by the wall clock: next is given a time
-// and returns the first moment after it, or the zero time if there is none, which ends
-// the schedule. The Next method of a schedule of github.com/robfig/cron/v3 is such a
-// function:
+// At recurs at the moments that next yields, by the wall clock. next is given a time and
+// returns the first moment after it, or the zero time if there is none, which ends the
+// schedule. The schedules of robfig/cron have such a method:
 //
-//	nightly, err := cron.ParseStandard("0 3 * * *")
-//	...
+//	nightly, err := cron.ParseStandard("0 3 * * *") // github.com/robfig/cron/v3
+//	…
 //	schedule.At(nightly.Next)
 //
-// next is given the time that [Driver.Next] was given, in the same location and without
-// its monotonic reading. It must be a pure function, safe for concurrent use. A moment
-// that is not after the time next was given means no delay. A nil next makes [Stop].
+// next must be a pure function, safe for concurrent use. Its argument is the time that
+// [Driver.Next] was called with, in the same location; after a run that came before its
+// moment, it is that moment. A result that is not after the argument means no delay. A
+// nil next makes [Stop].
 //
-// No moment comes twice. Moments that pass during a run, or while the clock is set
-// forward, are skipped and not made up for. If the clock was set back since the last
-// run, the schedule waits for the moment after that run's, however far back the clock
-// was set. A clock that is set during a delay does not change that delay: the run
-// starts early or late by that clock, and the next delay is right again. All this
-// takes times with a monotonic reading, as those of [time.Now] have: without one, a
-// run that ends before its moment is taken for a run in between, and the moment is
-// still to come.
+// No moment has two runs. Moments that pass during a run are skipped, and so are those
+// that the clock misses because it is set forward. If the clock is set back, however far,
+// the schedule waits for the moment after that of the last run. A delay does not change
+// when the clock is set while it is slept: that run comes early or late by the clock, and
+// the next one on time again. For all this, times need a monotonic reading, see
+// [Driver.Next]. Without one, a moment comes again if the clock is set back during the
+// delay before it by more than a thousandth of that delay.
 //
-// Methods that replace delays move each run away from its moment and add no run, as
-// with [Fixed].
+// Methods that replace delays move each run away from its moment and add no run, as with
+// [Fixed].
 //
-// [Schedule.Delays] and [Schedule.ToRetryPolicy] have no wall clock. For them time
-// begins on Monday, 1 January 2001, at 00:00 UTC.
+// [Schedule.Delays] and [Schedule.ToRetryPolicy] have no wall clock. They begin on
+// Monday, 1 January 2001, at 00:00 UTC.
 func At(next func(time.Time) time.Time) Schedule {
 	if next == nil {
 		return Stop()
 	}
 	return Schedule{cells: 1, step: func(st []cell, in input) (pause, bool) {
 		m := own(&st[0], moments{})
-		// By the elapsed time, because the wall clock may be set. A step that comes
-		// earlier follows a run that another part of a Union asked for.
+		// The elapsed time decides, because the wall clock may be set. An earlier step
+		// follows a run that another part of a Union asked for.
 		if in.due() >= m.due {
 			m.last = m.next
 		}
@@ -49,7 +48,9 @@ func At(next func(time.Time) time.Time) Schedule {
 			return pause{}, false
 		}
 		p := pause{lead: from.Sub(in.wall), delay: atLeastZero(moment.Sub(from))}
-		m.next, m.due = moment, plus(in.now, p.total())
+		// Where times have no monotonic reading, a timer may fire early: clocks are slewed
+		// by less than a thousandth.
+		m.next, m.due = moment, plus(in.now, p.total()-p.total()/1000)
 		return p, true
 	}}
 }
@@ -57,11 +58,11 @@ func At(next func(time.Time) time.Time) Schedule {
 // moments is the state of At.
 type moments struct {
 	last time.Time     // the moment of the last run
-	next time.Time     // the moment that is waited for
-	due  time.Duration // when its run is due, counted from the first step
+	next time.Time     // the moment of the next run
+	due  time.Duration // from this time on, a step follows the run of next
 }
 
-// epoch is when the wall clock starts where there is none: at the beginning of a day, a
-// week, a month and a year. The zero time was rejected, because no time zone had its
-// present offset then.
+// epoch is the first time of a schedule that is given no wall clock: the beginning of a
+// day, a week, a month and a year. The zero time was rejected, because time zones had
+// other offsets then.
 var epoch = time.Date(2001, time.January, 1, 0, 0, 0, 0, time.UTC)

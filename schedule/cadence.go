@@ -37,7 +37,7 @@ func Fixed(d time.Duration) Schedule {
 
 // Windowed divides time from the first step on into windows of length d and
 // recurs without end, each time at the start of the next window. Unlike with
-// [Fixed], a run that overran still waits for the next boundary. A d of 0 or less
+// [Fixed], a run after one that overran still waits for the next boundary. A d of 0 or less
 // means no delay. Methods that replace delays move each run away from its own
 // boundary, as with Fixed.
 func Windowed(d time.Duration) Schedule {
@@ -55,8 +55,8 @@ func Windowed(d time.Duration) Schedule {
 // toNextBeat returns the pause until the next of the moments c.a + k*d, and stores that
 // moment in c.b. At such a moment the next is d away, because the run that belongs to it
 // is over. If that run started early, the moment is still to come, and the pause is
-// longer by the lead up to it. To count from now was rejected: the run would be
-// repeated on its own beat.
+// longer by the lead up to it. Counting from now was rejected: the run would
+// be repeated on its own beat.
 func toNextBeat(c *cell, in input, d time.Duration) pause {
 	from := max(in.now, min(in.due(), c.b))
 	p := pause{lead: from - in.now}

@@ -3,8 +3,8 @@ package schedule
 // Intersect recurs as long as both s and o do, with the longer of their delays.
 // Its most common use is a limit: Spaced(d).Intersect(Recurs(5)).
 func (s Schedule) Intersect(o Schedule) Schedule {
-	// Both take every step, also when the other one has ended: the answer of one must
-	// not depend on its place in the expression.
+	// Both take every step, even when the other one has ended: the order of the operands
+	// must not matter.
 	return Schedule{cells: s.cells + o.cells, step: func(st []cell, in input) (pause, bool) {
 		left, leftOK := s.next(st[:s.cells], in)
 		right, rightOK := o.next(st[s.cells:], in)
@@ -29,8 +29,8 @@ func (s Schedule) Union(o Schedule) Schedule {
 	}}
 }
 
-// AndThen recurs as s does until it ends, then as o does. For o time starts
-// when its turn comes. An s that never ends leaves o no turn.
+// AndThen recurs as s does until it ends, then as o does. For o, time starts
+// when its turn comes. If s never ends, o never has a turn.
 func (s Schedule) AndThen(o Schedule) Schedule {
 	// The first cell's n is 1 once s has ended.
 	return Schedule{cells: 1 + s.cells + o.cells, step: func(st []cell, in input) (pause, bool) {

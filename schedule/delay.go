@@ -2,13 +2,13 @@ package schedule
 
 import "time"
 
-// Delayed recurs as s does, with each delay replaced by f of it. f must be a
-// pure function, safe for concurrent use; it may be called for a delay that is
-// never slept, for example in [Schedule.Delays].
+// Delayed recurs as s does, with each delay replaced by what f returns for it. f must
+// be a pure function, safe for concurrent use; it may be called for a delay that is
+// never slept, for example by [Schedule.Delays].
 //
-// On [Fixed] and [Windowed] the delay that f replaces is counted from the previous
-// beat. If a run started before its beat, the time up to that beat is added to the
-// next delay. So there is one run a beat, whatever delays f returns.
+// On [Fixed], [Windowed] and [At] the delay that f replaces is counted from the previous
+// beat. If a run started before its beat, the time up to that beat is added to the next
+// delay. So there is one run per beat, whatever delays f returns.
 func (s Schedule) Delayed(f func(time.Duration) time.Duration) Schedule {
 	if f == nil {
 		return s
@@ -34,21 +34,21 @@ func (s Schedule) DelayedBy(f func(Step) time.Duration) Schedule {
 
 // CapDelay recurs as s does, with no delay longer than d. It does not end the
 // schedule: an exponential one goes on at delays of d. Jitter added after it may
-// exceed d, so jitter first. On [Fixed] and [Windowed] each run starts at most d
+// exceed d, so jitter first. On [Fixed], [Windowed] and [At] each run starts at most d
 // after the beat before its own, see [Schedule.Delayed].
 func (s Schedule) CapDelay(d time.Duration) Schedule {
 	return s.Delayed(func(delay time.Duration) time.Duration { return min(delay, d) })
 }
 
 // Jittered recurs as s does, with each delay drawn at random between 80 % and
-// 120 % of it, so that clients which failed together do not come back together.
+// 120 % of it, so that clients that failed together do not come back together.
 func (s Schedule) Jittered() Schedule { return s.JitteredBetween(0.8, 1.2) }
 
 // JitteredBetween recurs as s does, with each delay multiplied by a factor drawn
 // uniformly from lo to hi: JitteredBetween(0, 1) is the "full jitter" of Marc
 // Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). A
-// factor that is negative or not a number makes the delay 0. On [Fixed] and
-// [Windowed] there is still one run a beat, see [Schedule.Delayed].
+// factor that is negative or not a number makes the delay 0. On [Fixed], [Windowed]
+// and [At] there is still one run per beat, see [Schedule.Delayed].
 func (s Schedule) JitteredBetween(lo, hi float64) Schedule {
 	// Not a case of Delayed, whose function is pure: randomness is an input.
 	return s.replaceDelays(func(delay time.Duration, in input) time.Duration {
@@ -56,7 +56,7 @@ func (s Schedule) JitteredBetween(lo, hi float64) Schedule {
 	})
 }
 
-// replaceDelays recurs as s does, with each delay replaced by f of it. It reports to s
+// replaceDelays recurs as s does, with each delay replaced by what f returns. It reports to s
 // by how much it shortened the last one. Otherwise a beat in s would count a run that
 // started early as one of the beat before.
 func (s Schedule) replaceDelays(f func(time.Duration, input) time.Duration) Schedule {

@@ -19,7 +19,7 @@ type Driver struct {
 func (s Schedule) Driver() *Driver {
 	// The state is not an array inside the Driver, which would then always be on the
 	// heap. This way it is the one allocation of a run whose Driver stays in its
-	// function, and there is none if the schedule has no state.
+	// function (At and Unfold add one each), and there is none without state.
 	return &Driver{schedule: s, state: make([]cell, s.cells)}
 }
 
@@ -28,9 +28,10 @@ func (s Schedule) Driver() *Driver {
 // least 0, and run again; otherwise the schedule has ended, and every further
 // call says so too.
 //
-// The run of the schedule begins with the now of the first call. A now before
-// that counts as the beginning itself, so a clock that is set back makes no delay
-// negative; readings of time.Now, which are monotonic, never go back.
+// The run of the schedule begins with the now of the first call. An earlier now counts
+// as that beginning, so a clock that is set back makes no delay negative. Pass the
+// result of [time.Now] as it is: its monotonic reading never goes back, and methods
+// such as In and UTC strip it.
 func (d *Driver) Next(now time.Time, err error) (delay time.Duration, ok bool) {
 	if d.ended {
 		return 0, false

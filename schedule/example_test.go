@@ -107,6 +107,64 @@ func ExampleSchedule_ResetAfter() {
 	// 2s
 }
 
+func ExampleAt() {
+	// What github.com/robfig/cron/v3 makes of "0 3 * * *", its Next method, is such a function.
+	nightly := func(now time.Time) time.Time {
+		night := time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location())
+		if !night.After(now) {
+			night = night.AddDate(0, 0, 1)
+		}
+		return night
+	}
+	run := schedule.At(nightly).Driver()
+	now := time.Date(2025, time.May, 1, 22, 0, 0, 0, time.UTC)
+	for _, took := range []time.Duration{0, 10 * time.Minute, 30 * time.Hour} {
+		now = now.Add(took)
+		delay, _ := run.Next(now, nil)
+		fmt.Printf("ran for %v, next in %v\n", took, delay)
+		now = now.Add(delay)
+	}
+	// Output:
+	// ran for 0s, next in 5h0m0s
+	// ran for 10m0s, next in 23h50m0s
+	// ran for 30h0m0s, next in 18h0m0s
+}
+
+func ExampleFromDelays() {
+	policy := schedule.FromDelays(100*time.Millisecond, time.Second, 10*time.Second)
+	fmt.Println(policy.Delays(10))
+	// Output: [100ms 1s 10s]
+}
+
+func ExampleUnfold() {
+	// The state is the time that is left for waiting: nine seconds in all.
+	policy := schedule.Unfold(9*time.Second, func(left time.Duration, step schedule.Step) (time.Duration, time.Duration, bool) {
+		delay := min(left, time.Duration(step.Attempt)*time.Second)
+		return left - delay, delay, left > 0
+	})
+	fmt.Println(policy.Delays(10))
+	// Output: [1s 2s 3s 3s]
+}
+
+type busyError struct{ retryAfter time.Duration }
+
+func (*busyError) Error() string { return "busy" }
+
+func ExampleSchedule_DelayedBy() {
+	policy := schedule.Exponential(time.Second).DelayedBy(func(s schedule.Step) time.Duration {
+		if busy, ok := errors.AsType[*busyError](s.Err); ok {
+			return max(s.Delay, busy.retryAfter)
+		}
+		return s.Delay
+	})
+	run := policy.Driver()
+	fmt.Println(run.Next(time.Now(), &busyError{retryAfter: 30 * time.Second}))
+	fmt.Println(run.Next(time.Now(), errors.New("connection refused")))
+	// Output:
+	// 30s true
+	// 2s true
+}
+
 func ExampleFromRetryPolicy() {
 	policy := retry.Monoid.Concat(retry.LimitRetries(3), retry.ExponentialBackoff(time.Second))
 	fmt.Println(schedule.FromRetryPolicy(policy).CapDelay(3 * time.Second).Delays(10))

@@ -17,6 +17,7 @@ import (
 var cadences = map[string]schedule.Schedule{
 	"Fixed":    schedule.Fixed(time.Minute),
 	"Windowed": schedule.Windowed(time.Minute),
+	"At":       schedule.At(every(time.Minute)),
 	"inside a chain": schedule.Stop().AndThen(schedule.Fixed(time.Minute).Tap(func(schedule.Step) {})).
 		ResetAfter(24 * time.Hour).WhileError(func(error) bool { return true }).UpTo(maxDuration).Intersect(schedule.Elapsed()),
 	"beside one with no say": schedule.Fixed(time.Minute).Union(schedule.Spaced(maxDuration)),
@@ -24,7 +25,7 @@ var cadences = map[string]schedule.Schedule{
 
 // starts are the times of n runs that take no time, the first one left out.
 func starts(sched schedule.Schedule, n int) durations {
-	begin, now := time.Unix(0, 0), time.Duration(0)
+	now := time.Duration(0)
 	d := sched.Driver()
 	var all durations
 	for range n {
@@ -46,6 +47,11 @@ func TestHazard66_AJitteredBeatHasOneRunABeat(t *testing.T) {
 		"always early":            func(s schedule.Schedule) schedule.Schedule { return s.JitteredBetween(0.8, 0.8) },
 		"Delayed": func(s schedule.Schedule) schedule.Schedule {
 			return s.Delayed(func(d time.Duration) time.Duration { return d - 20*time.Second })
+		},
+		"DelayedBy": func(s schedule.Schedule) schedule.Schedule {
+			return s.DelayedBy(func(step schedule.Step) time.Duration {
+				return step.Delay - time.Duration(step.Attempt%3)*10*time.Second
+			})
 		},
 		"CapDelay": func(s schedule.Schedule) schedule.Schedule { return s.CapDelay(50 * time.Second) },
 		"several of them": func(s schedule.Schedule) schedule.Schedule {
@@ -126,7 +132,7 @@ func TestHazard66_ABeatThatWasNotChosenInAUnionIsKept(t *testing.T) {
 func TestHazard66_TwoCadencesInAUnionHaveARunEachABeat(t *testing.T) {
 	t.Parallel()
 	const beats = 1000
-	for name, cadence := range map[string]schedule.Schedule{"fixed": schedule.Fixed(10 * s), "windowed": schedule.Windowed(10 * s)} {
+	for name, cadence := range map[string]schedule.Schedule{"fixed": schedule.Fixed(10 * s), "windowed": schedule.Windowed(10 * s), "at": schedule.At(every(10 * s))} {
 		for way, jittered := range map[string]schedule.Schedule{
 			"a little":  cadence.Jittered(),
 			"in full":   cadence.JitteredBetween(0, 1),
@@ -146,12 +152,14 @@ func TestHazard66_TwoCadencesInAUnionHaveARunEachABeat(t *testing.T) {
 
 func TestHazard66_ABeatIsKeptByAPolicyOfFpGo(t *testing.T) {
 	t.Parallel()
-	policy := schedule.FromRetryPolicy(schedule.Fixed(time.Minute).Jittered().ToRetryPolicy())
-	last := 0.0
-	for k, start := range starts(policy, 60) {
-		beat := math.Round(start.Minutes())
-		require.Greater(t, beat, last, "run %d at %v", k+1, start)
-		last = beat
+	for cadence, sched := range cadences {
+		policy := schedule.FromRetryPolicy(sched.Jittered().ToRetryPolicy())
+		last := 0.0
+		for k, start := range starts(policy, 60) {
+			beat := math.Round(start.Minutes())
+			require.Greater(t, beat, last, "%s: run %d at %v", cadence, k+1, start)
+			last = beat
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ type named struct {
 func (n named) String() string { return n.name }
 
 func (n named) keepsABeat() bool {
-	return strings.HasPrefix(n.name, "Fixed") || strings.HasPrefix(n.name, "Windowed")
+	return strings.HasPrefix(n.name, "Fixed") || strings.HasPrefix(n.name, "Windowed") || strings.HasPrefix(n.name, "At")
 }
 
 // anyDuration draws short ones, which interact, and extreme ones.
@@ -48,6 +48,9 @@ var leaf = rapid.Custom(func(t *rapid.T) named {
 		{schedule.Linear(d), fmt.Sprintf("Linear(%d)", d)},
 		{schedule.Fibonacci(d), fmt.Sprintf("Fibonacci(%d)", d)},
 		{schedule.ExponentialFactor(d, f), fmt.Sprintf("ExponentialFactor(%d, %v)", d, f)},
+		{schedule.At(every(d)), fmt.Sprintf("At(every(%d))", d)},
+		{schedule.FromDelays(d, -d, d/2), fmt.Sprintf("FromDelays(%d, %d, %d)", d, -d, d/2)},
+		{schedule.Unfold(d, halves), fmt.Sprintf("Unfold(%d, halves)", d)},
 	}).Draw(t, "leaf")
 })
 
@@ -61,7 +64,7 @@ func drawSchedule(t *rapid.T, depth int) named {
 	a := drawSchedule(t, depth-1)
 	d := anyDuration.Draw(t, "d")
 	method := rapid.SampledFrom([]string{
-		"Intersect", "Union", "AndThen", "UpTo", "ResetAfter", "CapDelay", "Delayed", "Tap",
+		"Intersect", "Union", "AndThen", "UpTo", "ResetAfter", "CapDelay", "Delayed", "DelayedBy", "Tap",
 	}).Draw(t, "method")
 	unary := fmt.Sprintf("%s.%s(%d)", a, method, d)
 	switch method {
@@ -73,6 +76,8 @@ func drawSchedule(t *rapid.T, depth int) named {
 		return named{a.CapDelay(d), unary}
 	case "Delayed":
 		return named{a.Delayed(func(x time.Duration) time.Duration { return x - d }), unary}
+	case "DelayedBy":
+		return named{a.DelayedBy(func(step schedule.Step) time.Duration { return step.Delay/2 - time.Duration(step.Attempt) }), unary}
 	case "Tap":
 		return named{a.Tap(func(schedule.Step) {}), unary}
 	}
@@ -138,6 +143,9 @@ func TestLaws(t *testing.T) {
 		"Tap":                       func(a, _, _ sch) (_, _ sch) { return a.Tap(func(schedule.Step) {}), a },
 		"Delayed composes": func(a, _, _ sch) (_, _ sch) {
 			return a.Delayed(inc).Delayed(inc), a.Delayed(func(d time.Duration) time.Duration { return inc(inc(d)) })
+		},
+		"DelayedBy is Delayed": func(a, _, _ sch) (_, _ sch) {
+			return a.DelayedBy(func(step schedule.Step) time.Duration { return inc(step.Delay) }), a.Delayed(inc)
 		},
 		"WhileError accepting all": func(a, _, _ sch) (_, _ sch) { return a.WhileError(all), a },
 	}
@@ -260,7 +268,7 @@ func TestRunsOfOneScheduleAreIndependent(t *testing.T) {
 		drivers := [2]*schedule.Driver{a.Driver(), a.Driver()}
 		for _, st := range steps {
 			for i, d := range drivers {
-				if delay, ok := d.Next(time.Unix(0, 0).Add(st.now), st.err); ok {
+				if delay, ok := d.Next(begin.Add(st.now), st.err); ok {
 					interleaved[i] = append(interleaved[i], delay)
 				}
 			}

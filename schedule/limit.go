@@ -25,7 +25,7 @@ func (s Schedule) UpTo(d time.Duration) Schedule {
 
 // WhileError recurs as s does, while test accepts the failure that would be
 // retried. If the error joins several failures, as errors.Join does, test is called
-// for each, until it refuses one: work that failed for good must not be repeated
+// for each, until it rejects one: work that failed for good must not be repeated
 // because its release failed as well. In a repeat there is no failure: test is not
 // called, and s alone decides. test must be safe for concurrent use.
 func (s Schedule) WhileError(test func(error) bool) Schedule {

@@ -6,12 +6,12 @@ import (
 )
 
 // Forever recurs without end and without delay. On its own it is a busy loop;
-// use it to build on.
+// it is there to build on.
 func Forever() Schedule {
 	return Schedule{step: func([]cell, input) (pause, bool) { return pause{}, true }}
 }
 
-// Stop never recurs: the one run is all there is.
+// Stop never recurs: the first run is the only one.
 func Stop() Schedule {
 	return Schedule{step: func([]cell, input) (pause, bool) { return pause{}, false }}
 }
@@ -32,8 +32,8 @@ func Recurs(n int) Schedule {
 	}}
 }
 
-// FromDelays recurs once for each of the delays, in their order. A negative one is 0.
-// Without any it is [Stop].
+// FromDelays recurs once for each of the delays, in the given order. It copies its
+// argument. Without any delays it is [Stop].
 func FromDelays(delays ...time.Duration) Schedule {
 	delays = slices.Clone(delays)
 	return Schedule{cells: 1, step: func(st []cell, _ input) (pause, bool) {
@@ -46,8 +46,8 @@ func FromDelays(delays ...time.Duration) Schedule {
 	}}
 }
 
-// Elapsed recurs without end and without delay, like [Forever]. It is there for
-// the time that has passed, which [Schedule.Tap] shows in [Step.Elapsed]:
+// Elapsed recurs without end and without delay, like [Forever]. Use it to
+// measure how long retries take, which [Schedule.Tap] shows in [Step.Elapsed]:
 //
 //	schedule.Elapsed().Tap(func(s schedule.Step) { waited.Observe(s.Elapsed) })
 func Elapsed() Schedule { return Forever() }

@@ -45,7 +45,7 @@ func scaled(d time.Duration, f float64) time.Duration {
 		return maxDuration
 	case product > 0:
 		return time.Duration(math.Round(product))
-	default: // NaN is here, for it compares false to everything
+	default: // also NaN, which compares false to everything
 		return 0
 	}
 }

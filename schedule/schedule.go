@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Schedule is a policy of retrying or repeating: an immutable value that any
-// number of goroutines may share and run, at the same time and again and again.
-// Each run has its own state, see [Schedule.Driver].
+// Schedule is a policy for retries or repeats: an immutable value that any number of
+// goroutines may share and run, at the same time and any number of times. Each run has
+// its own state, see [Schedule.Driver].
 //
-// The zero value means that no policy was chosen, so that "not set" in a field of a
-// configuration differs from any policy: see [Schedule.IsZero]. Run as it is, the
-// zero value behaves like [Stop].
+// The zero value means that no policy was chosen, so a configuration can distinguish a
+// field that is not set from any policy: see [Schedule.IsZero]. If it is run, it behaves
+// like [Stop].
 //
 // Schedules hold functions and cannot be compared with ==; compare their
 // [Schedule.Delays].
@@ -24,14 +24,13 @@ type Schedule struct {
 // transition is one step of the pure core: from a state and an input to the
 // next state, a pause, and whether another run follows (if not, the pause is
 // meaningless). The next state replaces the old one in place. Returning a new
-// one would read better, and would allocate for each step of each waiter.
+// one would read better, but would allocate at each step of each waiter.
 //
-// A transition must touch nothing but its own cells, of which all are zero in the
-// initial state.
+// A transition touches only its own cells, which are all zero in the initial state.
 type transition func(st []cell, in input) (p pause, ok bool)
 
 // cell is the state of one stage of a schedule: a count and two times, whose meaning
-// is the stage's. One type for all stages lets a run keep its whole state in one
+// is up to the stage. One type for all stages lets a run keep its whole state in one
 // array, and restart a stage by clearing a part of it. Only a stage that needs more
 // uses own, which costs an allocation.
 type cell struct {
@@ -44,7 +43,7 @@ type cell struct {
 type input struct {
 	// now is the time since the first step of the run, never negative.
 	now time.Duration
-	// early is by how much stages outside of this one shortened the last delay,
+	// early is by how much the stages around this one shortened the last delay,
 	// negative if they lengthened it. A run that starts early is not an extra run.
 	early time.Duration
 	// wall is the wall clock, in the caller's location and without a monotonic reading.
@@ -59,7 +58,7 @@ type input struct {
 	silent bool
 }
 
-// due is when the step would have come if no stage outside had replaced the last delay.
+// due is when the step would have come if no stage around had replaced the last delay.
 func (in input) due() time.Duration { return plus(in.now, in.early) }
 
 // pause is the time until the next run, in two parts. lead makes up for a run that
@@ -96,10 +95,11 @@ func (s Schedule) next(st []cell, in input) (pause, bool) {
 	return s.step(st, in)
 }
 
-// Delays lists the first n delays of a repeat whose runs take no time and which sleeps
-// for exactly each delay; fewer if the schedule ends before. It returns at once,
-// however long the delays are, and calls no function that was given to
-// [Schedule.Tap]. Each call draws its own jitter.
+// Delays lists the first n delays of a repeat whose runs take no time and whose sleeps
+// last exactly as long as they should; fewer if the schedule ends earlier. It returns at
+// once, however long the delays are, and calls no function that was given to
+// [Schedule.Tap]. Each call draws its own jitter. For [At] the repeat begins on Monday,
+// 1 January 2001, at 00:00 UTC.
 func (s Schedule) Delays(n int) []time.Duration {
 	var delays []time.Duration
 	st := make([]cell, s.cells)

@@ -25,6 +25,9 @@ const (
 
 type durations = []time.Duration
 
+// begin is when runs begin: where Delays has its wall clock begin.
+var begin = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // step is one call of Next, at a time counted from the beginning of the run.
 type step struct {
 	now time.Duration
@@ -41,7 +44,6 @@ func at(nows ...time.Duration) []step {
 
 // answers drives one run of a schedule through steps, until it ends.
 func answers(sched schedule.Schedule, steps []step) durations {
-	begin := time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)
 	d := sched.Driver()
 	delays := durations{}
 	for _, st := range steps {
@@ -108,6 +110,14 @@ func TestDelays(t *testing.T) {
 		"Linear negative":                 {schedule.Linear(-s), 3, durations{0, 0, 0}},
 		"Fibonacci":                       {schedule.Fibonacci(ms), 7, durations{ms, ms, 2 * ms, 3 * ms, 5 * ms, 8 * ms, 13 * ms}},
 		"Fibonacci negative":              {schedule.Fibonacci(-s), 3, durations{0, 0, 0}},
+		"FromDelays":                      {schedule.FromDelays(3*s, -s, s), 9, durations{3 * s, 0, s}},
+		"FromDelays without any":          {schedule.FromDelays(), 9, nil},
+		"Unfold":                          {schedule.Unfold(5*s, halves), 3, durations{5 * s, 2500 * ms, 1250 * ms}},
+		"Unfold to the end":               {schedule.Unfold(3, halves), 9, durations{3, 1}},
+		"Unfold below 0":                  {schedule.Unfold(-3, halves), 9, durations{0, 0}},
+		"At":                              {schedule.At(every(11 * time.Hour)), 3, durations{6 * time.Hour, 11 * time.Hour, 11 * time.Hour}}, // counted from the zero time
+		"DelayedBy":                       {linear.DelayedBy(func(st schedule.Step) time.Duration { return st.Delay + st.Elapsed }), 3, durations{s, 3 * s, 7 * s}},
+		"DelayedBy below 0":               {linear.DelayedBy(func(schedule.Step) time.Duration { return -s }), 3, durations{0, 0, 0}},
 		"none asked for":                  {schedule.Forever(), 0, nil},
 		"fewer than none":                 {schedule.Forever(), -1, nil},
 		"Delayed maps":                    {linear.Delayed(func(d time.Duration) time.Duration { return 10 * d }), 3, durations{10 * s, 20 * s, 30 * s}},
@@ -146,10 +156,17 @@ func TestANilFunctionLeavesTheScheduleAsItWas(t *testing.T) {
 	t.Parallel()
 	exponential := schedule.Exponential(1)
 	failing := []step{{0, errors.New("x")}, {1, errors.New("y")}, {3, nil}}
-	for _, same := range []schedule.Schedule{exponential.Delayed(nil), exponential.WhileError(nil), exponential.Tap(nil)} {
+	for _, same := range []schedule.Schedule{exponential.Delayed(nil), exponential.DelayedBy(nil), exponential.WhileError(nil), exponential.Tap(nil)} {
 		assert.Equal(t, durations{1, 2, 4}, answers(same, failing))
 	}
-	assert.Empty(t, schedule.FromRetryPolicy(nil).Delays(3))
+}
+
+func TestAConstructorWithoutItsFunctionIsStop(t *testing.T) {
+	t.Parallel()
+	for _, stop := range []schedule.Schedule{schedule.FromRetryPolicy(nil), schedule.At(nil), schedule.Unfold[int](0, nil)} {
+		assert.Empty(t, stop.Delays(3))
+		assert.False(t, stop.IsZero())
+	}
 }
 
 func TestGrowingDelaysSaturate(t *testing.T) {
