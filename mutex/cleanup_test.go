@@ -34,7 +34,7 @@ func TestANewAcquisitionUnderTheSameHolderIDTakesTheCleanUpOver(t *testing.T) {
 	each(t, acquiring, func(t *testing.T, acquire way) {
 		s, r := silent(), recorder{}
 		s.on(first(1, reluctant(50*time.Millisecond)), "release") // and until then it may still reach the store
-		m := newMutex(t, s, mutex.Config{HolderID: "job", Observer: r.observe})
+		m := newMutex(t, s, mutex.Config{HolderID: "job", Observer: mutex.Observe(r.observe)})
 		abandon(t, m)
 		s.on(nil, "tryAcquire")
 		began := time.Now()

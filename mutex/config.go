@@ -10,53 +10,57 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// Config says how a mutex holds and waits. The zero value is ready to use.
+// Config says how a mutex holds its lock and waits for it. The zero value is ready to use.
 type Config struct {
-	// TTL is how long the lease runs after the last refresh: the time after
-	// which others get the lock of a holder that crashed. Default 30 s; at least
-	// 1 ms and at most a year, rounded up to whole milliseconds.
+	// TTL is the length of a lease. If the holder crashes, others get the lock one TTL
+	// after its last refresh. From 1 ms to a year, rounded up to whole milliseconds.
+	// Default: 30 s.
 	TTL time.Duration
 
-	// RefreshInterval is the time between two refreshes of a held lease.
-	// Default TTL/3; shorter than the TTL less 1 % and 1 ms. One request to the store
-	// is given up, and perhaps repeated, after (TTL-RefreshInterval)/2, at most 2 s.
+	// RefreshInterval is the time between two refreshes of a held lease. It must be
+	// shorter than the TTL less 1 % and 1 ms. It also bounds each request to the store: one
+	// that takes longer than (TTL-RefreshInterval)/2, or 2 s, has failed.
+	// Default: TTL/3.
 	RefreshInterval time.Duration
 
-	// AcquireRetryInterval is how often a waiter polls a store that cannot wake
-	// it. It counts only if there is no AcquireRetryPolicy. Default 100 ms.
+	// AcquireRetryInterval is how often a waiter polls a store that cannot wake it. It has
+	// no effect together with an AcquireRetryPolicy. Default: 100 ms.
 	AcquireRetryInterval time.Duration
 
-	// AcquireRetryPolicy says when a waiter tries again; when it ends, the
-	// waiter fails with a *LockNotAcquiredError. Of the waiters of one process only
-	// the first in line asks the store, for all of them, and only while the lock is
-	// with another process. A waiter that the store wakes when it should ask does
-	// not poll: for it the policy says only when to give up. Delays under 1 ms count
-	// as 1 ms. Default: Spaced(AcquireRetryInterval), for ever.
+	// AcquireRetryPolicy says when a waiter polls the store again, and when it gives up:
+	// when the policy ends, the waiter fails with a *LockNotAcquiredError. Where the store
+	// wakes its waiters, as Redis does, they do not poll, and the policy only says when to
+	// give up. Of the waiters of one process, only the first in line polls, for all of them.
+	// Delays under 1 ms count as 1 ms. Default: Spaced(AcquireRetryInterval), without end.
 	AcquireRetryPolicy schedule.Schedule
 
-	// BackingFailureRetryPolicy says when a request that the store failed to
-	// answer is sent again; when it ends, the operation fails with a
-	// *MutexBackingError. A held lease is not lost by that: its refresh starts
-	// over, and never waits for more than half of what is left of the lease. Delays
-	// under 1 ms count as 1 ms. With the default an acquire on a store that
-	// is down takes one TTL to fail, unless its context ends before.
-	// When a refresh or a clean-up fails, the functions of the policy run on a goroutine of
-	// that lock. If they are slow, they delay the next refresh of that lock and of no other.
-	// A panic there ends the process.
+	// BackingFailureRetryPolicy says when a failed request to the store is sent again. When
+	// the policy ends, the operation fails with a *MutexBackingError. With the default, an
+	// acquisition on a store that is down fails after one TTL, unless its context ends
+	// before.
+	//
+	// A lease is not lost when the policy ends during a refresh: the policy starts again,
+	// and no delay is longer than half of the time that is left. Functions of the policy
+	// then run on a goroutine of that lock. A slow one delays the refresh of that lock
+	// alone; a panic ends the process.
+	//
+	// Delays under 1 ms count as 1 ms.
 	// Default: Spaced(100 ms), or TTL/10 if that is less, for at most one TTL.
 	BackingFailureRetryPolicy schedule.Schedule
 
-	// HolderID identifies the holder in the store. Default: a random id for
-	// each acquisition, which is nearly always right. All acquisitions under
-	// one id are the same holder: the lock does not keep them from each other,
-	// and the release of one releases all. So may the clean-up of an acquisition that
-	// failed while another was under way, on Redis for up to a minute after its
-	// connection broke. A new acquisition ends the clean-ups of earlier ones, and begins
-	// them again if it fails. A fixed id is for a job that resumes, after a crash, the
-	// lease that it still has.
+	// HolderID identifies the holder in the store. The default, a random id for each
+	// acquisition, is nearly always right. A fixed id is for a job that resumes its own
+	// lease after a crash.
+	//
+	// All acquisitions under one id are the same holder. They do not exclude each other,
+	// and the release of one releases them all. So may the clean-up of an acquisition
+	// that failed while another was under way, on Redis for up to a minute after its
+	// connection broke. A new acquisition ends the clean-ups of earlier ones, and starts
+	// them again if it fails.
 	HolderID string
 
-	// Observer is called with what happens. Default: none. See LogObserver.
+	// Observer is called with each event of the lock. Default: none. See LogObserver, which
+	// writes a log, and Observe.
 	Observer Observer
 }
 
@@ -112,16 +116,13 @@ func (c Config) resolve() (settings, error) {
 		s.failureRetry = schedule.Spaced(min(100*time.Millisecond, s.ttl/10)).UpTo(s.ttl)
 	}
 	s.acquireRetry, s.failureRetry = s.acquireRetry.Delayed(noFlood), s.failureRetry.Delayed(noFlood)
-	if s.observer == nil {
-		s.observer = func(Event) {}
-	}
 	return s, nil
 }
 
 // noFlood keeps a policy without delays from flooding the store.
 func noFlood(delay time.Duration) time.Duration { return max(delay, time.Millisecond) }
 
-// check refuses a backing or a key of which no mutex can be made.
+// check refuses a store or a key with which no mutex can work.
 func check(b backing.Backing, key string) error {
 	if v := reflect.ValueOf(b); b == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return &ConfigError{"backing", b, "a store, such as memory.New()"}

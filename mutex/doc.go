@@ -1,68 +1,77 @@
-// Package mutex is a distributed lock for effects: it runs work while one
-// holder among all the processes that share a store has the lock of a key.
+// Package mutex is a distributed lock: of all the processes that share a store, one at a time
+// runs the work.
 //
-// [WithLock] acquires the lock, keeps its lease alive, runs the work, and
-// releases the lock. [WithLockIfAvailable] does so only if the lock is free.
-// [Mutex.Acquire] and [Mutex.TryAcquire] hold the lock until a scope closes.
+//	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+//	lock, err := mutex.New(redis.New(client), "nightly-report", mutex.Config{})
+//	err = lock.Do(ctx, func(ctx context.Context) error { return sendReport(ctx) })
 //
-// # What is promised
+// [Mutex.Do] waits for the lock, keeps its lease alive, runs the work and releases the lock.
+// [Mutex.TryDo] does so only if the lock is free. [WithLock] and [WithLockIfAvailable] are
+// the same for effects, which yield a value; [Locked] and [Mutex.Aspect] are the same for
+// pipelines. [Mutex.Acquire] and [Mutex.TryAcquire] hold the lock until a scope closes.
 //
-//  1. WithLock succeeds only if the lease was ours for as long as the work ran:
-//     its local deadline had not passed when the work ended, and the store did
-//     not say at the release that the lock was no longer ours, or that somebody
-//     else had released it in our name. Otherwise it fails with a *[LockLostError].
-//  2. The work's context is cancelled no later than that deadline, even if the
-//     store answers nothing at all; its cause is the LockLostError. WithLock
-//     then waits for the work to return.
-//  3. Whatever way the work ends (value, error, panic, cancellation,
-//     runtime.Goexit), the keep-alive is stopped and joined first; then the lock
-//     is released, under a fresh bounded context.
-//  4. An acquire that ends without the lock leaves none behind, as far as the
-//     store can be reached: what is in doubt after a lost reply is recognized
-//     by its holder id, or released. The same is true with an effect.Timeout
-//     around it: a caller that gets a timeout holds nothing. If the process exits
-//     before the release, the lock stays for one lease: see [AwaitCleanup].
-//  5. Waiters of one process are served first come, first served. The first in
-//     line waits for a crashed holder no longer than its lease and a bound: one
-//     retry interval, or what a store that queues needs to notice (on Redis 2 s,
-//     and 2 s more for each process before it that is stopped or cut off). Such a
-//     store serves the processes in the order in which they came, too; one that
-//     has the lock hands it on at most eight times in a row before that. With
-//     other stores, whichever process polls first after a release gets it.
-//  6. Fencing tokens strictly increase with every grant of a key.
-//  7. Errors of the store are *[MutexBackingError]; the caller's cancellation
-//     always satisfies errors.Is with context.Canceled or
+// An effect does nothing until it is called with a context. The statement
+//
+//	mutex.WithLock(lock, job) // wrong: nothing runs
+//
+// compiles, and does nothing, because (ctx) is missing at its end. Do has no such trap.
+//
+// # Guarantees
+//
+//  1. Do and WithLock succeed only if the lease was valid for as long as the work ran. The
+//     local deadline of the lease had not passed when the work ended, and at the release
+//     the store did not report that the lock had been lost, or released by somebody else.
+//     Otherwise they fail with a *[LockLostError].
+//  2. The context of the work is cancelled no later than that deadline, even if the store
+//     does not answer at all. Its cause is the LockLostError. Do and WithLock then wait for
+//     the work to return.
+//  3. However the work ends (value, error, panic, cancellation, runtime.Goexit), the
+//     keep-alive is stopped and joined first. Then the lock is released, under a new context
+//     of at most 5 s.
+//  4. A failed acquisition leaves no lock behind, as long as the store can be reached. If a
+//     reply was lost, the holder id shows whether the lock was granted, and it is released.
+//     The same holds with an effect.Timeout around it: a caller that times out holds
+//     nothing. If the process exits before that release, the lock stays for one lease: see
+//     [AwaitCleanup].
+//  5. The waiters of one process are served in the order in which they came. After a crash
+//     of the holder, the first of them waits for the rest of its lease and at most one
+//     retry interval more. With a store that queues waiters, it waits for as long as the
+//     store takes to notice: on Redis 2 s, and 2 s more for each stopped or disconnected
+//     process that stands before it. Such a store also serves the processes in order; but a
+//     process that has the lock hands it to its own waiters up to eight times in a row.
+//     With other stores, the process that polls first after a release gets the lock.
+//  6. Each grant of a key has a higher fencing token than all grants before it.
+//  7. A failure of the store is a *[MutexBackingError]. An error that stands for the end of
+//     the caller's context satisfies errors.Is with context.Canceled or
 //     context.DeadlineExceeded.
-//  8. While waiting for a lock, a caller's deadline is kept, within 0.2 s, whatever
-//     the store does, as long as its operations return soon after their context ends.
-//     What a request may have acquired is released in the background, for at most
-//     5 s. Where no request can have reached the store, there is nothing to release.
+//  8. A waiter keeps its caller's deadline within 0.2 s, whatever the store does, as long as
+//     the operations of the store return soon after their context ends. A lock that may have
+//     been acquired meanwhile is released in the background, for at most 5 s.
 //
-// # What is not
+// # Limits
 //
-// The local deadline is counted by the monotonic clock from before the request
-// was sent, so the holder gives up before the store does. A message of the store
-// is never a grant: a waiter that is woken asks, and only the answer is one. But
-// no lock with a lease can stop work that does not look at its context, or a
-// process that is paused between that look and its next write. Where that
-// matters, send the fencing token of [FromContext] with each write, and let the
-// resource refuse tokens lower than the highest it has seen. What a store promises
-// when it fails over is described with each backing.
+// The holder counts its lease by the monotonic clock, from before it sent the request. So it
+// gives up before the store does. A message from the store is never a grant: a waiter that
+// is woken asks the store, and only the answer counts.
 //
-// # When no lock can be had
+// But no lock with a lease can stop work that ignores its context, or a process that is
+// paused between its last look at the context and its next write. Where that matters, send
+// the fencing token of [FromContext] with each write, and let the resource refuse any token
+// lower than the highest it has seen. Each store documents what happens when it fails over.
 //
-// An acquire on a store that fails returns a *[MutexBackingError]. If that is because of
-// how Redis, its user or the client is set up, the error holds a *redis.SetupError, whose
-// Advice says what to do. docs/servers.md in the repository lists such errors, and the
-// servers and proxies on which locks work.
+// # Errors
 //
-// # Errors that are joined
+// [Fold], [CatchErrors] and [KindOf] tell the errors of this package apart. If both the work
+// and the release fail, the error joins both: errors.As finds each, and effect.Failures lists
+// them.
 //
-// If the work fails and the release fails as well, the error joins both. errors.As finds
-// each, and effect.Failures lists them.
+// If no lock can be had at all because of how Redis, its user or the client is set up, the
+// *[MutexBackingError] holds a *redis.SetupError, whose Advice says what to do.
+// docs/servers.md in the repository lists these errors, and the servers on which locks work.
 //
 // # Shutting down
 //
-// Cancel the work's context and wait for [WithLock] to return, which releases the lock.
-// Then run the effect of [AwaitCleanup], and close the store: redis.Backing has a method Close.
+// Cancel the context of the work, and wait for Do or WithLock to return: that releases the
+// lock. Then run the effect of [AwaitCleanup], and close the store (redis.Backing has a
+// method Close).
 package mutex

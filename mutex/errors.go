@@ -5,35 +5,34 @@ import (
 	"time"
 )
 
-// LossReason says how a lease was lost.
+// LossReason is the way in which a lock was lost.
 type LossReason string
 
-// The ways to lose a lease.
+// The ways to lose a lock.
 const (
 	// Expired: the local deadline passed before a refresh succeeded.
 	Expired LossReason = "expired"
-	// Taken: the store says that another holder has the lock.
+	// Taken: according to the store, another holder has the lock.
 	Taken LossReason = "taken"
-	// Gone: the store says that we do not have the lock, and names no other holder:
-	// it was deleted, flushed or evicted. Or the store says that somebody else has
-	// released the lock in our name; then another holder may have it since.
+	// Gone: according to the store, nobody has the lock: its key was deleted, flushed or
+	// evicted. Or somebody else has released it under our holder id, and another holder
+	// may have had it since.
 	Gone LossReason = "gone"
 )
 
-// LockLostError says that the lock was no longer ours while it was held. What
-// the work did up to then may have been done by another holder as well. When it
-// is returned, the work has ended and the lock is not held.
+// LockLostError is the failure of a holder that has lost its lock. Another holder may have
+// worked at the same time. When it is returned, the work has ended and the lock is not held.
 type LockLostError struct {
 	// Key is the key of the lock.
 	Key string
-	// Holder is the holder id that had it.
+	// Holder is the id of the holder that lost it.
 	Holder string
 	// Token is the fencing token of the lost grant.
 	Token uint64
 	// Reason says how the lock was lost.
 	Reason LossReason
-	// Cause is the last failure of the store, if that is why, or nil. It is not a
-	// *MutexBackingError: a handler of those must not take a loss for one.
+	// Cause is the last failure of the store, if that was the reason, or nil. It is never
+	// a *MutexBackingError: a handler of those must not take a loss for one.
 	Cause error
 }
 
@@ -46,9 +45,9 @@ func (e *LockLostError) Error() string {
 	case Expired:
 		msg += ": its lease ran out before it could be refreshed"
 	case Taken:
-		msg += ": the store says that another holder has it"
+		msg += ": another holder has it"
 	case Gone:
-		msg += ": the store does not know of it any more"
+		msg += ": its key is no longer in the store, or somebody else released it"
 	}
 	if e.Cause != nil {
 		msg += ": " + e.Cause.Error()
@@ -59,12 +58,12 @@ func (e *LockLostError) Error() string {
 // Unwrap returns Cause.
 func (e *LockLostError) Unwrap() error { return e.Cause }
 
-// LockNotAcquiredError says that the acquire retry policy ended before the
-// lock was free. Nothing is held.
+// LockNotAcquiredError is the failure of a waiter whose Config.AcquireRetryPolicy ended before
+// the lock was free. The work did not run, and nothing is held.
 type LockNotAcquiredError struct {
 	// Key is the key of the lock.
 	Key string
-	// Waited is the time from the call to the end of the policy.
+	// Waited is how long the waiter had waited by then.
 	Waited time.Duration
 }
 
@@ -72,11 +71,11 @@ type LockNotAcquiredError struct {
 func (*LockNotAcquiredError) Tag() string { return "LockNotAcquiredError" }
 
 func (e *LockNotAcquiredError) Error() string {
-	return fmt.Sprintf("lock %q was not acquired in the %v that the retry policy allows: another holder had it", e.Key, e.Waited.Round(time.Millisecond))
+	return fmt.Sprintf("lock %q was not acquired within %v, when AcquireRetryPolicy ended: another holder has it; try again later, or wait longer", e.Key, e.Waited.Round(time.Millisecond))
 }
 
-// ReentrantError says that work waits for the lock under which it runs, which would be to
-// wait for itself. Nothing has changed: the lock is still held.
+// ReentrantError is the failure of work that waits for the lock under which it runs: it would
+// wait for itself. The lock is still held.
 type ReentrantError struct {
 	// Key is the key of the lock.
 	Key string
@@ -86,14 +85,16 @@ type ReentrantError struct {
 func (*ReentrantError) Tag() string { return "ReentrantError" }
 
 func (e *ReentrantError) Error() string {
-	return fmt.Sprintf("lock %q is held by the very work that waits for it, and a mutex is not reentrant: run the inner work without the lock, or use another key", e.Key)
+	return fmt.Sprintf("lock %q is held by the work that now waits for it, and a mutex is not reentrant: run the inner work without the lock, or use another key", e.Key)
 }
 
-// MutexBackingError says that an operation of the store failed, even when it
-// was repeated as the policy says. Whether it was applied is unknown: after a
-// failed tryAcquire or release the lock may be held until its lease runs out.
-// The tryAcquire of a waiter also fails if somebody else has released its claim, by
-// its holder id: then nothing is held.
+// MutexBackingError is a failure of the store that went on until
+// Config.BackingFailureRetryPolicy ended, or that the store called permanent. The store may
+// have applied the operation all the same: after a failed tryAcquire or release the lock may
+// stay until its lease ends.
+//
+// The tryAcquire of a waiter also fails if somebody else has released the waiter's claim by
+// its holder id. Then nothing is held.
 //
 //nolint:revive // the name is the one that users of the original match on
 type MutexBackingError struct {
@@ -115,13 +116,13 @@ func (e *MutexBackingError) Error() string {
 // Unwrap returns Cause.
 func (e *MutexBackingError) Unwrap() error { return e.Cause }
 
-// ConfigError says what is wrong with the arguments of New.
+// ConfigError is the failure of New: one of its arguments is wrong.
 type ConfigError struct {
-	// Field is the name of the argument, or of the field of Config.
+	// Field names the argument, or the field of Config.
 	Field string
-	// Value is what it was.
+	// Value is the wrong value.
 	Value any
-	// Want says what would be right.
+	// Want describes a right one.
 	Want string
 }
 

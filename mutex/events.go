@@ -58,7 +58,7 @@ func (l *lease) deliver(last ...Event) {
 		}
 	}()
 	for e, ok := l.next(&last); ok; e, ok = l.next(&last) {
-		l.m.observer(e)
+		l.m.observe(l.ctx, e)
 	}
 	done = true
 }

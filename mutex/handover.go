@@ -33,7 +33,7 @@ func (m *Mutex) perform(ctx context.Context, c backing.Claim, todo turn.Action) 
 		return m.perform(ctx, c, after)
 	default: // in the name of the waiter, which has left
 		if _, err := m.perform(ctx, next.claim, after); err != nil {
-			m.observer(Event{Kind: ReleaseFailed, Key: m.key, Holder: next.claim.Holder, Token: next.grant.Token, Err: err})
+			m.observe(ctx, Event{Kind: ReleaseFailed, Key: m.key, Holder: next.claim.Holder, Token: next.grant.Token, Err: err})
 		}
 	}
 	if err != nil {

@@ -116,7 +116,7 @@ func TestALockThatIsHandedToAWaiterWhoLeftGoesOnToTheNext(t *testing.T) {
 func TestALockThatIsPassedOnForOneWhoLeftAndCannotBeIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, r := newQueued(), recorder{}
-		m := newMutex(t, s, mutex.Config{Observer: r.observe})
+		m := newMutex(t, s, mutex.Config{Observer: mutex.Observe(r.observe)})
 		holder := locker(t, m, sleep(time.Second))
 		leave := leaver(t, m)
 		s.on(func(ctx context.Context, r *request) error {
@@ -146,7 +146,7 @@ func TestALockThatIsReleasedByHandIsLost(t *testing.T) {
 		"with a given holder id and has a waiter": {config: mutex.Config{HolderID: "job"}, waiter: true},
 	}, func(t *testing.T, c variant) {
 		s, r := newQueued(), recorder{}
-		c.config.Observer = r.observe
+		c.config.Observer = mutex.Observe(r.observe)
 		holder := locker(t, newMutex(t, s, c.config), sleep(2*time.Second))
 		var waiters []*effect.Fiber[effect.Void]
 		if c.waiter {

@@ -56,7 +56,7 @@ func TestHazard59_WhatIsYieldedIsHeldAndWhatTimedOutIsNot(t *testing.T) {
 						if contended {
 							s = newQueued() // where the holder hands the lock on
 						}
-						m := newMutex(t, s, mutex.Config{Observer: slowObserver})
+						m := newMutex(t, s, mutex.Config{Observer: mutex.Observe(slowObserver)})
 						if contended {
 							defer join(t, locker(t, m, sleep(time.Millisecond)))
 						}
@@ -100,7 +100,7 @@ func TestHazard59_WorkThatYieldedItsValueHasYieldedIt(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := slowly()
 				s.on(slow(time.Millisecond), "release")
-				m := newMutex(t, s, mutex.Config{Observer: slowObserver})
+				m := newMutex(t, s, mutex.Config{Observer: mutex.Observe(slowObserver)})
 				charged := false
 				charge := func(ctx context.Context) (int, error) {
 					if _, err := sleep(time.Millisecond)(ctx); err != nil {

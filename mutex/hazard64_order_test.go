@@ -79,7 +79,7 @@ func TestHazard64_EventsComeInOrderAndALossIsTheLast(t *testing.T) {
 	}, func(t *testing.T, c observing) {
 		s, r := newQueued(), recorder{}
 		c.prepare(s)
-		m := newMutex(t, s, mutex.Config{TTL: c.ttl, Observer: func(e mutex.Event) {
+		m := newMutex(t, s, mutex.Config{TTL: c.ttl, Observer: func(_ context.Context, e mutex.Event) {
 			c.observer(e)
 			r.observe(e)
 		}})
@@ -100,7 +100,7 @@ func TestHazard64_AcquiredComesBeforeReleasedIfTheScopeHasClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, r := newQueued(), recorder{}
 		s.on(slow(time.Second), "enqueue")
-		m := newMutex(t, s, mutex.Config{Observer: r.observe})
+		m := newMutex(t, s, mutex.Config{Observer: mutex.Observe(r.observe)})
 		ended := make(chan error, 1)
 		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {
 			return func(context.Context) (effect.Void, error) {
@@ -132,7 +132,7 @@ func TestHazard64_AnObserverMayInterruptAndJoinTheKeepAlive(t *testing.T) {
 				var lock *mutex.KeepAlive
 				var inner, outer context.Context
 				answers := make(chan error, 10)
-				m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
+				m := newMutex(t, s, mutex.Config{Observer: func(_ context.Context, e mutex.Event) {
 					if e.Kind != kind {
 						return
 					}
@@ -163,7 +163,7 @@ func TestHazard64_TheWorkEndsOnTimeThoughTheObserverHangs(t *testing.T) {
 	each(t, map[string]mutex.EventKind{"at first": mutex.Acquired, "in between": mutex.BackingFailed, "at last": mutex.Lost}, func(t *testing.T, kind mutex.EventKind) {
 		s, _ := failing(always)
 		began, ended := time.Now(), time.Time{}
-		m := newMutex(t, s, mutex.Config{Observer: dawdles(kind, 5*time.Minute)})
+		m := newMutex(t, s, mutex.Config{Observer: mutex.Observe(dawdles(kind, 5*time.Minute))})
 		holder := locker(t, m, untilCancelled(&ended))
 		time.AfterFunc(time.Minute, func() {
 			_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), sleep(0))(t.Context())

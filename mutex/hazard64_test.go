@@ -62,7 +62,7 @@ func TestHazard64_NoLeaseIsLostByASlowObserverOrPolicy(t *testing.T) {
 		var r recorder
 		var mu sync.Mutex
 		times := map[time.Time]int{}
-		config := mutex.Config{TTL: 10 * time.Second, BackingFailureRetryPolicy: c.policy, Observer: func(e mutex.Event) {
+		config := mutex.Config{TTL: 10 * time.Second, BackingFailureRetryPolicy: c.policy, Observer: func(_ context.Context, e mutex.Event) {
 			if r.observe(e); e.Kind == mutex.BackingFailed {
 				mu.Lock()
 				times[time.Now()]++
@@ -131,7 +131,7 @@ func TestHazard64_WhatAnObserverMissesIsCounted(t *testing.T) {
 		s, failed := failing(func() bool { return !c.recovers || time.Since(began) < hiccup })
 		var r recorder
 		var inside atomic.Int32
-		m := newMutex(t, s, mutex.Config{Observer: func(e mutex.Event) {
+		m := newMutex(t, s, mutex.Config{Observer: func(_ context.Context, e mutex.Event) {
 			assert.EqualValues(t, 1, inside.Add(1), "one event at a time")
 			defer inside.Add(-1)
 			r.observe(e)

@@ -140,7 +140,7 @@ func TestHazard65_WorkThatWaitsForItsOwnLockFailsAtOnce(t *testing.T) {
 		// Another lock in between hides nothing, nor does another Mutex of the same lock.
 		_, err := mutex.WithLock(outer, mutex.WithLock(other, again(newMutex(t, s, mutex.Config{TTL: time.Minute}))))(t.Context())
 		assert.Equal(t, key, asA[*mutex.ReentrantError](t, err).Key)
-		assert.ErrorContains(t, err, `lock "orders" is held by the very work that waits for it`)
+		assert.ErrorContains(t, err, `lock "orders" is held by the work that now waits for it`)
 		assert.Zero(t, time.Since(began))
 	})
 }

@@ -18,6 +18,7 @@ import (
 type lease struct {
 	leases.Lease
 	m        *Mutex
+	ctx      context.Context // of the acquisition; the observer is given its values
 	token    uint64
 	granted  time.Time
 	waited   time.Duration // from the call to the grant
@@ -33,7 +34,8 @@ type lease struct {
 var renewers shared[leases.Key, leases.Renewer]
 
 // begin makes l the lease of the lock that was granted to w.
-func (l *lease) begin(w *waiter, now time.Time) *lease {
+func (l *lease) begin(ctx context.Context, w *waiter, now time.Time) *lease {
+	l.ctx = ctx //nolint:fatcontext // see the field
 	l.m, l.token, l.granted, l.waited = w.m, w.grant.Token, now, now.Sub(w.arrived)
 	l.idle.L = &l.mu
 	l.Init(w.m.renewer, w.claim, w.grant.start, l)

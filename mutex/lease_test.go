@@ -20,7 +20,7 @@ import (
 func leaseOf(m *Mutex, start time.Time) *lease {
 	w := m.newWaiter(backing.Claim{Key: "k", Holder: "h", TTL: m.ttl})
 	w.arrived, w.grant = start, grant{backing.Grant{Token: 1}, start}
-	l := w.lease.begin(w, start)
+	l := w.lease.begin(context.Background(), w, start)
 	l.handle.lease = l
 	return l
 }
@@ -47,7 +47,7 @@ func TestHazard64_AcquiredIsReportedFirstThoughTheLossIsNoticedBefore(t *testing
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var kinds []EventKind
-		l := leaseOf(newTestMutex(t, Config{Observer: func(e Event) { kinds = append(kinds, e.Kind) }}), time.Now())
+		l := leaseOf(newTestMutex(t, Config{Observer: Observe(func(e Event) { kinds = append(kinds, e.Kind) })}), time.Now())
 		require.Error(t, l.lose(Taken, nil))
 		synctest.Wait()
 		l.deliverAll()
@@ -208,7 +208,7 @@ func TestAnObserverMayAskTheContextOfAnotherLock(t *testing.T) {
 	t.Parallel()
 	answers := make(chan error, 1)
 	inner := leaseOf(newTestMutex(t, Config{}), time.Now())
-	outer := leaseOf(newTestMutex(t, Config{Observer: func(e Event) {
+	outer := leaseOf(newTestMutex(t, Config{Observer: func(_ context.Context, e Event) {
 		if e.Kind == Lost {
 			answers <- inner.work.Err()
 		}

@@ -50,7 +50,7 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 			_, err := send(ctx, l.m, "release", l.m.releaseOnce(l.Claim))
 			l.m.waitQueue.freed(l.Claim.Holder)
 			l.deliverAll()
-			l.m.observeFailure(err)
+			l.m.observeFailure(ctx, err)
 			return none, lost
 		}
 		released, err := l.m.release(ctx, l.Claim)

@@ -162,7 +162,7 @@ func TestAnObserverSeesWhatHappensToALock(t *testing.T) {
 	}, func(t *testing.T, c observed) {
 		s, r := newStore(), recorder{}
 		c.prepare(s)
-		m := newMutex(t, s, mutex.Config{HolderID: "job", AcquireRetryPolicy: c.policy, Observer: r.observe})
+		m := newMutex(t, s, mutex.Config{HolderID: "job", AcquireRetryPolicy: c.policy, Observer: mutex.Observe(r.observe)})
 		token := uint64(0)
 		_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
 			lock, _ := mutex.FromContext(ctx)
@@ -204,6 +204,46 @@ func faulty(refresh, release fault) func(*store) {
 	}
 }
 
+type traceKey struct{}
+
+// The context of an event has the values of that of the call, and never ends: an observer
+// that sends a trace must not fail because the call has.
+func TestEveryEventHasTheValuesOfItsCall(t *testing.T) {
+	type observed struct {
+		kind    mutex.EventKind
+		prepare func(*store)
+		policy  schedule.Schedule
+	}
+	held := func(s *store) { s.grant("another", ttl) }
+	each(t, map[string]observed{
+		"acquired":       {kind: mutex.Acquired},
+		"released":       {kind: mutex.Released},
+		"waiting":        {kind: mutex.Waiting, prepare: held},
+		"not acquired":   {kind: mutex.NotAcquired, prepare: held, policy: schedule.Stop()},
+		"a refresh":      {kind: mutex.BackingFailed, prepare: faulty(fails, nil)},
+		"lost":           {kind: mutex.Lost, prepare: faulty(fails, nil)},
+		"release failed": {kind: mutex.ReleaseFailed, prepare: faulty(nil, permanently)},
+	}, func(t *testing.T, c observed) {
+		s := newStore()
+		if c.prepare != nil {
+			c.prepare(s)
+		}
+		var kinds []mutex.EventKind
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), traceKey{}, "trace 7"))
+		defer cancel()
+		_ = newMutex(t, s, mutex.Config{AcquireRetryPolicy: c.policy, Observer: func(ctx context.Context, e mutex.Event) {
+			kinds = append(kinds, e.Kind)
+			assert.Equal(t, "trace 7", ctx.Value(traceKey{}), e.Kind)
+			assert.NoError(t, ctx.Err(), e.Kind)
+		}}).Do(ctx, func(context.Context) error {
+			time.Sleep(2 * ttl)
+			cancel()
+			return nil
+		})
+		assert.Contains(t, kinds, c.kind)
+	})
+}
+
 func TestLogObserver(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -214,9 +254,9 @@ func TestLogObserver(t *testing.T) {
 		return a
 	}
 	observe := mutex.LogObserver(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noTime})))
-	observe(mutex.Event{Kind: mutex.Acquired, Key: "k", Holder: "h", Token: 7, Elapsed: time.Second})
-	observe(mutex.Event{Kind: mutex.BackingFailed, Key: "k", Err: errStore})
-	observe(mutex.Event{Kind: mutex.Lost, Key: "k", Holder: "h", Err: errWork, Skipped: 5})
+	observe(t.Context(), mutex.Event{Kind: mutex.Acquired, Key: "k", Holder: "h", Token: 7, Elapsed: time.Second})
+	observe(t.Context(), mutex.Event{Kind: mutex.BackingFailed, Key: "k", Err: errStore})
+	observe(t.Context(), mutex.Event{Kind: mutex.Lost, Key: "k", Holder: "h", Err: errWork, Skipped: 5})
 	assert.Equal(t, `level=DEBUG msg="lock acquired" key=k token=7 elapsed=1s
 level=WARN msg="lock backing failed" key=k error="the store is down"
 level=ERROR msg="lock lost" key=k skipped=5 error="the work failed"

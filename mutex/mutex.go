@@ -11,9 +11,9 @@ import (
 	"github.com/effectlock/effectlock/internal/turn"
 )
 
-// Mutex is the lock of one key in one store. All mutexes of that key and store
-// are the same lock, so it may be made once or for each use. It is safe for
-// concurrent use. It is not reentrant: work that waits for it again fails with a
+// Mutex is the lock of one key in one store. All mutexes of that key and store are the same
+// lock, so a program may make one and keep it, or make one for each use. It is safe for
+// concurrent use. It is not reentrant: if the work waits for its own lock, that fails with a
 // *[ReentrantError].
 type Mutex struct {
 	store    backing.Backing
@@ -28,8 +28,8 @@ type Mutex struct {
 	settings
 }
 
-// New makes a mutex. It sends nothing to the store. It fails with a
-// *[ConfigError] that names the argument that is wrong.
+// New makes a mutex. It does not talk to the store. It fails with a *[ConfigError], which
+// names the wrong argument.
 func New(b backing.Backing, key string, c Config) (*Mutex, error) {
 	if err := check(b, key); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ type lock struct {
 	key   string
 }
 
-// Make is [New] as an effect that is still to be given its backing.
+// Make is [New] as an effect that takes the store as its last argument.
 func Make(key string, c Config) func(backing.Backing) effect.Effect[*Mutex] {
 	return func(b backing.Backing) effect.Effect[*Mutex] {
 		return func(context.Context) (*Mutex, error) { return New(b, key, c) }
@@ -70,39 +70,40 @@ func Make(key string, c Config) func(backing.Backing) effect.Effect[*Mutex] {
 // Key returns the key of the lock.
 func (m *Mutex) Key() string { return m.key }
 
-// IsLocked reports whether any holder has the lock. The answer may be out of
-// date when it arrives: it is for people, never for deciding to work. It fails
-// with *[MutexBackingError] or the context's error.
+// IsLocked reports whether any holder has the lock. The answer may be out of date when it
+// arrives, so show it to people, but never decide by it whether to work: use [Mutex.TryDo].
+// It fails with *[MutexBackingError] or the error of its context.
 func (m *Mutex) IsLocked(ctx context.Context) (bool, error) {
 	return ask(ctx, m, "isLocked", func(ctx context.Context) (bool, error) {
 		return m.store.IsLocked(ctx, m.key)
 	})
 }
 
-// Holder returns the id of the holder that has the lock, None if nobody has.
-// As with IsLocked, the answer may be out of date, and it fails as IsLocked does.
+// Holder returns the id of the holder that has the lock, or None. What is said about
+// [Mutex.IsLocked] holds here too.
 func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
 	return ask(ctx, m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
 		return m.store.GetHolder(ctx, m.key)
 	})
 }
 
-// WithLock runs work while it holds the lock, for which it waits as
-// AcquireRetryPolicy says. The package documentation has what it promises.
+// WithLock is an effect that waits for the lock, as Config.AcquireRetryPolicy says, and runs
+// work while it holds the lock. The package documentation has its guarantees. Nothing happens
+// until the effect is called: WithLock(m, work)(ctx).
 //
-// The work runs in the calling goroutine. Its context ends when the caller's
-// does, or when the lock is lost; fibers that it forks end before the lock is
-// released. If the lock is lost, or the release fails, after the work has
-// yielded a value, the value is returned beside the error.
+// The work runs in the calling goroutine. Its context ends when the caller's does, or when
+// the lock is lost. Fibers that it forks end before the lock is released. If the work has
+// yielded a value, and then the lock is lost or its release fails, the value is returned
+// beside the error.
 //
-// It fails with *[LockNotAcquiredError], *[LockLostError], *[MutexBackingError],
-// *[ReentrantError], the context's error, or the work's. If the work fails and the release does too, the
-// error joins both: see effect.Failures. While WithLock waits for the lock, it fails
-// within 0.2 s after the caller's context has ended, whatever the store does; what it may
-// have acquired is then released in the background, see [AwaitCleanup].
+// WithLock fails with *[LockNotAcquiredError], *[LockLostError], *[MutexBackingError],
+// *[ReentrantError], the error of the context, or that of the work. If both the work and the
+// release fail, the error joins both: see effect.Failures. When the caller's context ends
+// while WithLock waits, it fails within 0.2 s; [AwaitCleanup] explains what goes on after
+// that.
 //
-// Retry inside the lock, not around it: when only the release has failed, a retry
-// around it runs the work again.
+// Retry inside the lock, not around it. If only the release has failed, a retry around the
+// lock runs the work again.
 func WithLock[A any](m *Mutex, work effect.Effect[A]) effect.Effect[A] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[A] {
 		return func(ctx context.Context) (none A, err error) {
@@ -120,10 +121,15 @@ func Locked[A any](m *Mutex) effect.Operator[A, A] {
 	return func(work effect.Effect[A]) effect.Effect[A] { return WithLock(m, work) }
 }
 
-// WithLockIfAvailable runs work as [WithLock] does if the lock is free, and
-// otherwise yields None as soon as the store has answered. It may take a free lock before
-// the waiters that are queued for it. It fails as WithLock does, but never with
-// *[LockNotAcquiredError]. If the work ran, the result is Some, even beside an error.
+// Aspect is [Locked] for effect.With, which takes effects of any type:
+//
+//	effect.With(work, effect.Retrying(policy), lock.Aspect())
+func (m *Mutex) Aspect() effect.Aspect { return Locked[effect.Void](m) }
+
+// WithLockIfAvailable is [WithLock] if the lock is free. Otherwise it yields None, as soon as
+// the store has answered. It may take a free lock before waiters that are queued for it. It
+// fails as WithLock does, but never with *[LockNotAcquiredError]. If the work ran, the result
+// is Some, even beside an error.
 func WithLockIfAvailable[A any](m *Mutex, work effect.Effect[A]) effect.Effect[option.Option[A]] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[option.Option[A]] {
 		return func(ctx context.Context) (option.Option[A], error) {
@@ -145,18 +151,17 @@ func LockedIfAvailable[A any](m *Mutex) effect.Operator[A, option.Option[A]] {
 	return func(work effect.Effect[A]) effect.Effect[option.Option[A]] { return WithLockIfAvailable(m, work) }
 }
 
-// Acquire waits for the lock and holds it until the scope closes. It fails as
-// [WithLock] does.
+// Acquire waits for the lock and holds it until the scope closes. It fails as [WithLock] does.
 //
-// Nothing but the keep-alive fiber that it yields says when the lock is lost:
-// join it, or race the work against it. A scope in which a lock was lost fails
-// with the *[LockLostError] when it closes, even if nobody looked.
+// Unlike WithLock it does not cancel anything when the lock is lost: join the keep-alive fiber
+// that it yields, or race the work against it. If the lock was lost, the scope fails with the
+// *[LockLostError] when it closes.
 func (m *Mutex) Acquire(s *effect.Scope) effect.Effect[*KeepAlive] {
 	return func(ctx context.Context) (*KeepAlive, error) { return m.hold(ctx, s, m.wait) }
 }
 
-// TryAcquire is [Mutex.Acquire] for a lock that is free, and otherwise yields
-// None as soon as the store has answered. It never fails with *[LockNotAcquiredError].
+// TryAcquire is [Mutex.Acquire] if the lock is free. Otherwise it yields None, as soon as the
+// store has answered. It never fails with *[LockNotAcquiredError].
 func (m *Mutex) TryAcquire(s *effect.Scope) effect.Effect[option.Option[*KeepAlive]] {
 	return func(ctx context.Context) (option.Option[*KeepAlive], error) {
 		lock, err := m.hold(ctx, s, m.try)

@@ -6,53 +6,62 @@ import (
 	"time"
 )
 
-// Observer is called with what happens to locks. It must be safe for concurrent use.
+// Observer is called with each [Event] of a lock. It must be safe for concurrent use.
 //
-// What a caller does is reported on the caller's goroutine: Waiting, Polling, Acquired,
-// NotAcquired, Released, ReleaseFailed, and BackingFailed of the caller's requests. A
-// slow observer delays that caller. While the caller is first in line, or releases the
-// lock, it also delays the other waiters for that lock.
+// The context has the values of the context of the call that acquires or holds the lock, such
+// as a trace or the attributes of a logger. It never ends. [Observe] makes an Observer of a
+// function that needs no context.
 //
-// What happens in the background is reported on a goroutine of the lock: Lost, and
-// BackingFailed of a refresh, or of the clean-up after an acquisition that failed, which may
-// come after NotAcquired. Neither a refresh nor the end of the work's context waits
-// for an observer, so a slow one costs no lease. At most 16 failures of one lock wait to be
-// reported. Further ones are not reported, but counted by the Skipped of the next event.
+// Events of what the caller does are reported on the caller's goroutine: Waiting, Polling,
+// Acquired, NotAcquired, Released, ReleaseFailed, and BackingFailed for the caller's own
+// requests. A slow observer delays that caller. While the caller is first in line, or releases
+// the lock, it also delays the other waiters for that lock.
 //
-// The events of one lock come one at a time and in order. Acquired is the first; Released,
-// ReleaseFailed or Lost is the last, and is never skipped. Only a BackingFailed of a request
-// to release the lock may come between them, or after Lost. [WithLock] returns, and the
-// scope of [Mutex.Acquire] closes, when all events of the lock have been reported. The
-// lock is released before that, so other holders do not wait for the observer.
+// Events in the background are reported on a goroutine of the lock: Lost, and BackingFailed
+// for a refresh or for the clean-up after a failed acquisition, which may come after
+// NotAcquired. Refreshes and the end of the work's context do not wait for an observer, so a
+// slow one costs no lease. At most 16 failures of one lock wait to be reported. The others are
+// counted in Skipped of the next event.
 //
-// An observer may use other locks, and may interrupt and join the [KeepAlive] of the
-// lock. It must not acquire the lock that the event is about, nor wait for the work or
-// the scope to end. It must not panic: on a goroutine of the lock a panic ends the
-// process, elsewhere the caller panics.
-type Observer func(Event)
+// The events of one lock come one at a time and in order. Acquired is the first. Released,
+// ReleaseFailed or Lost is the last, and is never skipped; only a BackingFailed for a request
+// to release the lock may come between them, or after Lost. [Mutex.Do] and [WithLock] return,
+// and the scope of [Mutex.Acquire] closes, when all events have been reported. The lock is
+// released before that, so other holders do not wait for the observer.
+//
+// An observer may use other locks, and may interrupt and join the [KeepAlive] of the lock. It
+// must not acquire the lock of the event, nor wait for the work or the scope to end. It must
+// not panic: on a goroutine of the lock a panic ends the process, elsewhere the caller
+// panics.
+type Observer func(context.Context, Event)
 
-// Event is one thing that happened. Fields that do not belong to its Kind are zero.
+// Observe makes an [Observer] of a function that needs no context.
+func Observe(f func(Event)) Observer {
+	return func(_ context.Context, e Event) { f(e) }
+}
+
+// Event is an event in the life of a lock. Fields that do not belong to its Kind are zero.
 type Event struct {
-	// Kind says what happened.
+	// Kind is what happened.
 	Kind EventKind
 	// Key is the key of the lock.
 	Key string
-	// Holder is the holder id of the acquisition; BackingFailed has none.
+	// Holder is the holder id of the acquisition. It is empty for BackingFailed.
 	Holder string
-	// Token is the fencing token, once there is one.
+	// Token is the fencing token, or 0 before there is one.
 	Token uint64
 	// Elapsed is how long the acquisition waited (Acquired, NotAcquired), or
 	// how long the lock was held (Released, ReleaseFailed, Lost).
 	Elapsed time.Duration
-	// Err is why (NotAcquired, Polling, ReleaseFailed, BackingFailed), or the
+	// Err is the reason (NotAcquired, Polling, ReleaseFailed, BackingFailed), or the
 	// *LockLostError (Lost).
 	Err error
-	// Skipped is how many events of kind BackingFailed were not reported between this
-	// event of the lock and the one before, because too many waited for the observer.
+	// Skipped is the number of BackingFailed events before this one that were not reported,
+	// because too many of them waited for the observer.
 	Skipped int
 }
 
-// EventKind names what an [Event] is about.
+// EventKind is the kind of an [Event].
 type EventKind string
 
 // The kinds of events.
@@ -61,30 +70,31 @@ const (
 	Acquired EventKind = "acquired"
 	// Waiting: the lock was not free at the first try, and the caller waits.
 	Waiting EventKind = "waiting"
-	// Polling: the store cannot wake waiters at present, though it has a queue; Err
-	// is why. They ask as their policies say, until it can again.
+	// Polling: a store with a queue cannot wake its waiters at present, and Err is the
+	// reason. Until it can again, they poll as their policies say.
 	Polling EventKind = "polling"
-	// NotAcquired: the policy of a waiter ended, its caller left, the store
-	// failed, or the lock was not free and the caller would not wait.
+	// NotAcquired: the lock was not acquired. The waiter's policy or its context ended,
+	// the store failed, or the lock was not free and the caller did not want to wait.
 	NotAcquired EventKind = "not acquired"
-	// Released: the store freed the lock.
+	// Released: the lock was released.
 	Released EventKind = "released"
-	// ReleaseFailed: the lock is no longer used, but the store failed to free it:
-	// others have it when its lease has run out.
+	// ReleaseFailed: the work has ended, but the store failed to release the lock. Others
+	// get it when its lease ends.
 	ReleaseFailed EventKind = "release failed"
-	// Lost: the lock was lost while it was held. A lock that was acquired ends
-	// with exactly one of Released, ReleaseFailed and Lost.
+	// Lost: the lock was lost while it was held. Each lock that was acquired ends with
+	// exactly one of Released, ReleaseFailed and Lost.
 	Lost EventKind = "lost"
-	// BackingFailed: one request to the store failed; it may be repeated. A refresh that
-	// is under way when the lock is lost or released is not reported.
+	// BackingFailed: one request to the store failed; it may be sent again. The failure
+	// of a refresh that is under way when the lock is lost or released is not reported.
 	BackingFailed EventKind = "backing failed"
 )
 
-// LogObserver writes events to a logger: losses as errors, failures of the
-// store as warnings, the rest for debugging. It does not log holder ids, because
-// anybody that knows one can release the lock. log must not be nil.
+// LogObserver writes each event to a logger: losses as errors, failures of the store and
+// Polling as warnings, the rest at the debug level. Its handler is given the context of the
+// event. It does not log holder ids, because they let anybody release the lock. log must not
+// be nil.
 func LogObserver(log *slog.Logger) Observer {
-	return func(e Event) {
+	return func(ctx context.Context, e Event) {
 		level := slog.LevelDebug
 		switch e.Kind {
 		case Lost:
@@ -106,6 +116,6 @@ func LogObserver(log *slog.Logger) Observer {
 		if e.Err != nil {
 			attrs = append(attrs, slog.Any("error", e.Err))
 		}
-		log.LogAttrs(context.Background(), level, "lock "+string(e.Kind), attrs...)
+		log.LogAttrs(ctx, level, "lock "+string(e.Kind), attrs...)
 	}
 }

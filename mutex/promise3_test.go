@@ -150,7 +150,7 @@ func TestPromise3_AReleaseWhoseReplyIsLostIsASuccess(t *testing.T) {
 	each(t, stores, func(t *testing.T, open func() *store) {
 		s, r := open(), recorder{}
 		s.on(first(2, breaks), "release")
-		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{Observer: r.observe}), effect.Succeed(42))(t.Context())
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{Observer: mutex.Observe(r.observe)}), effect.Succeed(42))(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, 3, s.called("release"))
 		assert.Len(t, r.of(mutex.Released), 1)

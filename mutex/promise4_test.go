@@ -51,7 +51,7 @@ func TestPromise4_APanicKeepsItsValueAndLeavesNoLock(t *testing.T) {
 		"of the policy": {breaks, mutex.Config{
 			BackingFailureRetryPolicy: schedule.Forever().WhileError(func(error) bool { panic("policy") }),
 		}, "policy"},
-		"of the observer": {nil, mutex.Config{Observer: func(e mutex.Event) {
+		"of the observer": {nil, mutex.Config{Observer: func(_ context.Context, e mutex.Event) {
 			if e.Kind == mutex.Acquired {
 				panic("observer")
 			}

@@ -80,7 +80,7 @@ func TestPromise8_AnAcquireThatFailsReturnsSoonAndIsCleanedUpBehindItsCaller(t *
 					defer cancel()
 				}
 				began := time.Now()
-				fiber, err := effect.Fork(acquire(newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: c.policy, Observer: r.observe})))(ctx)
+				fiber, err := effect.Fork(acquire(newMutex(t, s, mutex.Config{BackingFailureRetryPolicy: c.policy, Observer: mutex.Observe(r.observe)})))(ctx)
 				require.NoError(t, err)
 				exit, err := fiber.Await()(t.Context())
 				require.NoError(t, err)

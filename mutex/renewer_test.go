@@ -110,7 +110,7 @@ func TestAStoreThatPanicsOrMiscountsInARefreshLosesNothingByThat(t *testing.T) {
 			c.misbehave(r)
 			return nil
 		}), "refresh", "refreshAll")
-		require.NoError(t, holdMany(t, s, c.locks, mutex.Config{Observer: r.observe}, func(context.Context, []*mutex.KeepAlive) { time.Sleep(time.Minute) }))
+		require.NoError(t, holdMany(t, s, c.locks, mutex.Config{Observer: mutex.Observe(r.observe)}, func(context.Context, []*mutex.KeepAlive) { time.Sleep(time.Minute) }))
 		assert.NotEmpty(t, r.of(mutex.BackingFailed))
 	})
 }

@@ -12,14 +12,21 @@ import (
 // once sends one request to the store, and reports its failure to the observer.
 func once[A any](ctx context.Context, m *Mutex, operation string, request effect.Effect[A]) (A, error) {
 	a, err := send(ctx, m, operation, request)
-	m.observeFailure(err)
+	m.observeFailure(ctx, err)
 	return a, err
 }
 
 // observeFailure reports the failure of a request, if err is one.
-func (m *Mutex) observeFailure(err error) {
+func (m *Mutex) observeFailure(ctx context.Context, err error) {
 	if failed, ok := err.(*MutexBackingError); ok { //nolint:errorlint // send returns it unwrapped
-		m.observer(Event{Kind: BackingFailed, Key: m.key, Err: failed})
+		m.observe(ctx, Event{Kind: BackingFailed, Key: m.key, Err: failed})
+	}
+}
+
+// observe reports an event to the observer, if there is one.
+func (m *Mutex) observe(ctx context.Context, e Event) {
+	if m.observer != nil {
+		m.observer(context.WithoutCancel(ctx), e)
 	}
 }
 

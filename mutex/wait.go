@@ -56,7 +56,7 @@ func (m *Mutex) acquire(ctx context.Context, how func(*waiter, context.Context) 
 		}
 		err = fmt.Errorf("while acquiring lock %q: %w", m.key, effect.Interrupted(ctx, err))
 	}
-	m.observer(Event{Kind: NotAcquired, Key: m.key, Holder: c.Holder, Elapsed: time.Since(w.arrived), Err: err})
+	m.observe(ctx, Event{Kind: NotAcquired, Key: m.key, Holder: c.Holder, Elapsed: time.Since(w.arrived), Err: err})
 	return nil, err
 }
 
@@ -145,7 +145,7 @@ func (w *waiter) inTurn(ctx context.Context) (*lease, error) {
 		}
 		if policy == nil {
 			policy = w.m.acquireRetry.Driver()
-			w.m.observer(Event{Kind: Waiting, Key: w.m.key, Holder: w.claim.Holder})
+			w.m.observe(ctx, Event{Kind: Waiting, Key: w.m.key, Holder: w.claim.Holder})
 		}
 		if polls || !w.m.patient {
 			if now := time.Now(); !now.Before(poll) {
@@ -198,7 +198,7 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 			return none, err
 		}
 		w.grant = grant{granted.Grant, start}
-		w.answered(outcome)
+		w.answered(ctx, outcome)
 		if _, refused := outcome.(backing.Refused); refused {
 			err = errReleased
 		}
@@ -209,12 +209,12 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 
 // answered reports an answer of the store to package turn. If waiters must poll from now on,
 // and did not have to before, it calls the observer with the reason.
-func (w *waiter) answered(o backing.Outcome) {
+func (w *waiter) answered(ctx context.Context, o backing.Outcome) {
 	q := w.m.waitQueue
 	before := q.isUnqueued()
 	q.step(turn.Event{Kind: turn.Answered, Waiter: &w.Waiter, Outcome: o})
 	if poll, must := o.(backing.MustPoll); must && poll.Why != nil && !before {
-		w.m.observer(Event{Kind: Polling, Key: w.m.key, Err: poll.Why})
+		w.m.observe(ctx, Event{Kind: Polling, Key: w.m.key, Err: poll.Why})
 	}
 }
 
@@ -230,7 +230,7 @@ func (w *waiter) accept(ctx context.Context) (*lease, error) {
 		return nil, nil
 	}
 	w.step(turn.Accepted)
-	return w.lease.begin(w, now), nil
+	return w.lease.begin(ctx, w, now), nil
 }
 
 // undo releases what a claimant that failed with err may have acquired, and takes it out of

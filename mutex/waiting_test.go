@@ -73,7 +73,7 @@ func TestAStoreThatQueuesNobodyIsPolledAndTheObserverKnows(t *testing.T) {
 			r.answer = backing.MustPoll{Why: errUnsubscribed}
 			return nil
 		}, "enqueue")
-		waiter := locker(t, newMutex(t, s, mutex.Config{Observer: r.observe}), sleep(0))
+		waiter := locker(t, newMutex(t, s, mutex.Config{Observer: mutex.Observe(r.observe)}), sleep(0))
 		time.Sleep(time.Minute)
 		assert.Equal(t, 101+2, s.called("enqueue"), "every 100 ms for 10 s, and then in the queue, where it shows after 30 s that it lives")
 		polling := r.of(mutex.Polling)

@@ -43,6 +43,17 @@ var acquiring = map[string]way{
 	"WithLockIfAvailable": func(m *mutex.Mutex) effect.Effect[bool] {
 		return effect.Map(option.IsSome[bool])(mutex.WithLockIfAvailable(m, effect.Succeed(true)))
 	},
+	"Do": func(m *mutex.Mutex) effect.Effect[bool] {
+		return func(ctx context.Context) (bool, error) {
+			err := m.Do(ctx, func(context.Context) error { return nil })
+			return err == nil, err
+		}
+	},
+	"TryDo": func(m *mutex.Mutex) effect.Effect[bool] {
+		return func(ctx context.Context) (bool, error) {
+			return m.TryDo(ctx, func(context.Context) error { return nil })
+		}
+	},
 	"Acquire": func(m *mutex.Mutex) effect.Effect[bool] {
 		return effect.Scoped(func(s *effect.Scope) effect.Effect[bool] {
 			return effect.As[*mutex.KeepAlive](true)(m.Acquire(s))

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,7 +37,7 @@ type logbook struct {
 func (l *logbook) observe(e mutex.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	mutex.LogObserver(slog.New(slog.NewTextHandler(&l.said, &slog.HandlerOptions{Level: slog.LevelDebug})))(e)
+	mutex.LogObserver(slog.New(slog.NewTextHandler(&l.said, &slog.HandlerOptions{Level: slog.LevelDebug})))(context.Background(), e)
 	l.failed = l.failed || e.Kind == mutex.BackingFailed
 	fmt.Fprintf(&l.said, "%v %+v\n%s", e, e, everyWord(e.Err))
 }
@@ -93,7 +94,7 @@ func TestCredentialsAreInNoErrorAndNoEvent(t *testing.T) {
 			t.Parallel()
 			var heard logbook
 			client := dial(t, goredis.Options{Addr: c.s.Addr(), Username: c.user, Password: c.password, DialerRetries: 1, MaxRetries: -1})
-			m, err := mutex.New(redis.New(client), "k:"+name, mutex.Config{BackingFailureRetryPolicy: schedule.Once(), Observer: heard.observe})
+			m, err := mutex.New(redis.New(client), "k:"+name, mutex.Config{BackingFailureRetryPolicy: schedule.Once(), Observer: mutex.Observe(heard.observe)})
 			require.NoError(t, err)
 			began := time.Now()
 			said := ""

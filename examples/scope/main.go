@@ -20,7 +20,7 @@ func main() {
 	store := memory.New()
 	config := mutex.Config{
 		RefreshInterval: 20 * time.Millisecond,
-		Observer:        func(e mutex.Event) { fmt.Println("  lock of", e.Key, e.Kind) },
+		Observer:        mutex.Observe(func(e mutex.Event) { fmt.Println("  lock of", e.Key, e.Kind) }),
 	}
 	ann, err1 := mutex.New(store, "ann", config)
 	bob, err2 := mutex.New(store, "bob", config)

@@ -27,5 +27,5 @@ func Example() {
 	// ann is deleted
 	//   lock of ann acquired
 	//   lock of ann lost
-	//   result: lock "ann" was lost (gone): the store does not know of it any more
+	//   result: lock "ann" was lost (gone): its key is no longer in the store, or somebody else released it
 }

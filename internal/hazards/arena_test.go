@@ -105,7 +105,7 @@ func (a *arena) takeTurns(names []string, processes ...backing.Backing) *turns {
 	a.t.Cleanup(all.end)
 	for i, name := range names {
 		for j, b := range processes {
-			m := newMutex(a.t, b, name, mutex.Config{TTL: long, Observer: all.observe})
+			m := newMutex(a.t, b, name, mutex.Config{TTL: long, Observer: mutex.Observe(all.observe)})
 			taken := &all.taken[i*len(processes)+j]
 			all.running.Go(func() {
 				for !all.stopped.Load() && !a.t.Failed() {

@@ -49,7 +49,7 @@ func (a *arena) wantKey(key string, b backing.Backing, configs ...mutex.Config) 
 		t: a.t, key: key, cancel: cancel,
 		inside: make(chan struct{}), leave: make(chan struct{}), done: make(chan struct{}),
 	}
-	config.Observer = c.observe
+	config.Observer = mutex.Observe(c.observe)
 	m, err := mutex.New(b, key, config)
 	require.NoError(a.t, err)
 	go func() {

@@ -33,7 +33,7 @@ func TestHazard26_ThousandsOfWaitersCostOneRequestEach(t *testing.T) {
 			holder := s.hold(s.process())
 			goroutines, connections := runtime.NumGoroutine(), s.clients("normal")
 			var told events
-			m := newMutex(t, s.process(), s.key, mutex.Config{TTL: long, Observer: told.observe})
+			m := newMutex(t, s.process(), s.key, mutex.Config{TTL: long, Observer: mutex.Observe(told.observe)})
 			var running sync.WaitGroup
 			t.Cleanup(running.Wait) // if the test fails before
 			inside := 0

@@ -75,7 +75,7 @@ func TestHazard09_ARefreshThatIsAnsweredAfterTheDeadlineIsTooLate(t *testing.T) 
 			b := spyOn(t, f.near)
 			b.patient = patient
 			var told events
-			m := newMutex(t, b, f.key, mutex.Config{TTL: lease / 2, RefreshInterval: lease * 2 / 5, Observer: told.observe})
+			m := newMutex(t, b, f.key, mutex.Config{TTL: lease / 2, RefreshInterval: lease * 2 / 5, Observer: mutex.Observe(told.observe)})
 			_, err := mutex.WithLock(m, func(ctx context.Context) (effect.Void, error) {
 				f.network.Delay(2 * short) // less than any timeout
 				<-ctx.Done()

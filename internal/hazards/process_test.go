@@ -47,7 +47,7 @@ func contend(p *proc.Parent) int {
 	var o orders
 	p.Orders(&o)
 	client := goredis.NewClient(&goredis.Options{Addr: o.Addr})
-	m, err := mutex.New(redis.New(client), o.Key, mutex.Config{TTL: o.TTL, Observer: func(e mutex.Event) {
+	m, err := mutex.New(redis.New(client), o.Key, mutex.Config{TTL: o.TTL, Observer: func(_ context.Context, e mutex.Event) {
 		if e.Kind == mutex.Waiting {
 			p.Say(word{Event: "waiting"})
 		}

@@ -62,7 +62,7 @@ func TestALockIsTakenKeptWaitedForAndReleased(t *testing.T) {
 	waits := make(chan struct{}, 1)
 	config := mutex.Config{TTL: 3 * time.Second}
 	letGo := hold(t, newMutex(t, process(t, s.Addr()), config))
-	config.Observer = func(e mutex.Event) {
+	config.Observer = func(_ context.Context, e mutex.Event) {
 		switch e.Kind {
 		case mutex.Waiting:
 			waits <- struct{}{}

@@ -137,7 +137,7 @@ func (c *client) length(ttl time.Duration) time.Duration {
 func (c *client) attempt(key string) {
 	ttl := c.Work.Leases[c.random.IntN(len(c.Work.Leases))]
 	lostAt := &atomic.Int64{} // of this attempt, which may be over when the observer is called
-	config := mutex.Config{TTL: ttl, Observer: func(e mutex.Event) {
+	config := mutex.Config{TTL: ttl, Observer: func(_ context.Context, e mutex.Event) {
 		c.observe(e)
 		if e.Kind == mutex.Lost {
 			lostAt.Store(int64(now()))

@@ -1,0 +1,132 @@
+package mutex
+
+import (
+	"context"
+	"errors"
+
+	"github.com/effectlock/effectlock/effect"
+)
+
+// Kind says what an error of this package means for its caller. A switch over it is checked
+// by the linter exhaustive; [Fold] and [CatchErrors] are checked by the compiler.
+type Kind uint8
+
+// The kinds of errors.
+const (
+	// KindNone: the error is nil.
+	KindNone Kind = iota
+	// KindLost: the lock was lost, and another holder may have worked at the same time.
+	// errors.As finds the *LockLostError. The error may hold other failures as well.
+	KindLost
+	// KindNotAcquired: the lock was not free in time, and the work did not run. errors.As
+	// finds the *LockNotAcquiredError.
+	KindNotAcquired
+	// KindStore: the store failed. errors.As finds the *MutexBackingError, whose Operation
+	// is release if the work has run to its end.
+	KindStore
+	// KindCanceled: the caller's context ended. errors.Is finds context.Canceled or
+	// context.DeadlineExceeded.
+	KindCanceled
+	// KindOther: the work failed, or this package with an error that no other kind covers,
+	// such as *ReentrantError.
+	KindOther
+)
+
+func (k Kind) String() string {
+	switch k {
+	case KindNone:
+		return "none"
+	case KindLost:
+		return "lost"
+	case KindNotAcquired:
+		return "not acquired"
+	case KindStore:
+		return "store"
+	case KindCanceled:
+		return "canceled"
+	case KindOther:
+	}
+	return "other"
+}
+
+// KindOf returns the kind of an error.
+//
+// If the error joins several failures, see effect.Failures, a loss comes before all others,
+// whatever they are. After that the kind is that of the failure which leaves most open:
+// KindOther, KindCanceled, KindStore, KindNotAcquired, in this order. So an error is of
+// KindStore only if the store is all that failed: work that failed is not hidden by a release
+// that failed as well.
+func KindOf(err error) Kind {
+	if err == nil {
+		return KindNone
+	}
+	if has[*LockLostError](err) {
+		return KindLost
+	}
+	kind := KindNone
+	for _, failure := range effect.Failures(err) {
+		kind = max(kind, kindOfOne(failure))
+	}
+	return kind
+}
+
+func kindOfOne(failure error) Kind {
+	switch {
+	case errors.Is(failure, context.Canceled), errors.Is(failure, context.DeadlineExceeded):
+		return KindCanceled // also if the store has failed before that
+	case has[*MutexBackingError](failure):
+		return KindStore
+	case has[*LockNotAcquiredError](failure):
+		return KindNotAcquired
+	}
+	return KindOther
+}
+
+func has[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// Fold makes a function that turns each error into a B, such as a status of HTTP or an exit
+// code. All four cases must be given, or the call does not compile. Which of them is called
+// is decided by [KindOf]; other is given what is none of the first three, with the end of
+// the caller's context among it, and nil.
+func Fold[B any](
+	lost func(*LockLostError) B,
+	notAcquired func(*LockNotAcquiredError) B,
+	store func(*MutexBackingError) B,
+	other func(error) B,
+) func(error) B {
+	return func(err error) B {
+		switch KindOf(err) {
+		case KindLost:
+			return fold(err, lost)
+		case KindNotAcquired:
+			return fold(err, notAcquired)
+		case KindStore:
+			return fold(err, store)
+		case KindNone, KindCanceled, KindOther:
+		}
+		return other(err)
+	}
+}
+
+func fold[E error, B any](err error, f func(E) B) B {
+	e, _ := errors.AsType[E](err)
+	return f(e)
+}
+
+// CatchErrors recovers from the errors of this package that a lock can end with. All three
+// handlers must be given, or the call does not compile.
+//
+// As with effect.CatchTags, other failures, defects and the end of the caller's context
+// stay as they are; and if several failures are joined, see effect.Failures, each must be one
+// of the three, and the handler of the first is run: no handler makes a success of work that
+// failed. To decide about every error use [Fold].
+func CatchErrors[A any](
+	lost func(*LockLostError) effect.Effect[A],
+	notAcquired func(*LockNotAcquiredError) effect.Effect[A],
+	store func(*MutexBackingError) effect.Effect[A],
+) effect.Operator[A, A] {
+	return effect.CatchTags(effect.Case(lost), effect.Case(notAcquired), effect.Case(store))
+}
