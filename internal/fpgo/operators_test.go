@@ -16,6 +16,8 @@ import (
 	T "github.com/IBM/fp-go/v2/tuple"
 
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
 )
 
 // parts are what a program gives to an fp-go operator.
@@ -28,7 +30,7 @@ type parts struct {
 	released func(context.Context) (bool, error) // the release of a resource
 }
 
-// uses has a use of each operator that takes an effect.
+// uses has a use of each operator that takes an effect, and of what replaces it.
 var uses = map[string]func(parts) effect.Effect[int]{
 	"Map":       func(p parts) effect.Effect[int] { return RR.Map(same)(p.first) },
 	"MonadMap":  func(p parts) effect.Effect[int] { return RR.MonadMap(p.first, same) },
@@ -140,6 +142,26 @@ var uses = map[string]func(parts) effect.Effect[int]{
 	"WithCloser": func(p parts) effect.Effect[int] {
 		return RR.WithCloser[int](F.Constant(RR.Of(resource{p})))(resource.use)
 	},
+
+	"effect.Map":      func(p parts) effect.Effect[int] { return effect.Map(same)(p.first) },
+	"effect.FlatMap":  func(p parts) effect.Effect[int] { return effect.FlatMap(p.next)(p.first) },
+	"effect.MapError": func(p parts) effect.Effect[int] { return effect.MapError[int](p.explain)(p.first) },
+	"effect.CatchAll": func(p parts) effect.Effect[int] {
+		return effect.CatchAll(func(err error) effect.Effect[int] { p.asked(err); return p.second })(p.first)
+	},
+	"effect.CatchTag": func(p parts) effect.Effect[int] {
+		return effect.CatchTag(func(err *mutex.LockLostError) effect.Effect[int] { p.asked(err); return p.second })(p.first)
+	},
+	"effect.OrElse":  func(p parts) effect.Effect[int] { return effect.OrElse(p.second)(p.first) },
+	"effect.All":     func(p parts) effect.Effect[int] { return effect.Map(last)(effect.All(2, p.both()...)) },
+	"effect.ForEach": func(p parts) effect.Effect[int] { return effect.Map(last)(effect.ForEach(1, itself)(p.both())) },
+	"effect.Timeout": func(p parts) effect.Effect[int] { return effect.Timeout[int](time.Hour)(p.first) },
+	"effect.Retry": func(p parts) effect.Effect[int] {
+		return effect.Retry[int](schedule.Spaced(time.Minute).Intersect(schedule.Recurs(50)))(p.first)
+	},
+	"effect.AcquireUseRelease": func(p parts) effect.Effect[int] {
+		return effect.AcquireUseRelease(RR.Of(resource{p}), resource.use, resource.release)
+	},
 }
 
 func (p parts) next(int) effect.Effect[int]       { return p.second }
@@ -163,6 +185,13 @@ func (p parts) step(n int) effect.Effect[tailrec.Trampoline[int, int]] {
 type resource struct{ parts }
 
 func (r resource) use() effect.Effect[int] { return r.first }
+
+func (r resource) release(effect.Exit[any]) effect.Effect[effect.Void] {
+	return func(ctx context.Context) (none effect.Void, err error) {
+		_, err = r.released(ctx)
+		return none, err
+	}
+}
 
 func (r resource) Close() error {
 	_, err := r.released(context.Background())
