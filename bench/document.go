@@ -12,8 +12,9 @@ func document(f facts, results []result) string {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\n")
 	b.WriteString("<!-- Written by `" + f.command + "`: change the program, not this file. -->\n\n")
-	b.WriteString("effectlock beside other Redis locks for Go, on one server and one machine. Absolute figures do not carry over to another machine, or another run; " +
-		"compare the multiples of `raw`, the least that a lock on go-redis can cost, in the same run.\n\n")
+	b.WriteString("This page compares effectlock with other Redis locks for Go, on one server and one machine, for readers who must know what a lock costs. " +
+		"Compare the columns \"of raw\" within one run: they are multiples of `raw`, the least that a lock on go-redis can cost. " +
+		"Absolute figures do not carry over to another machine, or to another run.\n\n")
 	f.write(&b)
 	if slices.ContainsFunc(results, func(r result) bool { return r.workload.name == "W3" }) {
 		b.WriteString("\n![Time and requests per handoff against the number of waiters](" + pictureName + ")\n")
@@ -28,7 +29,7 @@ func (r result) write(b *strings.Builder) {
 	fmt.Fprintf(b, "\n## %s: %s\n\n%s\n", r.workload.name, r.workload.title, r.workload.about)
 	fmt.Fprintf(b, "\nThe window is %v.", r.plan.window)
 	if r.rounds > 1 {
-		fmt.Fprintf(b, " Medians of %d rounds; in parentheses the least and the most of them.", r.rounds)
+		fmt.Fprintf(b, " Figures are medians of %d rounds, with the lowest and the highest in parentheses.", r.rounds)
 	}
 	b.WriteString("\n")
 	for _, kase := range r.plan.cases {
@@ -52,7 +53,7 @@ func (r result) writeCase(b *strings.Builder, kase int) {
 			head, rule = append(head, "of raw"), append(rule, "---:")
 		}
 	}
-	head, rule = append(head, "seen"), append(rule, "---")
+	head, rule = append(head, "remarks"), append(rule, "---")
 	b.WriteString("\n")
 	writeRow(b, head)
 	writeRow(b, rule)

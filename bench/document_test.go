@@ -19,7 +19,7 @@ func TestTablesShowMediansSpreadRatiosAndWhatWasSeen(t *testing.T) {
 	for _, line := range []string{
 		"## W3: a title",
 		"**1,000 goroutines**",
-		"| library | ops/s | of raw | fairness | seen |",
+		"| library | ops/s | of raw | fairness | remarks |",
 		"| raw | 2,000 (1,000–4,000) | 1.00× | 0.500 (0.500–0.500) |  |",
 		"| effectlock | 2,200 (2,000–8,000) | 2.00× | 0.500 (0.500–0.500) |  |",
 		`| silent | – | – | – | 3 of 3 rounds: stuck \| at once |`,

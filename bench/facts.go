@@ -29,7 +29,7 @@ func describe(ctx context.Context, m *machine, b *bench) facts {
 		peers:    b.peers,
 		warnings: m.warnings,
 	}
-	f.arrangement = fmt.Sprintf("server on core %d, clients on core %d with GOMAXPROCS=1, each core kept awake by a loop of idle priority", m.serverCore, m.clientCore)
+	f.arrangement = fmt.Sprintf("server on core %d, clients on core %d with GOMAXPROCS=1, each core kept awake by an idle-priority loop", m.serverCore, m.clientCore)
 	if m.serverCore == noCore {
 		f.arrangement = "clients with GOMAXPROCS=1"
 	}
@@ -45,15 +45,15 @@ func (f facts) write(b *strings.Builder) {
 		fmt.Fprintf(b, "- %s: %s\n", fact[0], fact[1])
 	}
 	if f.quick {
-		b.WriteString("- **one short round (`-quick`): this shows that the program works; do not believe the figures**\n")
+		b.WriteString("- **one short round (`-quick`): this shows only that the program works; do not rely on the figures**\n")
 	} else {
-		b.WriteString("- the libraries take turns in each round; each measurement has a process and a server of its own\n")
+		b.WriteString("- the libraries take turns in each round; each measurement has its own process and server\n")
 	}
 	for _, w := range f.warnings {
 		fmt.Fprintf(b, "- **%s**\n", w)
 	}
 	b.WriteString("\n")
-	writeRow(b, []string{"library", "set up with"})
+	writeRow(b, []string{"library", "set-up"})
 	writeRow(b, []string{"---", "---"})
 	for _, p := range f.peers {
 		writeRow(b, []string{p.name, p.about})

@@ -22,7 +22,7 @@ func footprint() workload {
 	return workload{
 		name:  "footprint",
 		title: "what is left on the server 10 s after the last release",
-		about: "Bytes are the server's memory for data: what it uses, less what it uses for its clients, compared with before the first lock. With -quick there are a fiftieth as many locks.",
+		about: "Bytes are the server's memory for data: the memory in use, minus that of its clients, compared with the time before the first lock. With -quick there are a fiftieth as many locks.",
 		cases: map[int]string{
 			manyKeys: "100,000 keys, each locked once by one of 64 goroutines, TTL 30 s",
 			oneKey:   "one key, locked 20,000 times by 16 goroutines, TTL 24 h",

@@ -55,12 +55,12 @@ const replayed = "effectlock replayed"
 var peers = []peer{
 	{name: baseline, about: "go-redis, SET NX PX and compare-and-delete, polling every 5 ms; W5: renewals pipelined by hand", open: openRaw},
 	{name: "raw-rueidis", about: "the same on rueidis, which pipelines by itself", open: openRawRueidis},
-	{name: "redsync", about: "its defaults, no limit of tries", open: openRedsync},
+	{name: "redsync", about: "its defaults, without a limit on tries", open: openRedsync},
 	{name: "redislock", about: "linear backoff of 100 ms", open: openRedislock},
 	{name: "rueidislock", about: "one key per lock (KeyMajority 1), NoLoopTracking", open: openRueidislock},
 	{name: ours, about: "its defaults", open: openEffectlock()},
 	{name: "effectlock no push", about: "WithoutPush, AcquireRetryInterval 5 ms", open: openEffectlock(redis.WithoutPush())},
-	{name: replayed, about: "what effectlock sends for a lock and its release, recorded and sent by go-redis, one command after the other", open: openReplayed, partial: true},
+	{name: replayed, about: "the requests of effectlock for a lock and its release, recorded, then sent by go-redis one after another", open: openReplayed, partial: true},
 }
 
 func peerNames() []string {

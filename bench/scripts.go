@@ -13,9 +13,9 @@ import (
 func scripts() workload {
 	return workload{
 		name:  "scripts",
-		title: "the server's CPU for a lock and its release",
-		about: "What each library sends for them is recorded, and sent again by go-redis for 1,000 keys in turn, each time with another holder, in pipelines of 50 requests. " +
-			"So hardly any of the server's time is that of a round trip. What expires after the window is not in it.",
+		title: "server CPU for a lock and its release",
+		about: "Each library's requests are recorded, and then sent again by go-redis for 1,000 keys in turn, each time with another holder, in pipelines of 50 requests. " +
+			"The cost of round trips therefore hardly counts. The cost of keys that expire after the window does not count.",
 		peers:   []string{baseline, "redsync", "redislock", "rueidislock", ours},
 		plan:    oneCase(time.Second, 300*time.Millisecond),
 		ttl:     lease,

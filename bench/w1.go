@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-const besideRaw = "Each library is compared with a `raw` in the same process, by turns of 25 ms; what the row of `raw` is away from 1 is chance."
+const besideRaw = "Each library is compared with a `raw` in the same process, in alternating slices of 25 ms. In the row of `raw`, any difference from 1 is chance."
 
 // alone is W1: what the lock costs when nobody else wants it.
 func alone() workload {
 	return workload{
 		name:    "W1",
 		title:   "one goroutine, one key, free",
-		about:   "The time from the call to the end of the release, and what is allocated for it. " + besideRaw,
+		about:   "The time from the call to the end of the release, and the allocations on the way. " + besideRaw,
 		peers:   peerNames(),
 		plan:    oneCase(time.Second, 300*time.Millisecond),
 		ttl:     lease,
@@ -37,7 +37,7 @@ func aloneOneCore() workload {
 	w := alone()
 	w.name = "W1s"
 	w.title = "the same, server and client on one core"
-	w.about = "On one core nothing overlaps, so that the library's own CPU time shows. " + besideRaw
+	w.about = "On one core nothing overlaps, so the library's own CPU time shows. " + besideRaw
 	w.sharedCore = true
 	w.columns = []column{{"ops/s", "ops/s", whole, false}, {"ops/raw", "of raw", times, false}, {"cpu/op", "client CPU", micros, false}}
 	w.targets = []target{atLeast(0, "ops/raw", "ops/s, of raw", 0.9, times)}
@@ -56,9 +56,9 @@ const (
 func aloneUnpinned() workload {
 	w := alone()
 	w.name = "W1m"
-	w.title = "the same as every program has it: nothing is pinned"
-	w.about = "GOMAXPROCS is the number of cores, the scheduler places the server and the client, and no core is kept awake. " +
-		"Client CPU is user and system time of the process, per lock. Where the scheduler puts things changes the time of all libraries twofold. " + besideRaw
+	w.title = "the same as in an ordinary program: nothing is pinned"
+	w.about = "GOMAXPROCS is the number of cores, the scheduler places server and client, and no core is kept awake. " +
+		"Client CPU is the user and system time of the process, per lock. The scheduler's placement alone can double the times of all libraries. " + besideRaw
 	w.cases = map[int]string{background: "context.Background()", cancellable: "a context that can be cancelled"}
 	w.peers = []string{baseline, "redsync", "redislock", "rueidislock", ours, replayed}
 	w.unpinned = true

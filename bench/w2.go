@@ -10,8 +10,8 @@ import (
 func spread() workload {
 	return workload{
 		name:    "W2",
-		title:   "64 goroutines, each with a key of its own",
-		about:   "How much concurrent use gets through one client. Nobody competes, so exclusion is not checked here.",
+		title:   "64 goroutines, each with its own key",
+		about:   "The throughput of concurrent use through one client. Nobody competes for a lock, so exclusion is not checked here.",
 		plan:    oneCase(time.Second, 300*time.Millisecond),
 		ttl:     lease,
 		measure: measureSpread,

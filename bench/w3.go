@@ -9,10 +9,10 @@ import (
 func contended() workload {
 	return workload{
 		name:  "W3",
-		title: "N goroutines of one process on one key, empty section",
-		about: "The lock is handed on as fast as the library can. A request is what the client sends; commands also count those that scripts call. " +
-			"Handed on are the acquisitions that followed another goroutine's: the others went back to the one that had just let go. " +
-			"Fairness is Jain's index over the goroutines: 1 is equal shares, 1/N is one goroutine getting everything.",
+		title: "N goroutines of one process on one key, empty critical section",
+		about: "The lock changes hands as fast as the library can manage. A request is what the client sends; commands include those that scripts call. " +
+			"\"Handed on\" is the share of acquisitions that followed another goroutine's; the rest went back to the goroutine that had just released the lock. " +
+			"Fairness is Jain's index over the goroutines: 1 means equal shares, 1/N means that one goroutine got everything.",
 		unit: "goroutines",
 		plan: func(quick bool) plan {
 			p := plan{window: 2500 * time.Millisecond, cases: []int{2, 16, 128, 1000}}

@@ -13,8 +13,8 @@ func standingStart() workload {
 	return workload{
 		name:  "W3s",
 		title: "the first 2,000 turns of N goroutines on one key, from a standing start",
-		about: "As W3, but the process has neither locked nor waited before, as one that wakes up, does a burst of work and goes back to sleep. " +
-			"A fair share of the wait is N turns of average length: the longest wait is given as a multiple of it.",
+		about: "As W3, but the process has neither locked nor waited before, like one that wakes up, does a burst of work and goes back to sleep. " +
+			"A fair share of the wait is N turns of average length. The longest wait is given as a multiple of that.",
 		unit: "goroutines",
 		plan: func(quick bool) plan {
 			p := plan{window: 6 * time.Second, cases: []int{2, 16, 128, 1000}}

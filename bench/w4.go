@@ -12,8 +12,8 @@ import (
 func processes() workload {
 	return workload{
 		name:  "W4",
-		title: "8 processes of 4 goroutines on one key, section of 1 ms",
-		about: "All processes run on one core. Fairness is over the 32 goroutines. The longest wait includes those that had not ended with the window. " +
+		title: "8 processes of 4 goroutines on one key, critical section of 1 ms",
+		about: "All processes run on one core. Fairness is over the 32 goroutines. The longest wait includes waits that had not ended when the window did. " +
 			handoffAbout,
 		plan:      oneCase(4*time.Second, 1500*time.Millisecond),
 		ttl:       lease,
@@ -44,7 +44,7 @@ func processes() workload {
 	}
 }
 
-const handoffAbout = "A handoff is the time from the end of one section to the start of the next one in another process, where that one had been waiting."
+const handoffAbout = "A handoff is the time from the end of one critical section to the start of the next in another process that had been waiting."
 
 // gatherProcesses adds up what the processes saw.
 func gatherProcesses(answers []answer, p plan) (figures, error) {

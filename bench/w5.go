@@ -16,8 +16,8 @@ func held() workload {
 	return workload{
 		name:  "W5",
 		title: "many locks held, TTL 3 s, each renewed every second",
-		about: "64 goroutines take the locks, within at most 40 s; CPU, requests and memory are those of the 15 s after that. " +
-			"A lock is lost if its key is gone in the end: nobody but the holder can have removed it.",
+		about: "64 goroutines take the locks within at most 40 s. CPU, requests and memory are those of the next 15 s. " +
+			"A lock counts as lost if its key is gone at the end, because only the holder can have removed it.",
 		unit: "locks",
 		plan: func(quick bool) plan {
 			if quick {

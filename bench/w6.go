@@ -12,7 +12,7 @@ func waiting() workload {
 	return workload{
 		name:  "W6",
 		title: "1,000 waiters on one held lock",
-		about: "The holder is another client of the same library, whose requests and connections do not count.",
+		about: "The holder is another client of the same library. Its requests and connections do not count.",
 		plan: func(quick bool) plan {
 			if quick {
 				return plan{window: 2 * time.Second, cases: []int{1000}}

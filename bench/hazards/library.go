@@ -52,15 +52,15 @@ var libraries = []library{
 		subscribes: true, named: true, reads: true, open: openEffectlock,
 	},
 	{
-		name: "redsync", about: "its defaults: 32 tries; `defer Unlock()`; a goroutine of ours calls `ExtendContext` every third of the lease and cancels the work at the first refusal or error",
+		name: "redsync", about: "its defaults: 32 tries; `defer Unlock()`; our own goroutine calls `ExtendContext` every third of the lease, and cancels the work at the first refusal or error",
 		named: true, open: openRedsync,
 	},
 	{
-		name: "redislock", about: "`LinearBackoff(100 ms)`; `defer Release(ctx)`; a goroutine of ours calls `Refresh` as with redsync",
+		name: "redislock", about: "`LinearBackoff(100 ms)`; `defer Release(ctx)`; our own goroutine calls `Refresh`, as with redsync",
 		named: true, releasesUnder: true, open: openRedislock,
 	},
 	{
-		name: "rueidislock", about: "`KeyMajority: 1`, `NoLoopTracking: true`, as its README has it; `defer cancel()`; it renews every half of the lease by itself",
+		name: "rueidislock", about: "`KeyMajority: 1`, `NoLoopTracking: true`, as in its README; `defer cancel()`; it renews by itself, every half of the lease",
 		subscribes: true, open: openRueidislock,
 	},
 	{
