@@ -212,18 +212,19 @@ func Example_fallback() {
 	// fresh <nil>
 }
 
-// A job that runs at every full minute, and skips a turn while another process has the lock.
+// A job that runs at every full minute, here every full millisecond, and skips a turn while
+// another process has the lock. The Next of a schedule of robfig/cron fits as next does.
 func Example_cronJobThatSkips() {
+	next := func(now time.Time) time.Time { return now.Truncate(time.Millisecond).Add(time.Millisecond) }
+	twice := schedule.At(next).Intersect(schedule.Recurs(2)) // without Recurs it has no end
+
 	lock := mutex.Must(mutex.New(memory.New(), "clean-up", mutex.Config{}))
-	everyMinute := func(now time.Time) time.Time { return now.Truncate(time.Minute).Add(time.Minute) }
-	job := mutex.WithLockIfAvailable(lock, effect.Succeed(3))
+	cleanUp := mutex.WithLockIfAvailable(lock, effect.Succeed(3))
 	turn := effect.Map(option.Fold(
 		func() string { return "skipped" },
 		func(files int) string { return fmt.Sprint("deleted ", files) },
-	))(job)
-	twice := schedule.At(everyMinute).Intersect(schedule.Recurs(2)) // without Recurs it has no end
-	forExample := twice.Delayed(func(time.Duration) time.Duration { return 0 })
+	))(cleanUp)
 
-	fmt.Println(effect.With(turn, effect.Scheduled(forExample))(context.Background()))
+	fmt.Println(effect.With(turn, effect.Scheduled(twice))(context.Background()))
 	// Output: deleted 3 <nil>
 }
