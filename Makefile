@@ -2,14 +2,14 @@
 
 .DEFAULT_GOAL := help
 
-# With `go run` the linter is no dependency of the module, and the build cache
-# keeps the program: only the first run pays for building it.
+# With `go run`, the linter is not a dependency of the module. The build cache keeps the
+# program, so only the first run has to build it.
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-# The root's ./... stops at a nested go.mod, so the modules are listed, the root first.
+# In the root, ./... stops at each nested go.mod, so the modules are listed here, the root first.
 MODULES := . $(patsubst %/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path '*/.*/*' -not -path '*/testdata/*' | sort))
 
-# A failing module does not keep the others from running: one log shows it all.
+# If one module fails, the others still run, so that one log shows every failure.
 each = status=0; for module in $(MODULES); do \
 	echo "== $$module: $(1)"; (cd "$$module" && $(1)) || status=1; done; exit $$status
 
@@ -19,23 +19,23 @@ COVER_FLOOR := 95
 # How often `make race` runs each test.
 COUNT ?= 20
 
-# How long `make torture` runs, about. No run in it is shorter than it needs to show something,
-# so all of them take three minutes at least.
+# About how long `make torture` runs. Each of its runs needs some time to show anything, so
+# all of them together take at least three minutes.
 TORTURE ?= 10m
 
 .PHONY: help
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The servers and the proxies that the tests start are found by these.
+# Where the tests find the servers and proxies that they start.
 SERVERS = PATH="$$PATH:/usr/sbin"; export EFFECTLOCK_REDIS_SERVER="$${EFFECTLOCK_REDIS_SERVER:-$$(command -v redis-server)}" \
 	EFFECTLOCK_HAPROXY="$$(command -v haproxy)" EFFECTLOCK_TWEMPROXY="$$(command -v nutcracker)"
 
-# The explorer visits millions of states in one goroutine. The race detector gets the models
-# with fewer states, and finds nothing in the others but the time that they take.
+# The explorer visits millions of states in one goroutine. Under the race detector only the
+# models with fewer states run: it would make the others slow, and find nothing in them.
 EXPLORER := TestNobody|TestEveryFlaw
 
-# -count=1: a cached result says nothing about the server that is here today.
+# -count=1: a cached result says nothing about the server that is installed now.
 .PHONY: test
 test: tools ## run every test under -race, on real servers too, and check coverage; installs what is missing
 	@$(SERVERS); $(call each,go test -race -count=1 -timeout=15m -coverprofile=cover.out ./...)
@@ -67,11 +67,12 @@ torture: tools ## the long runs on real servers, one at a time, under -race: fau
 	@$(SERVERS) EFFECTLOCK_TORTURE=$(TORTURE); go test -race -count=1 -timeout=0 -v ./internal/torture
 
 .PHONY: lint
-lint: ## gofmt, go mod tidy, go vet and golangci-lint
+lint: ## gofmt, go mod tidy, go vet and golangci-lint, and a test that they report known mistakes
 	@files=$$(gofmt -l .) || exit 1; test -z "$$files" || { echo "gofmt -w these files:"; echo "$$files"; exit 1; }
 	@$(call each,go mod tidy -diff)
 	@$(call each,go vet ./...)
 	@$(call each,$(GOLANGCI) run ./...)
+	EFFECTLOCK_LINTER="$(GOLANGCI)" go test -count=1 ./internal/mistakes
 
 .PHONY: bench
 bench: tools ## run the Go benchmarks, then this library beside its peers (35 minutes): docs/benchmarks.md
@@ -84,16 +85,16 @@ doc: ## check the Go code and the links of the Markdown files, and print the doc
 	@for package in $$(go list ./... | grep -v -E '/(internal|examples)(/|$$)'); do \
 		echo; echo "===== $$package"; go doc -all "$$package" || exit 1; done
 
-# On a Debian that has just Go, git and make, -race also lacks its C compiler.
-# The Debian packages may start services, redis-server's on port 6379. The tests never
-# talk to them: they start servers of their own from the same programs. Those of the
-# proxies are in /usr/sbin, which is not in everybody's PATH.
+# A Debian with only Go, git and make also lacks the C compiler that -race needs.
+# The Debian packages may start services, for example Redis on port 6379. The tests never
+# connect to them: they start their own servers from the same programs. The proxies are in
+# /usr/sbin, which is not in every user's PATH.
 .PHONY: tools
 tools:
 	@PATH="$$PATH:/usr/sbin"; missing=; \
 	if [ -n "$$EFFECTLOCK_REDIS_SERVER" ]; then \
 		command -v "$$EFFECTLOCK_REDIS_SERVER" >/dev/null || \
-			{ echo "make test: EFFECTLOCK_REDIS_SERVER=$$EFFECTLOCK_REDIS_SERVER is no program: name a redis-server, or unset it" >&2; exit 1; }; \
+			{ echo "make test: EFFECTLOCK_REDIS_SERVER=$$EFFECTLOCK_REDIS_SERVER is not a program: set it to a redis-server, or unset it" >&2; exit 1; }; \
 	else \
 		command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	fi; \
@@ -101,11 +102,11 @@ tools:
 	command -v nutcracker >/dev/null || missing="$$missing nutcracker"; \
 	set -- $$(go env CC); command -v "$$1" >/dev/null || missing="$$missing gcc libc6-dev"; \
 	test -n "$$missing" || exit 0; \
-	fail() { echo "make test needs$$missing, and $$1. Install that by hand and run it again; go test ./... needs none of them." >&2; exit 1; }; \
-	command -v apt-get >/dev/null || fail "there is no apt-get here"; \
+	fail() { echo "make test needs$$missing, and $$1. Install it by hand and run make test again; go test ./... needs none of it." >&2; exit 1; }; \
+	command -v apt-get >/dev/null || fail "there is no apt-get on this machine"; \
 	sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
-	test -z "$$sudo" || command -v sudo >/dev/null || fail "only root may install it, without sudo"; \
+	test -z "$$sudo" || command -v sudo >/dev/null || fail "only root can install it, because there is no sudo"; \
 	echo "== installing$$missing"; \
-	$$sudo apt-get update -q </dev/null || echo "apt-get update failed: trying with the lists that are here" >&2; \
+	$$sudo apt-get update -q </dev/null || echo "apt-get update failed: trying with the package lists that are already here" >&2; \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing </dev/null || \
 		fail "apt-get could not install it"
