@@ -49,16 +49,16 @@ func TestABackingWithoutAbilitiesPassesUnderFaults(t *testing.T) {
 	t.Parallel()
 	RunFaults(t, func(*testing.T) (backing.Backing, Faults) {
 		w, faults := wired(sound)
-		return variant{Backing: w}, faults
+		return &backing.Funcs{Base: w}, faults
 	}, Virtual())
 }
 
-// A client may ask again by itself, as most do.
+// A client may retry by itself, as most do.
 func TestABackingThatRepeatsItselfPassesUnderFaults(t *testing.T) {
 	t.Parallel()
 	RunFaults(t, func(*testing.T) (backing.Backing, Faults) {
 		w, faults := wired(sound)
-		faults.LoseReply = func() {} // and nobody but the client has seen it
+		faults.LoseReply = func() {} // and only the client has seen the reply
 		return w, faults
 	}, Virtual())
 }
@@ -90,7 +90,7 @@ func TestAFaultThatDoesNothingIsFoundOut(t *testing.T) {
 		want   string
 	}{
 		"Wipe": {Faults{Wipe: func() {}}, "backingtest: Faults.Wipe left a key that was held before"},
-		"Cut":  {Faults{Cut: func() {}, Heal: func() {}}, "while the way to the store was cut, if Faults.Cut cuts it"},
+		"Cut":  {Faults{Cut: func() {}, Heal: func() {}}, "during Faults.Cut; does Cut stop requests and answers?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +113,7 @@ func TestRunFaultsNamesTheFaultsThatItCouldNotTry(t *testing.T) {
 		RunFaults(t, func(*testing.T) (backing.Backing, Faults) {
 			w, faults := wired(sound)
 			faults.LoseReply, faults.Cut = nil, nil
-			return variant{Backing: w}, faults
+			return &backing.Funcs{Base: w}, faults
 		}, Virtual())
 		return
 	}
