@@ -13,20 +13,20 @@ import (
 )
 
 // AwaitCleanup waits until the clean-ups of failed acquisitions on b are over. b is the
-// value that [New] was called with. AwaitCleanup fails only if its context ends.
+// value that was passed to [New]. AwaitCleanup fails only if its context ends.
 //
-// An acquisition that fails after a request of its own may have been applied releases the
-// lock. Its caller waits up to 50 ms for that clean-up, which then goes on in the
+// If a request of a failed acquisition may have been applied, the acquisition releases the
+// lock. Its caller waits up to 50 ms for that clean-up, which then continues in the
 // background, for at most 5 s in all. A program should call AwaitCleanup before it exits:
-// a lock that has not been released by then stays for one lease. A test should call it
-// before it stops the store.
+// a lock that has not been released by then stays locked for one lease. A test should call
+// it before it stops the store.
 //
-// A clean-up that fails is over, too: its failures are reported to the observer.
-// AwaitCleanup does not wait for what a store undoes later by itself, as that of package
-// redis does for a minute. It may or may not wait for acquisitions that fail meanwhile.
+// A clean-up that has failed is over too, and its failures are reported to the observer.
+// AwaitCleanup does not wait for what a store undoes later on its own, as package redis
+// does for a minute. It may or may not wait for acquisitions that fail meanwhile.
 func AwaitCleanup(b backing.Backing) effect.Effect[effect.Void] {
 	return func(ctx context.Context) (effect.Void, error) {
-		if b == nil || !reflect.ValueOf(b).Comparable() { // no mutex can be made of it
+		if b == nil || !reflect.ValueOf(b).Comparable() { // no mutex can use it
 			return effect.Void{}, nil
 		}
 		c := cleaners.of(b, newCleaner)
@@ -39,37 +39,37 @@ func AwaitCleanup(b backing.Backing) effect.Effect[effect.Void] {
 	}
 }
 
-// undoPatience is how long the caller of an acquisition that has failed waits for its
-// clean-up. That mostly takes one round trip, after which nothing is left behind.
+// undoPatience is how long the caller of a failed acquisition waits for its clean-up, which
+// usually takes one round trip and leaves nothing behind.
 const undoPatience = 50 * time.Millisecond
 
 // cleaner owns the clean-ups of one store: the goroutines that release what abandoned
 // acquisitions may have acquired.
 type cleaner struct {
 	mu    sync.Mutex
-	undos map[*undo]struct{} // those under way
+	undos map[*undo]struct{} // under way
 }
 
 var cleaners shared[backing.Backing, cleaner]
 
 func newCleaner() *cleaner { return &cleaner{undos: map[*undo]struct{}{}} }
 
-// claimant is what identifies a holder in the store, whichever claim it makes.
+// claimant is what identifies a holder in the store, whatever its claim.
 type claimant struct{ key, holder string }
 
 func claimantOf(c backing.Claim) claimant { return claimant{c.Key, c.Holder} }
 
-// errNoAnswer is the failure of a clean-up that a panic or runtime.Goexit in the store ended.
-var errNoAnswer = errors.New("no answer")
+// errNoAnswer is the failure of a clean-up that ended by a panic or runtime.Goexit in the store.
+var errNoAnswer = errors.New("the store ended the request without an answer")
 
 // undo is one clean-up.
 type undo struct {
 	claim  backing.Claim
 	cancel context.CancelCauseFunc
 	done   chan struct{}
-	taken  bool // an acquisition has taken it over; the cleaner's mutex guards it
+	taken  bool // an acquisition has taken it over; guarded by the cleaner's mutex
 
-	// The rest may be read when done is closed.
+	// The rest may be read once done is closed.
 	released bool
 	failed   error // why the release failed
 }
@@ -78,9 +78,9 @@ type undo struct {
 // release the new acquisition.
 var errTakenOver = errors.New("acquired again under the same holder id")
 
-// cleanUp releases what a claimant that has left may have acquired, and takes it out of
-// the store's queue. It returns the failure of that, or nil if it is still under way
-// after undoPatience.
+// cleanUp releases what a departed claimant may have acquired, and takes it out of the
+// store's queue. It returns the failure, or nil if the clean-up is still under way after
+// undoPatience.
 func (m *Mutex) cleanUp(ctx context.Context, c backing.Claim) error {
 	u := m.beginCleanUp(ctx, c)
 	timer := time.NewTimer(undoPatience)
@@ -107,8 +107,8 @@ func (m *Mutex) beginCleanUp(ctx context.Context, c backing.Claim) *undo {
 	})
 }
 
-// start runs release on a goroutine of its own, under a context with the values of ctx
-// that ends after effect.FinalizerTimeout.
+// start runs release on a goroutine of its own, under a context that has the values of ctx
+// and ends after effect.FinalizerTimeout.
 func (c *cleaner) start(ctx context.Context, claim backing.Claim, release func(context.Context) error) *undo {
 	owned, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	u := &undo{claim: claim, cancel: cancel, done: make(chan struct{}), failed: errNoAnswer}
@@ -116,7 +116,7 @@ func (c *cleaner) start(ctx context.Context, claim backing.Claim, release func(c
 	c.undos[u] = struct{}{}
 	c.mu.Unlock()
 	go func() {
-		defer c.end(u) // also if the store ends the goroutine
+		defer c.end(u) // even if the store ends the goroutine
 		bounded, cancel := context.WithTimeout(owned, effect.FinalizerTimeout)
 		defer cancel()
 		u.failed = release(bounded)

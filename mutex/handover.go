@@ -9,9 +9,9 @@ import (
 	"github.com/effectlock/effectlock/internal/turn"
 )
 
-// release gives up the lock of c: it hands it to the first in line of this process if
-// the store can do that, and otherwise frees it. It reports whether c had the lock until
-// then, as free does.
+// release gives up the lock of c: it hands it to the first in line in this process if
+// the store can do that, and otherwise frees it. Like free, it reports whether c had the
+// lock until then.
 func (m *Mutex) release(ctx context.Context, c backing.Claim) (backing.Released, error) {
 	return m.perform(ctx, c, m.waitQueue.step(turn.Event{Kind: turn.Releasing, Holder: permitsOf(c), Alone: m.passer == nil}))
 }
@@ -42,8 +42,8 @@ func (m *Mutex) perform(ctx context.Context, c backing.Claim, todo turn.Action) 
 	return backing.FreedNow, nil
 }
 
-// pass asks the store to hand the lock of a claim to a waiter. Beside an error the outcome
-// is nil.
+// pass asks the store to hand the lock of a claim to a waiter. With an error, the outcome is
+// nil.
 func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *waiter, yield bool) (backing.Outcome, error) {
 	passed := false
 	defer func() {
@@ -63,21 +63,21 @@ func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *waiter, yiel
 	})
 	passed = true
 	if err != nil {
-		outcome = nil // what the store returned beside an error means nothing
+		outcome = nil // what the store returned with an error means nothing
 	}
 	return releasing(m, outcome, err)
 }
 
 // free releases the lock of a claim, or makes sure that it is not held. FreedNow is also
-// the answer if the claim was freed by a try whose reply was lost; FreedEarlier means that
-// somebody else has released the lock in the claimant's name.
+// the answer if a try whose reply was lost freed the claim; FreedEarlier means that somebody
+// else has released the lock in the claimant's name.
 func (m *Mutex) free(ctx context.Context, c backing.Claim) (backing.Released, error) {
 	released, err := ask(ctx, m, "release", m.releaseOnce(c))
 	return releasing(m, released, err)
 }
 
-// releaseOnce is one try of a release. Calls of the effect that it returns are tries of
-// the same one.
+// releaseOnce returns an effect that sends one release. Further calls of the effect are
+// retries of it.
 func (m *Mutex) releaseOnce(c backing.Claim) effect.Effect[backing.Released] {
 	tries := 0
 	return func(ctx context.Context) (backing.Released, error) {
@@ -91,7 +91,7 @@ func (m *Mutex) releaseOnce(c backing.Claim) effect.Effect[backing.Released] {
 		}
 		released, err := m.releaser.ReleaseClaim(ctx, c)
 		if released == backing.FreedEarlier && tries > 1 {
-			return backing.FreedNow, err // by the try before
+			return backing.FreedNow, err // by an earlier try
 		}
 		return released, err
 	}

@@ -9,9 +9,9 @@ import (
 // heldContext is the context of work under a lock: it ends when the caller's
 // does or when the lock is lost, and FromContext finds the lock in it.
 //
-// It is a context.WithCancelCause that is made only when it is needed. Much work is over
-// before that, and the lock then costs four allocations less, and no entry in the list of
-// the parent's children.
+// It is a context.WithCancelCause that is made only when it is needed. Much work ends
+// before that; the lock then costs four fewer allocations, and no entry in the parent's
+// list of children.
 type heldContext struct {
 	parent context.Context
 	lock   *KeepAlive
@@ -35,7 +35,7 @@ func (c *heldContext) end(cause error) {
 }
 
 // context returns the real context, or the caller's if both say the same. If own is set, it
-// returns the real one.
+// always returns the real one.
 func (c *heldContext) context(own bool) context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,9 +51,9 @@ func (c *heldContext) context(own bool) context.Context {
 	return c.real
 }
 
-// Done and Err look at the clock as well: if the machine stood still, the deadline may
-// have passed, and the timer that should end the context not have run yet. A context
-// that the work derives from this one ends only when that timer has run.
+// Done and Err also check the clock: if the machine was paused, the deadline may have passed
+// before the timer that ends the context has run. A context that the work derives from this
+// one ends only when that timer has run.
 func (c *heldContext) Done() <-chan struct{} {
 	_ = c.lock.lease.lossAt(time.Now())
 	return c.context(true).Done()
@@ -64,8 +64,8 @@ func (c *heldContext) Err() error {
 	return c.context(false).Err()
 }
 
-// isOver reports whether the work has returned or lost its lock. Goroutines that it has
-// started may still use the values of this context then.
+// isOver reports whether the work has returned or lost its lock. Goroutines that it started
+// may go on using the values of this context.
 func (c *heldContext) isOver() bool {
 	_ = c.lock.lease.lossAt(time.Now())
 	c.mu.Lock()
@@ -75,8 +75,8 @@ func (c *heldContext) isOver() bool {
 
 func (c *heldContext) Deadline() (time.Time, bool) { return c.parent.Deadline() }
 
-// Value also serves the context package: in the real context it finds what a child must be
-// tied to, and the cause of the end.
+// Value also serves the context package: through the real context it finds the parent of a
+// child, and the cause of the end.
 func (c *heldContext) Value(key any) any {
 	if key == (keepAliveKey{}) {
 		return c.lock

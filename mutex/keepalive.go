@@ -16,24 +16,25 @@ type KeepAlive struct {
 	lease *lease
 }
 
-// Key returns the key of the lock, by which a resource can tell whether a token
-// is meant for it.
+// Key returns the key of the lock. With it, a resource can check that a token is
+// meant for it.
 func (k *KeepAlive) Key() string { return k.lease.Claim.Key }
 
 // HolderID returns the id under which the store knows this holder. It is a
-// secret of sorts: anybody that knows it can release the lock.
+// secret of sorts: anyone who knows it can release the lock.
 func (k *KeepAlive) HolderID() string { return k.lease.Claim.Holder }
 
 // Token returns the fencing token of the grant, 0 if the store does not fence.
 func (k *KeepAlive) Token() uint64 { return k.lease.token }
 
-type keepAliveKey struct{} // of the innermost lock
+type keepAliveKey struct{} // the context key of the innermost lock
 
-type holdOf struct{ lock *waitQueue } // of the innermost hold of one lock
+type holdOf struct{ lock *waitQueue } // the context key of the innermost hold of one lock
 
-// FromContext returns the lock under which work runs: inside [WithLock] and
-// its kin, the innermost one; false elsewhere, also in a scope that holds locks
-// by [Mutex.Acquire]. It does not say whether the lock is still held: ctx does.
+// FromContext returns the lock that work runs under: the innermost one inside
+// [WithLock] and its variants. It returns false elsewhere, even in a scope that
+// has acquired locks by [Mutex.Acquire]. It does not say whether the lock is
+// still held: ctx does.
 func FromContext(ctx context.Context) (*KeepAlive, bool) {
 	k, ok := ctx.Value(keepAliveKey{}).(*KeepAlive)
 	return k, ok

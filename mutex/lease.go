@@ -13,7 +13,7 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// lease is one acquisition: a grant of the store, which the renewer keeps alive, and the
+// lease is one acquisition: a grant from the store, which the renewer keeps alive, and the
 // work that depends on it.
 type lease struct {
 	leases.Lease
@@ -23,7 +23,7 @@ type lease struct {
 	granted  time.Time
 	waited   time.Duration // from the call to the grant
 	handle   KeepAlive
-	failures *schedule.Driver // the retry policy in the current run of failed refreshes
+	failures *schedule.Driver // the retry policy's state in the current run of failed refreshes
 	work     heldContext
 
 	mu   sync.Mutex
@@ -67,9 +67,8 @@ func (l *lease) lose(reason LossReason, cause error) *LockLostError {
 }
 
 // notifyLoss returns the loss as an error. The first call also ends the work's context and
-// makes the next in line ask. It does not call the observer, but leaves that to another
-// goroutine: a nested lock that looks at the context of this one may hold mutexes of this
-// package.
+// makes the next in line ask. It leaves the call of the observer to another goroutine: a
+// nested lock that checks the context of this one may hold mutexes of this package.
 func (l *lease) notifyLoss(loss *leases.Loss) *LockLostError {
 	if loss == nil {
 		return nil
@@ -87,8 +86,8 @@ func (l *lease) notifyLoss(loss *leases.Loss) *LockLostError {
 	return l.lost
 }
 
-// backingFailed reports the failure of a request in the background. Nothing is reported
-// after the loss.
+// backingFailed reports the failure of a background request. It reports nothing after the
+// loss.
 func (l *lease) backingFailed(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,7 +101,7 @@ func (l *lease) Lost(loss *leases.Loss) error { return l.notifyLoss(loss) }
 
 func (l *lease) Denied() {
 	reason, cause := Gone, error(nil)
-	defer func() { _ = l.lose(reason, cause) }() // also if the store ends the goroutine
+	defer func() { _ = l.lose(reason, cause) }() // even if the store ends the goroutine
 	reason, cause = l.lossReason()
 }
 
@@ -117,13 +116,13 @@ func (l *lease) Failed(err error, now time.Time, first bool) (delay time.Duratio
 	return delay, ok
 }
 
-// lossReason asks the store for the reason of a loss that it has reported. It does not wait
-// long, because the work runs on meanwhile. It asks even if the lock is being released.
+// lossReason asks the store for the reason for a loss that it has reported. It does not wait
+// long, because the work is still running. It asks even if the lock is being released.
 func (l *lease) lossReason() (LossReason, error) {
 	brief, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	holder, err := send(brief, l.m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
-		// A panic counts as a failure: nothing up the goroutine of a refresh could recover it.
+		// A panic counts as a failure: nothing on a refresh's goroutine could recover it.
 		exit := effect.RunExit(ctx, func(ctx context.Context) (option.Option[string], error) { return l.m.store.GetHolder(ctx, l.m.key) })
 		holder, _ := exit.Value()
 		return holder, exit.Err()

@@ -22,7 +22,7 @@ func (m *Mutex) hold(ctx context.Context, s *effect.Scope, acquire effect.Effect
 	}
 	l.handle = KeepAlive{&l.Fiber, l}
 	err = l.Start(s)
-	l.deliverAll() // the observer may be slow, so the lease is kept alive by now
+	l.deliverAll() // only now, because the observer may be slow
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 		defer l.deliverAll()
 		now := time.Now()
 		if lost := l.notifyLoss(l.Apply(leases.Term.Release, now)); lost != nil {
-			// Others may have the lock already, but the store may also still have ours.
+			// Another holder may have the lock already, or the store may still have ours.
 			// A failure to release it is reported after the loss.
 			_, err := send(ctx, l.m, "release", l.m.releaseOnce(l.Claim))
 			l.m.waitQueue.freed(l.Claim.Holder)
@@ -59,7 +59,7 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 		case err != nil:
 			kind = ReleaseFailed
 		case released == backing.FreedEarlier:
-			return none, l.lose(Gone, nil) // the holder that has it now did not take it from us
+			return none, l.lose(Gone, nil) // whoever has the lock now did not take it from us
 		case released == backing.NotHeld:
 			return none, l.lose(l.lossReason())
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/effectlock/effectlock/internal/failures"
 )
 
-// result is the error of work that ended with err under a lock that was lost,
-// or not. held is the work's context, caller the one around the lock.
+// result returns the error of work that ended with err. lost is nil if the lock was
+// held throughout. held is the work's context, caller the one around the lock.
 func result(caller, held context.Context, err error, lost *LockLostError) error {
 	switch {
 	case lost == nil:
@@ -18,8 +18,8 @@ func result(caller, held context.Context, err error, lost *LockLostError) error 
 		return lost
 	case caller.Err() == nil && errors.Is(err, context.Canceled):
 		// We cancelled the work. To a caller that did not cancel it, context.Canceled
-		// would look like an orderly end. What else failed, such as a finalizer, is a
-		// failure of its own.
+		// would look like an orderly end. Whatever else failed, such as a finalizer, is
+		// a failure of its own.
 		var all []error
 		for _, failure := range effect.Failures(err) {
 			if errors.Is(failure, context.Canceled) {
@@ -41,23 +41,23 @@ func result(caller, held context.Context, err error, lost *LockLostError) error 
 
 func cancelledFor(held context.Context, failure error, lost *LockLostError) error {
 	if said := failure.Error(); said == context.Canceled.Error() || held.Err() != nil && said == effect.Interrupted(held, nil).Error() {
-		return lost // the work said no more than that
+		return lost // the work reported no more than that
 	}
 	return &cancelledByLoss{lost, failure}
 }
 
-// cancelledByLoss is a loss that mentions the error with which the work ended when
-// it was cancelled because of the loss.
+// cancelledByLoss is a loss that mentions the error of the work that was cancelled
+// because of it.
 type cancelledByLoss struct {
 	*LockLostError
 	work error
 }
 
 func (e *cancelledByLoss) Error() string {
-	return e.LockLostError.Error() + "; the work was cancelled, and said: " + e.work.Error()
+	return e.LockLostError.Error() + "; the work was cancelled and returned: " + e.work.Error()
 }
 
-// Unwrap finds the loss; Is and As find what else the work failed with.
+// Unwrap returns the loss; Is and As find what else the work failed with.
 func (e *cancelledByLoss) Unwrap() error { return e.LockLostError }
 
 func (e *cancelledByLoss) Is(target error) bool {

@@ -190,7 +190,7 @@ func TestALossThatCancelledTheWorkIsNoCancellationOfTheCaller(t *testing.T) {
 		"it is the cause": {context.Cause, lost},
 		"says more": {
 			func(ctx context.Context) error { return fmt.Errorf("query: %w", ctx.Err()) },
-			lost + "; the work was cancelled, and said: query: context canceled",
+			lost + "; the work was cancelled and returned: query: context canceled",
 		},
 	}, func(t *testing.T, c variant) {
 		err := afterALoss(t, c.work)

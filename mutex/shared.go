@@ -6,8 +6,8 @@ import (
 	"weak"
 )
 
-// shared has one V for each key. Its users share it, and it is forgotten with the last of
-// them. The alternative was a value that the program has to close: one more thing to forget.
+// shared has one V for each key. Its users share it, and it goes when the last of them does.
+// A value that the program has to close was rejected: it is one more thing to forget.
 type shared[K comparable, V any] struct {
 	mu   sync.Mutex
 	made map[K]weak.Pointer[V]

@@ -9,7 +9,7 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// once sends one request to the store, and reports its failure to the observer.
+// once sends one request to the store, and reports a failure to the observer.
 func once[A any](ctx context.Context, m *Mutex, operation string, request effect.Effect[A]) (A, error) {
 	a, err := send(ctx, m, operation, request)
 	m.observeFailure(ctx, err)
@@ -45,8 +45,8 @@ func send[A any](ctx context.Context, m *Mutex, operation string, request effect
 }
 
 // storesOwn returns the failure of a request that was sent at start, and whose caller's
-// context has not ended. A deadline that the store has set for itself becomes a
-// TimeoutError, so that it cannot be taken for the caller's.
+// context has not ended. A deadline that the store set for itself becomes a TimeoutError,
+// so that it cannot be mistaken for the caller's.
 func storesOwn(err error, start time.Time) error {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -54,9 +54,9 @@ func storesOwn(err error, start time.Time) error {
 	return &effect.TimeoutError{Duration: time.Since(start), Err: err}
 }
 
-// ask sends a request to the store, and sends it again while the store fails
-// to answer, as the policy says. All tries are one operation: if its context ends during
-// one of them, errors.As finds what the store last failed with.
+// ask sends a request to the store, and retries it as the policy says while the store
+// fails to answer. All tries are one operation: if its context ends during one of them,
+// errors.As finds the store's last failure.
 func ask[A any](ctx context.Context, m *Mutex, operation string, request effect.Effect[A]) (A, error) {
 	a, err := once(ctx, m, operation, request)
 	if err == nil || ctx.Err() != nil {
@@ -86,8 +86,8 @@ func ask[A any](ctx context.Context, m *Mutex, operation string, request effect.
 func curable(err error) bool { return !backing.IsPermanent(err) }
 
 // releasing ends an operation that frees the lock of a claim. Its context should
-// be bounded, and not be the caller's, which has often ended: the error then says
-// that the store took too long, and not that somebody cancelled it.
+// be bounded, and not be the caller's, which has often ended: an error then says
+// that the store took too long, not that somebody cancelled the operation.
 func releasing[A any](m *Mutex, a A, err error) (A, error) {
 	if err == nil {
 		return a, nil

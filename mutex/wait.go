@@ -19,20 +19,20 @@ import (
 // errNotFree is the error of an attempt that found the lock held.
 var errNotFree = errors.New("another holder has the lock")
 
-// isNotFree reports whether err is errNotFree and nothing else. If the failure of a clean-up
-// is joined to it, the caller must get that.
+// isNotFree reports whether err is errNotFree and nothing else. If a clean-up's failure is
+// joined to it, the caller must see that.
 func isNotFree(err error) bool { return err == errNotFree } //nolint:errorlint // see above
 
-// errReleased is the failure of a waiter that the store refuses, because the store would
-// refuse it again. That happens only if somebody else releases the claim: a waiter that has
-// released its own claim no longer asks. To go on waiting under a new claim was rejected:
-// the release may have been meant to end the wait.
-var errReleased = backing.Permanent(errors.New("somebody else has released the claim of this waiter"))
+// errReleased is the failure of a waiter that the store refuses: it would be refused again.
+// That happens only if somebody else releases the claim, since a waiter that has released
+// its own claim no longer asks. Waiting on under a new claim was rejected: the release may
+// have been meant to end the wait.
+var errReleased = backing.Permanent(errors.New("somebody else released this waiter's claim; acquire again to go on waiting"))
 
 // wait acquires the lock in turn with the other waiters of this process.
 func (m *Mutex) wait(ctx context.Context) (*lease, error) { return m.acquire(ctx, (*waiter).inTurn) }
 
-// try acquires the lock if it is free, and else fails with errNotFree.
+// try acquires the lock if it is free, and otherwise fails with errNotFree.
 func (m *Mutex) try(ctx context.Context) (*lease, error) { return m.acquire(ctx, (*waiter).tryOnce) }
 
 func (m *Mutex) acquire(ctx context.Context, how func(*waiter, context.Context) (*lease, error)) (*lease, error) {
@@ -62,7 +62,7 @@ func (m *Mutex) acquire(ctx context.Context, how func(*waiter, context.Context) 
 
 // acquire acquires the lock in one of two ways. A clean-up of the same claimant could release
 // what is acquired now, so acquire ends it first. If it then acquires nothing, it begins the
-// clean-up again: what that was to release may still be held.
+// clean-up again: the lock that was to be released may still be held.
 func (w *waiter) acquire(ctx context.Context, how func(*waiter, context.Context) (*lease, error)) (l *lease, err error) {
 	if w.m.holderID != "" {
 		unreleased, err := w.m.cleaner.takeOver(ctx, claimantOf(w.claim))
@@ -85,7 +85,7 @@ func (w *waiter) acquire(ctx context.Context, how func(*waiter, context.Context)
 	return how(w, ctx)
 }
 
-// tryOnce asks the store a single time.
+// tryOnce asks the store once.
 func (w *waiter) tryOnce(ctx context.Context) (*lease, error) {
 	if w.m.isHeldBy(ctx) {
 		return nil, errNotFree
@@ -102,7 +102,7 @@ func (w *waiter) tryOnce(ctx context.Context) (*lease, error) {
 	return nil, errNotFree
 }
 
-// tryAcquire is TryAcquire of the store, with its answer as an Outcome.
+// tryAcquire is the store's TryAcquire, with its answer as an Outcome.
 func (w *waiter) tryAcquire(ctx context.Context) (backing.Outcome, error) {
 	g, err := w.m.store.TryAcquire(ctx, w.claim)
 	if grant, granted := option.Unwrap(g); granted {
@@ -119,8 +119,8 @@ func (w *waiter) enqueue(ctx context.Context) (backing.Outcome, error) {
 	return w.tryAcquire(ctx)
 }
 
-// inTurn waits in line. It does what package turn says, and asks its retry policy when it
-// must poll and how long it may wait.
+// inTurn waits in line. It does what package turn says, and consults the retry policy about
+// when to poll and how long to wait.
 func (w *waiter) inTurn(ctx context.Context) (*lease, error) {
 	if w.m.isHeldBy(ctx) {
 		return nil, &ReentrantError{Key: w.m.key}
@@ -168,7 +168,7 @@ func (w *waiter) inTurn(ctx context.Context) (*lease, error) {
 	}
 }
 
-// report reports to package turn which of two times have come.
+// report reports to package turn which of the two times have come.
 func (w *waiter) report(now, until, poll time.Time) {
 	if until.IsZero() || now.Before(until) {
 		return // it was woken
@@ -191,7 +191,7 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 		outcome, err := request(ctx)
 		granted, isGranted := outcome.(backing.Granted)
 		if took := time.Since(start); err == nil && isGranted && took >= leases.Validity(w.claim.TTL) {
-			err = &effect.TimeoutError{Duration: took} // its lease has ended
+			err = &effect.TimeoutError{Duration: took} // the lease is over already
 		}
 		if err != nil {
 			w.m.waitQueue.step(turn.Event{Kind: turn.Failed, Waiter: &w.Waiter, NotSent: backing.IsNotSent(err)})
@@ -207,8 +207,8 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 	return err
 }
 
-// answered reports an answer of the store to package turn. If waiters must poll from now on,
-// and did not have to before, it calls the observer with the reason.
+// answered reports the store's answer to package turn. If waiters must poll from now on, and
+// did not have to before, it calls the observer with the reason.
 func (w *waiter) answered(ctx context.Context, o backing.Outcome) {
 	q := w.m.waitQueue
 	before := q.isUnqueued()
@@ -218,7 +218,7 @@ func (w *waiter) answered(ctx context.Context, o backing.Outcome) {
 	}
 }
 
-// accept makes a lease of the grant. It returns nil if that lease has ended already: the
+// accept turns the grant into a lease. It returns nil if that lease is over already: the
 // waiter then asks again.
 func (w *waiter) accept(ctx context.Context) (*lease, error) {
 	if ctx.Err() != nil {
@@ -233,8 +233,8 @@ func (w *waiter) accept(ctx context.Context) (*lease, error) {
 	return w.lease.begin(ctx, w, now), nil
 }
 
-// undo releases what a claimant that failed with err may have acquired, and takes it out of
-// the store's queue.
+// undo releases what the waiter, which failed with err, may have acquired, and takes it out
+// of the store's queue.
 func (w *waiter) undo(ctx context.Context, err error) error {
 	failed := w.m.cleanUp(ctx, w.claim)
 	if failed == nil || backing.IsPermanent(err) { // a store that refuses for good refuses the release as well
@@ -243,9 +243,9 @@ func (w *waiter) undo(ctx context.Context, err error) error {
 	return errors.Join(err, failed)
 }
 
-// isHeldBy reports whether ctx is the context of work that runs under this lock, and so would
-// wait for itself. It reports false if the lease or the work has ended, or if both have one
-// configured id: to the store they are one holder.
+// isHeldBy reports whether ctx is the context of work that runs under this lock: such work
+// would wait for itself. It reports false if the lease or the work has ended, or if both use
+// the same configured id: to the store they are one holder.
 func (m *Mutex) isHeldBy(ctx context.Context) bool {
 	k, ok := ctx.Value(holdOf{m.waitQueue}).(*KeepAlive)
 	return ok && !k.lease.work.isOver() && (m.holderID == "" || m.holderID != k.HolderID())

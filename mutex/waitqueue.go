@@ -23,23 +23,23 @@ type waiter struct {
 	m       *Mutex
 	claim   backing.Claim
 	arrived time.Time
-	grant   grant // the last one that the store gave the waiter
-	lease   lease // of the accepted grant; here to save an allocation
+	grant   grant // the last one from the store
+	lease   lease // of the accepted grant; a field, to save an allocation
 
 	// The mutex of the wait queue guards the rest:
 	todo turn.Do       // the next action, or Nothing
 	wake chan struct{} // receives a value per wake-up; nil before the waiter first sleeps
 }
 
-// grant is a grant of the store in answer to a request that was sent at start, from when
-// the lease is counted.
+// grant is the store's answer to a request that was sent at start. The lease is counted
+// from then.
 type grant struct {
 	backing.Grant
 	start time.Time
 }
 
 // step reports an event to package turn. It hands each waiter its action, and returns the
-// one that is for the caller.
+// caller's.
 func (q *waitQueue) step(e turn.Event) (mine turn.Action) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -54,7 +54,7 @@ func (q *waitQueue) step(e turn.Event) (mine turn.Action) {
 	return mine
 }
 
-// isUnqueued reports whether the store refuses to queue waiters at present.
+// isUnqueued reports whether the store currently refuses to queue waiters.
 func (q *waitQueue) isUnqueued() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -75,7 +75,7 @@ func (w *waiter) wakeTo(do turn.Do) {
 	if w.wake != nil {
 		select {
 		case w.wake <- struct{}{}:
-		default: // it is awake already
+		default: // a wake-up is pending already
 		}
 	}
 }
@@ -86,21 +86,21 @@ func (m *Mutex) newWaiter(c backing.Claim) *waiter {
 	return w
 }
 
-// permitsOf returns the holder of a claim, with its permits: one, for a mutex.
+// permitsOf returns the holder of a claim with its permits: one for a mutex.
 func permitsOf(c backing.Claim) turn.Holder { return turn.Holder{ID: c.Holder, Permits: 1} }
 
 func (w *waiter) step(kind turn.Kind) turn.Action {
 	return w.m.waitQueue.step(turn.Event{Kind: kind, Waiter: &w.Waiter})
 }
 
-// backing returns the waiter as the store sees it. A wake-up makes it ask, and proves
+// backing returns the waiter as the store sees it. A wake-up makes it ask, but proves
 // nothing: the store may wake it late, twice, or while another holder has the lock.
 func (w *waiter) backing() backing.Waiter {
 	return backing.Waiter{Claim: w.claim, Wake: func() { w.step(turn.Woken) }}
 }
 
-// next returns the next action of the waiter. If there is none, it also returns until when
-// the waiter sleeps, zero for ever, and whether it must poll.
+// next returns the waiter's next action. If there is none, it also returns when the waiter
+// stops sleeping, zero for never, and whether it must poll.
 func (w *waiter) next() (do turn.Do, until time.Time, polls bool) {
 	q := w.m.waitQueue
 	q.mu.Lock()
@@ -112,8 +112,8 @@ func (w *waiter) next() (do turn.Do, until time.Time, polls bool) {
 	return do, w.Until, w.Phase == turn.Polling || w.m.queue == nil
 }
 
-// sleep waits until t, for ever if t is zero, or until the waiter is woken. It fails if ctx
-// ends before that.
+// sleep waits until t, if t is not zero, or until the waiter is woken. It fails if ctx ends
+// first.
 func (w *waiter) sleep(ctx context.Context, t time.Time) error {
 	var alarm <-chan time.Time
 	if !t.IsZero() {

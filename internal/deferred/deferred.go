@@ -1,11 +1,11 @@
-// Package deferred has the types of fibers without a goroutine, which only this module can
-// make: one that its owner forgets to end would keep its scope open for ever.
+// Package deferred has the types behind fibers without a goroutine. Only this module can
+// make them: a fiber that its owner forgot to end would keep its scope open forever.
 package deferred
 
-// Owner does the work of a fiber. Stop begins to end the fiber, and need not wait for that.
-// It may be called more than once, also after the end, and by several goroutines.
-// Owner is a struct because types of other modules could be an interface.
+// Owner does the work of a fiber. Stop begins to end the fiber, and need not wait for the
+// end. It may be called more than once, even after the end, and by several goroutines.
+// Owner is a struct because other modules could implement an interface.
 type Owner struct{ Stopper interface{ Stop() } }
 
-// End is how a fiber ends: with Err, or, if that is nil, because it was interrupted.
+// End is how a fiber ends: with Err, or by interruption if Err is nil.
 type End struct{ Err error }

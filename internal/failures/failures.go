@@ -13,7 +13,7 @@ var (
 	prefixType = reflect.TypeOf(fmt.Errorf("%w", errors.ErrUnsupported))
 )
 
-// Of lists the failures that err joins, in their order; see effect.Failures.
+// Of returns the failures that err joins, in order; see effect.Failures.
 func Of(err error) []error {
 	var wrappers []error // around the join, if there is one
 	for e := err; e != nil; e = errors.Unwrap(e) {
@@ -43,7 +43,7 @@ func parts(join error, wrappers []error) (all []error) {
 	return all
 }
 
-// All reports whether test accepts each failure of err.
+// All reports whether test accepts every failure of err.
 func All(err error, test func(error) bool) bool {
 	for _, failure := range Of(err) {
 		if !test(failure) {
@@ -54,14 +54,14 @@ func All(err error, test func(error) bool) bool {
 }
 
 // Is is errors.Is for a target of any type. errors.Is panics if both are values of one
-// struct type with a slice, a map or a function behind an interface; for Is, such a target
-// is in no error.
+// struct type with a slice, a map or a function behind an interface; Is finds such a target
+// in no error.
 func Is(err, target error) bool {
 	return reflect.ValueOf(target).Comparable() && errors.Is(err, target)
 }
 
-// wrapped is one failure of a join that was wrapped in typed errors. errors.As finds each
-// of those, and the failure, but not the other failures of the join.
+// wrapped is one failure of a join that was wrapped in typed errors. errors.As finds those
+// errors and this failure, but not the other failures of the join.
 type wrapped struct {
 	failure  error
 	wrappers []error

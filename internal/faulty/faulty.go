@@ -1,14 +1,14 @@
 // Package faulty is the memory store with faults, which are data. Its requests fail
-// before they are applied or after, are slow, land when their sender has left, or are
+// before or after they are applied, are slow, land after their sender has left, or are
 // answered with a lie; its wake-ups come late, twice, to the wrong waiter or never.
 //
 //	s := faulty.New(faulty.NewMemory(), faulty.All)
 //	s.Set(faulty.Nth(faulty.Refresh, 2, faulty.Fault{Err: errLost}))                // applied, and the reply is lost
 //	s.Set(faulty.Every(faulty.Release, faulty.Fault{Drop: true, Err: errDown}))     // never applied
-//	s.Set(faulty.Nth(faulty.TryAcquire, 1, faulty.Fault{Hang: true}))               // no answer, whoever waits
-//	s.Set(faulty.Every(faulty.Enqueue, faulty.Fault{There: time.Second, Late: true})) // lands, also if its sender leaves
+//	s.Set(faulty.Nth(faulty.TryAcquire, 1, faulty.Fault{Hang: true}))               // no answer ever
+//	s.Set(faulty.Every(faulty.Enqueue, faulty.Fault{There: time.Second, Late: true})) // lands even if its sender leaves
 //
-// Time is that of package time, so inside a synctest bubble it is virtual.
+// Time is that of package time, and so is virtual inside a synctest bubble.
 package faulty
 
 import (
@@ -37,7 +37,7 @@ const (
 // Request is one call of an operation.
 type Request struct {
 	Op     Op
-	N      int // how many of this operation the Store was asked for by then, with this one
+	N      int // its number among the requests for this operation, from 1
 	Claim  backing.Claim
 	Claims []backing.Claim // of RefreshAll
 	Next   backing.Claim   // of Pass
@@ -53,7 +53,7 @@ type Fault struct {
 	Drop bool
 	// Yield makes a Pass yield.
 	Yield bool
-	// Applied is called when the store has done what it does, before the answer sets out.
+	// Applied is called once the store has applied the request, before the answer sets out.
 	Applied func()
 	// Back is how long the answer takes. The sender may leave meanwhile.
 	Back time.Duration
@@ -61,16 +61,16 @@ type Fault struct {
 	Hang bool
 	// Err is what the sender gets in place of the answer.
 	Err error
-	// Answer, if it is not nil, is what the sender gets in place of the true one. It
-	// has the type that the operation answers with.
+	// Answer, if it is not nil, is what the sender gets in place of the true answer. It
+	// has the type of the operation's answer.
 	Answer any
 }
 
-// Plan returns what happens to a request. It is called once for each, on the goroutine
-// of the sender.
+// Plan returns what happens to a request. It is called once for each, on the sender's
+// goroutine.
 type Plan func(Request) Fault
 
-// Every plans the same for each request of an operation.
+// Every plans the same fault for every request of an operation.
 func Every(op Op, f Fault) Plan {
 	return func(r Request) Fault {
 		if r.Op == op {
@@ -80,7 +80,7 @@ func Every(op Op, f Fault) Plan {
 	}
 }
 
-// Nth plans for one request of an operation, counted from 1 since the Store was made.
+// Nth plans a fault for one request of an operation, counted from 1 since New.
 func Nth(op Op, n int, f Fault) Plan {
 	return func(r Request) Fault {
 		if r.Op == op && r.N == n {
@@ -90,11 +90,11 @@ func Nth(op Op, n int, f Fault) Plan {
 	}
 }
 
-// Waking says when a wake-up arrives: once after each duration, so never if After is
-// empty. After each of Stray another waiter is woken, perhaps one that has left.
+// Waking says when a wake-up arrives: once after each duration in After, so never if it
+// is empty. After each duration in Stray another waiter is woken, perhaps one that has left.
 type Waking struct{ After, Stray []time.Duration }
 
-// Store is what one process sees of a [Memory]. Several Stores may share it.
+// Store is one process's view of a [Memory], which several Stores may share.
 type Store struct {
 	memory *Memory
 	can    Ability
@@ -106,43 +106,43 @@ type Store struct {
 	counts map[Op]int
 }
 
-// Ability is a set of what a store can do beyond the five operations.
+// Ability is a set of abilities beyond the five operations.
 type Ability uint8
 
-// The abilities. Five is none of them: the five operations alone.
+// The abilities. Five is the empty set: the five operations alone.
 const (
 	Queues Ability = 1 << iota
 	Passes
 	Batches
-	Reports // releases: it is a backing.Releaser
+	Reports // reports releases: it is a backing.Releaser
 
 	Five Ability = 0
 	All          = Queues | Passes | Batches | Reports
 )
 
-// New returns a Store without a fault.
+// New returns a Store without faults.
 func New(m *Memory, can Ability) *Store { return &Store{memory: m, can: can, counts: map[Op]int{}} }
 
-// Set replaces the plan. nil is no fault.
+// Set replaces the plan. A nil plan has no faults.
 func (s *Store) Set(p Plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.plan = p
 }
 
-// SetWaking replaces the plan for wake-ups, each of which belongs to a holder. nil wakes
-// at once.
+// SetWaking replaces the plan for wake-ups, each of which belongs to a holder. With a nil
+// plan they arrive at once.
 func (s *Store) SetWaking(waking func(holder string) Waking) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waking = waking
 }
 
-// Trace has a function called with each request that was applied or dropped, and the true answer to
-// it. Set it before the first.
+// Trace sets a function to be called with each request that was applied or dropped, and its
+// true answer. Set it before the first request.
 func (s *Store) Trace(to func(r Request, answer any, err error)) { s.trace = to }
 
-// Count is how many requests there were of the operations, of all if none is named.
+// Count returns how many requests there were of the operations, or of all if none is named.
 func (s *Store) Count(ops ...Op) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +159,7 @@ func (s *Store) Count(ops ...Op) (n int) {
 	return n
 }
 
-// Memory is the store without faults.
+// Memory returns the store without faults.
 func (s *Store) Memory() *Memory { return s.memory }
 
 // Abilities implements [backing.Able].
@@ -180,7 +180,7 @@ func (s *Store) Abilities() backing.Abilities {
 	return a
 }
 
-// begin counts a request and finds out what happens to it.
+// begin counts a request and returns what happens to it.
 func (s *Store) begin(r *Request) Fault {
 	s.mu.Lock()
 	s.counts[r.Op]++
@@ -190,7 +190,7 @@ func (s *Store) begin(r *Request) Fault {
 	if plan == nil {
 		return Fault{}
 	}
-	return plan(*r) // without the mutex: it may ask for counts, or set another plan
+	return plan(*r) // without the mutex: the plan may read counts or set another plan
 }
 
 // send carries a request to the store, and the answer back.
@@ -245,7 +245,7 @@ func send[A any](ctx context.Context, s *Store, r Request, do func(ctx context.C
 	return got.answer, got.err
 }
 
-// pause waits, unless the context ends. No time passes for a duration of 0.
+// pause waits for d or for the end of the context. No time passes if d is 0.
 func pause(ctx context.Context, d time.Duration) error {
 	if d == 0 {
 		return nil

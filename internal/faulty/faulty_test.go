@@ -29,7 +29,7 @@ func TestARequestMeetsItsFault(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fault   faulty.Fault
-		leaves  time.Duration // the sender, 0: never
+		leaves  time.Duration // when the sender leaves; 0: never
 		takes   time.Duration
 		granted bool
 		err     error

@@ -12,35 +12,36 @@ import (
 	"github.com/effectlock/effectlock/backing/memory"
 )
 
-// Memory is a [memory.Backing] that can lose its data, and that may keep a key for a
-// waiter which it wakes only for a while, as a store does whose clients may die.
+// Memory is a [memory.Backing] that can lose its data. It may also reserve a key for a
+// waiter that it wakes only for a while, like a store whose clients may die.
 type Memory struct {
-	// Reserve is how long it keeps a key for a waiter at most. A waiter in its queue
-	// asks again after three quarters of that. 0: for the whole lease. Set it first.
+	// Reserve is the longest time for which a key is reserved for a waiter; 0 means the
+	// whole lease. A waiter in the queue asks again after three quarters of it. Set it first.
 	//
-	// With it one operation at a time runs, with the wake-ups that it causes: between the
-	// two, a waiter that asks could have its whole lease already. So no Wake may call the store.
+	// If it is set, operations run one at a time, each with the wake-ups that it causes:
+	// between the two, a waiter that asks could already have its whole lease. So no Wake may
+	// call the store.
 	Reserve time.Duration
 
-	operation sync.Mutex // held by the one that runs, if Reserve is set
+	operation sync.Mutex // held by the running operation, if Reserve is set
 	store     atomic.Pointer[memory.Backing]
 
 	mu    sync.Mutex
-	wakes []func() // of those that have ever waited, if wake-ups go astray
-	next  int      // of those
+	wakes []func() // of all waiters so far, if wake-ups go astray
+	next  int      // the index of the next in wakes
 }
 
-// NewMemory returns an empty one.
+// NewMemory returns an empty Memory.
 func NewMemory() *Memory {
 	m := &Memory{}
 	m.LoseData()
 	return m
 }
 
-// LoseData is a restart without persistence.
+// LoseData empties the store, as a restart without persistence does.
 func (m *Memory) LoseData() { m.store.Store(memory.New()) }
 
-// alone returns the store for one operation, and ends that.
+// alone returns the store for one operation, and a function that ends the operation.
 func (m *Memory) alone() (b *memory.Backing, done func()) {
 	if m.Reserve == 0 {
 		return m.store.Load(), func() {}
@@ -110,7 +111,7 @@ func (m *Memory) Pass(ctx context.Context, from backing.Claim, next backing.Wait
 	return m.soon(o), err
 }
 
-// reserves shortens the lease of a waiter that is given the key, before it is woken.
+// reserves shortens the lease of a waiter that gets the key, before it is woken.
 func (m *Memory) reserves(b *memory.Backing, w backing.Waiter) backing.Waiter {
 	if m.Reserve == 0 {
 		return w
@@ -131,8 +132,8 @@ func (m *Memory) soon(o backing.Outcome) backing.Outcome {
 	return o
 }
 
-// stray remembers how to wake a waiter, and returns what wakes one after the other of
-// all that were remembered.
+// stray remembers how to wake a waiter, and returns a function that wakes all remembered
+// waiters in turn, one per call.
 func (m *Memory) stray(wake func()) func() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

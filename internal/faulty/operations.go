@@ -88,7 +88,7 @@ func (s *Store) Pass(ctx context.Context, from backing.Claim, next backing.Waite
 	})
 }
 
-// through has the wake-ups of a waiter arrive as planned.
+// through makes the wake-ups of a waiter arrive as planned.
 func (s *Store) through(w backing.Waiter) backing.Waiter {
 	s.mu.Lock()
 	waking := s.waking

@@ -11,23 +11,23 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// maxBatch bounds how many leases one request refreshes: for as long as it
-// takes, a server does nothing else.
+// maxBatch is the most leases that one request refreshes: the server does nothing else in
+// the meantime.
 const maxBatch = 250
 
 // batch is a request under way for some leases.
 type batch struct {
-	// start is a little before the request is sent, and the same for all batches of one
-	// moment: leases that are refreshed together become due together.
+	// start is just before the request is sent, and the same for all batches of one
+	// wake-up: leases that are refreshed together become due together.
 	start  time.Duration
 	leases []*Lease
-	wanted int // how many leases still need the answer; the renewer's mutex guards it
+	wanted int // leases that still need the answer; guarded by the renewer's mutex
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-// take returns a batch of leases whose refresh is due, nil if there are none. No two of them
-// have the same key. It ends the leases whose deadline has passed.
+// take returns a batch of leases whose refresh is due, or nil if there are none. No two of
+// them have the same key. It also ends the leases whose deadline has passed.
 func (r *Renewer) take(now time.Duration) *batch {
 	b, most := &batch{start: now}, 1
 	if r.batcher != nil {
@@ -36,7 +36,7 @@ func (r *Renewer) take(now time.Duration) *batch {
 	keys := map[string]bool{}
 	for next := r.schedule.first(); next != nil && next.due <= now && len(b.leases) < most; next = r.schedule.first() {
 		l := next.leases[len(next.leases)-1]
-		if keys[l.Claim.Key] { // one of the two has lost its lock, or both have one configured id
+		if keys[l.Claim.Key] { // one of the two has lost its lock, or both use the same configured id
 			r.schedule.move(l, now+1)
 			continue
 		}
@@ -44,7 +44,7 @@ func (r *Renewer) take(now time.Duration) *batch {
 		r.step(l, l.term.Send(now))
 		switch l.term.State {
 		case Lost:
-		case was: // it was stopped after it had been scheduled
+		case was: // stopped since it was scheduled
 			r.schedule.move(l, l.term.Next())
 		default:
 			l.batch, keys[l.Claim.Key] = b, true
@@ -59,7 +59,7 @@ func (r *Renewer) take(now time.Duration) *batch {
 	return b
 }
 
-// drop notes that a lease no longer needs the answer.
+// drop records that a lease no longer needs the answer.
 func (b *batch) drop() {
 	if b.wanted--; b.wanted == 0 {
 		b.cancel()
@@ -80,7 +80,7 @@ func (r *Renewer) send(b *batch) {
 		first, err := l.term.Failure == nil, answers[i].Err
 		switch {
 		case err != nil:
-			if timedOut || errors.Is(err, context.DeadlineExceeded) { // no deadline of a caller
+			if timedOut || errors.Is(err, context.DeadlineExceeded) { // not a caller's deadline
 				err = &effect.TimeoutError{Duration: now - b.start, Err: err}
 			}
 			if r.step(l, l.term.Failed(err, now)); l.term.State == Renewing {
@@ -111,7 +111,7 @@ func (r *Renewer) answers(b *batch) []backing.Refreshed {
 		}
 		answers := r.batcher.RefreshAll(ctx, claims)
 		if len(answers) != len(claims) {
-			return nil, fmt.Errorf("RefreshAll gave %d answers for %d claims", len(answers), len(claims))
+			return nil, fmt.Errorf("RefreshAll returned %d answers for %d claims; a store must return one for each", len(answers), len(claims))
 		}
 		return answers, nil
 	})

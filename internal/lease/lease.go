@@ -8,16 +8,16 @@ import (
 	"github.com/effectlock/effectlock/internal/deferred"
 )
 
-// Owner is the holder of a lease. Its methods are called on goroutines of their own, so that
-// an owner that is slow delays no other lease.
+// Owner is the holder of a lease. Each call of a method is on a goroutine of its own, so
+// that a slow owner delays no other lease.
 type Owner interface {
-	// Lost returns the error with which the fiber ends. Apply may have returned the loss before.
+	// Lost returns the error with which the fiber ends. Apply may already have returned the loss.
 	Lost(*Loss) error
-	// Failed reports that the store failed to answer a refresh at the time now, and whether
-	// that is the first failure in a row. It returns how long to wait before another try,
-	// or false to wait as long as between two refreshes.
+	// Failed is called when the store has failed to answer a refresh, at the time now;
+	// first is set for the first failure in a row. It returns how long to wait before
+	// another try, or false to wait for one refresh interval.
 	Failed(err error, now time.Time, first bool) (delay time.Duration, ok bool)
-	// Denied reports that, according to the store, the lease is not held. The owner finds
+	// Denied is called when the store says that the lease is not held. The owner finds
 	// out why, and applies Term.Lose.
 	Denied()
 }
@@ -32,12 +32,12 @@ type Lease struct {
 
 	// The renewer's mutex guards the rest:
 	term   Term
-	batch  *batch  // the last batch that it was in
-	bucket *bucket // its bucket of the schedule, nil if it is in none
+	batch  *batch  // the last batch it was in
+	bucket *bucket // its bucket in the schedule, or nil
 	index  int     // its position in the bucket
 }
 
-// Init makes l, which is new, the lease that was granted to a request sent at start.
+// Init makes l, which must be new, the lease that was granted to a request sent at start.
 func (l *Lease) Init(r *Renewer, c backing.Claim, start time.Time, owner Owner) {
 	l.Claim, l.owner, l.renewer = c, owner, r
 	l.term.Deadline, l.term.Due = r.granted(r.at(start))
@@ -62,10 +62,10 @@ func (l *Lease) enter() {
 	}
 }
 
-// Stop ends the refreshing. The lease then expires unless it is released before.
+// Stop ends the refreshing. The lease then expires unless it is released first.
 func (l *Lease) Stop() { l.Apply(Term.Stop, time.Now()) }
 
-// Apply applies an event that happens at the time now, and returns the loss, nil if there
+// Apply applies an event that happens at the time now, and returns the loss, or nil if there
 // is none.
 func (l *Lease) Apply(event func(t Term, now time.Duration) Term, now time.Time) *Loss {
 	r := l.renewer

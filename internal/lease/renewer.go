@@ -9,18 +9,18 @@ import (
 	"github.com/effectlock/effectlock/internal/deferred"
 )
 
-// Renewer keeps leases alive. It has one timer for all of them, and sends one request for
-// the leases that are due at about the same time, if the store is a backing.Batcher. A
+// Renewer keeps leases alive. It has one timer for all of them. If the store is a
+// backing.Batcher, one request refreshes all leases that are due at about the same time. A
 // goroutine runs only while a request is under way.
 //
-// Each lease is in the schedule at the moment at which the clock next changes its term. While
-// its request is under way that is its deadline. So it is lost on time, whatever the store
-// does, and no other lease with it.
+// Each lease is scheduled for the moment when the clock next changes its term, which during
+// a request is its deadline. It is therefore lost on time, whatever the store does, and takes
+// no other lease with it.
 type Renewer struct {
 	Key
-	batcher backing.Batcher // nil if the store refreshes one by one
+	batcher backing.Batcher // nil if the store refreshes leases one at a time
 	timeout time.Duration   // of one request
-	epoch   time.Time       // an instant is the time since then
+	epoch   time.Time       // instants are durations since then
 
 	mu       sync.Mutex
 	schedule schedule
@@ -31,10 +31,10 @@ type Renewer struct {
 // Key is what the leases of one renewer have in common.
 type Key struct {
 	Store         backing.Backing
-	TTL, Interval time.Duration // Interval is the time between two refreshes
+	TTL, Interval time.Duration // Interval is the time between refreshes
 }
 
-// NewRenewer makes a renewer. Each of its requests is given up after timeout.
+// NewRenewer returns a renewer that gives up each of its requests after timeout.
 func NewRenewer(k Key, batcher backing.Batcher, timeout time.Duration) *Renewer {
 	return &Renewer{Key: k, batcher: batcher, timeout: timeout, epoch: time.Now(), schedule: schedule{at: map[time.Duration]*bucket{}}}
 }
@@ -48,7 +48,7 @@ func (r *Renewer) granted(start time.Duration) (deadline, due time.Duration) {
 }
 
 // step makes t the term of a lease, and does what the change of state requires. The caller
-// has locked the mutex, and calls arm before it unlocks it.
+// must hold the mutex, and call arm before unlocking it.
 func (r *Renewer) step(l *Lease, t Term) {
 	was := l.term.State
 	if l.term = t; t.State == was {
@@ -71,12 +71,12 @@ func (r *Renewer) step(l *Lease, t Term) {
 	}
 }
 
-// arm sets the timer for the first lease in the schedule. If the schedule is empty, the timer
-// is kept for the next lease, which is mostly due later. But the timer of a bubble of
-// testing/synctest is dropped: when the bubble has ended, it never fires.
+// arm sets the timer for the first lease in the schedule. If the schedule is empty, it keeps
+// the timer for the next lease, which is usually due later. A timer of a testing/synctest
+// bubble is dropped instead: it never fires once the bubble has ended.
 func (r *Renewer) arm() {
 	first, now := r.schedule.first(), time.Now()
-	fake := now == now.Round(0) //nolint:staticcheck // the time of a bubble has no monotonic reading, which Equal ignores
+	fake := now == now.Round(0) //nolint:staticcheck // a bubble's time has no monotonic reading, which Equal ignores
 	if r.timer != nil && (first == nil && fake || first != nil && first.due < r.alarm) {
 		r.disarm()
 	}
@@ -91,7 +91,7 @@ func (r *Renewer) disarm() {
 	r.timer = nil
 }
 
-// wake sends a batch for the leases that are due, and ends those whose deadline has passed.
+// wake sends batches for the leases that are due, and ends those whose deadline has passed.
 func (r *Renewer) wake() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

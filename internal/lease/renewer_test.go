@@ -17,7 +17,7 @@ import (
 	"github.com/effectlock/effectlock/internal/deferred"
 )
 
-// counting is a store that renews everything, and counts the requests.
+// counting is a store that renews every lease, and counts the requests.
 type counting struct {
 	backing.Backing
 	requests, leases int
@@ -54,7 +54,7 @@ func TestLeasesOfOneKeyShareNoRequest(t *testing.T) {
 	})
 }
 
-// For long, so that they do not drift apart.
+// The test runs for many rounds: the leases must not drift apart.
 func TestLeasesThatAreDueAtAboutTheSameTimeShareARequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -74,8 +74,8 @@ func TestLeasesThatAreDueAtAboutTheSameTimeShareARequest(t *testing.T) {
 			}
 		})(t.Context())
 		require.NoError(t, err)
-		assert.InDelta(t, rounds*locks, store.leases, rounds*locks/50, "each a fiftieth too early, at most")
-		assert.LessOrEqual(t, store.requests, (rounds+2)*6, "a second has six parts, at most")
+		assert.InDelta(t, rounds*locks, store.leases, rounds*locks/50, "each at most a fiftieth early")
+		assert.LessOrEqual(t, store.requests, (rounds+2)*6, "at most six requests in each second of due times")
 	})
 }
 
@@ -92,7 +92,7 @@ func TestALeaseThatIsStoppedBeforeItIsScheduledIsNotWaitedFor(t *testing.T) {
 	require.Equal(t, Unrefreshed, l.term.State)
 	l.Apply(Term.Release, time.Now())
 	l.enter()
-	assert.Nil(t, r.schedule.first(), "it has ended")
+	assert.Nil(t, r.schedule.first(), "the lease has ended")
 }
 
 func TestAScheduleHasTheLeasesInOrder(t *testing.T) {

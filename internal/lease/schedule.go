@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// schedule keeps leases in the order in which they are due.
+// schedule keeps leases in order of their due times.
 //
 // It is a heap of buckets. Leases that were refreshed together are due together, so there
 // are few buckets, and a refresh costs the same however many leases are held. A heap of
@@ -14,7 +14,7 @@ import (
 type schedule struct {
 	heap  buckets
 	at    map[time.Duration]*bucket
-	spare *bucket // the bucket that was emptied last, for reuse
+	spare *bucket // the last bucket to become empty, for reuse
 }
 
 // bucket holds the leases that are due at one moment, in no order. It is never empty.
@@ -24,7 +24,7 @@ type bucket struct {
 	index  int // its position in the heap
 }
 
-// first returns the bucket that is due first, nil if there is none.
+// first returns the bucket that is due first, or nil if there is none.
 func (s *schedule) first() *bucket {
 	if len(s.heap) == 0 {
 		return nil
@@ -82,6 +82,6 @@ func (h *buckets) Push(b any) {
 func (h *buckets) Pop() any {
 	end := len(*h) - 1
 	b := (*h)[end]
-	*h = slices.Delete(*h, end, end+1) // which forgets b
+	*h = slices.Delete(*h, end, end+1) // Delete clears the slot, so that b can be collected
 	return b
 }

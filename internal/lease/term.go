@@ -1,5 +1,5 @@
-// Package lease keeps the leases of a store alive. A [Term] is one lease as its holder may rely
-// on it: a value with pure functions. A [Renewer] has the clock and the requests.
+// Package lease keeps the leases of a store alive. A [Term] is what the holder of one lease
+// may rely on: a value with pure methods. A [Renewer] has the clock and sends the requests.
 package lease
 
 import "time"
@@ -9,8 +9,8 @@ type State uint8
 
 // The states of a lease.
 const (
-	Held        State = iota // due for its next refresh
-	Retrying                 // due for another try, because the store failed to answer
+	Held        State = iota // the next refresh is due later
+	Retrying                 // the store failed to answer, and another try is due later
 	Renewing                 // a request is under way
 	Stopping                 // a request is under way, and none will follow
 	Unrefreshed              // no request is under way, and none will follow
@@ -24,36 +24,36 @@ type Loss struct {
 	Cause  error  // the last failure of the store, or nil
 }
 
-// Expired is the reason of a loss that the clock decided.
+// Expired is the reason when the deadline has passed.
 const Expired = "expired"
 
-// Term is what a holder knows of its lease. Each method but Next is an event, and returns the
-// term after it; an event that cannot happen in a state changes nothing. Instants are
-// durations since a moment that the caller chooses. The invariant:
+// Term is what a holder knows about its lease. Each method except Next is an event, and
+// returns the term after it; an event that cannot happen in a state changes nothing. Instants
+// are durations since a moment that the caller chooses. The invariant:
 //
 //   - Deadline is Validity after the start of the last request that the store granted. Before
 //     it nobody else has the lock, unless the store says so.
-//   - From the deadline on, an event makes the term Lost. The answer to a request is no
+//   - From the deadline on, any event makes the term Lost. The answer to a request is no
 //     exception: others may have had the lock.
-//   - At most one request is under way, and from Unrefreshed on none: it could bring back
-//     what is released then.
+//   - At most one request is under way, and none from Unrefreshed on: it could bring back
+//     a lease that is then released.
 //   - Lost is final. Released becomes Lost only if the store says so.
 type Term struct {
 	State    State
-	Deadline time.Duration // when the lease must have been refreshed
+	Deadline time.Duration // by when the lease must be refreshed
 	Due      time.Duration // when the next request is due, in Held and Retrying
-	Failure  error         // what the last refresh failed with, nil if it succeeded
+	Failure  error         // the error of the last refresh, nil if it succeeded
 	Loss     *Loss         // nil unless Lost
 }
 
-// Validity is how long after the start of a request the lease that it won may
-// be relied on. It is a little less than the TTL: 1 % for clocks that run at
-// different rates, as Redlock allows, and up to 1 ms for a timer that is late.
+// Validity returns how long a lease may be relied on, from the start of the request
+// that won it. It is less than the TTL by 1 % for clocks that run at different rates,
+// as Redlock allows, and by up to 1 ms for a timer that is late.
 func Validity(ttl time.Duration) time.Duration {
 	return ttl - ttl/100 - min(ttl/10, time.Millisecond)
 }
 
-// Next is when the clock next changes the term: for a request or for the deadline.
+// Next returns when the clock next changes the term: for a request or for the deadline.
 func (t Term) Next() time.Duration {
 	if t.State == Held || t.State == Retrying {
 		return min(t.Due, t.Deadline)
@@ -82,7 +82,7 @@ func (t Term) Renewed(deadline, due, now time.Duration) Term {
 	return t.from(Renewing, Held).from(Stopping, Unrefreshed)
 }
 
-// Failed notes that the store failed to answer a refresh. The refresh ends with Retry, when
+// Failed records that the store failed to answer a refresh. The refresh ends with Retry, once
 // the time of the next try is known. Failures of the store do not end a lease: its deadline
 // does.
 func (t Term) Failed(err error, now time.Duration) Term {
@@ -93,7 +93,7 @@ func (t Term) Failed(err error, now time.Duration) Term {
 }
 
 // Retry ends a refresh that failed at the instant failed. However long the policy would
-// wait, the lease still has time for another try.
+// wait, there is time for another try before the deadline.
 func (t Term) Retry(delay, failed, now time.Duration) Term {
 	if t = t.Expire(now); t.State == Renewing {
 		left := t.Deadline - failed
@@ -116,7 +116,7 @@ func (t Term) Release(now time.Duration) Term {
 	return t
 }
 
-// Lose notes that the store says that the lease is not ours.
+// Lose records that, according to the store, the lease is not ours.
 func (t Term) Lose(loss Loss) Term {
 	if t.State != Lost {
 		t.State, t.Loss = Lost, &loss

@@ -7,6 +7,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, // redismock's client does not end all that it begins
+	goleak.VerifyTestMain(m, // redismock's client does not end everything that it starts
 		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/maintnotifications.(*CircuitBreakerManager).cleanupLoop"))
 }

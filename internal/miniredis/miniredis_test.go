@@ -17,7 +17,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// process is what another process would have.
+// process returns a Backing such as another process would have.
 func process(t *testing.T, addr string) *redis.Backing {
 	t.Helper()
 	c := goredis.NewClient(&goredis.Options{Addr: addr})
@@ -78,9 +78,9 @@ func TestALockIsTakenKeptWaitedForAndReleased(t *testing.T) {
 		ran <- err
 	}()
 	<-waits
-	for range 20 { // in all, twice the lease, which the refreshes extend
+	for range 20 { // twice the lease in all, so the refreshes must extend it
 		time.Sleep(config.TTL / 10)
-		s.FastForward(config.TTL / 10) // miniredis' leases do not end by themselves
+		s.FastForward(config.TTL / 10) // leases in miniredis do not end on their own
 	}
 	locked, err := far.IsLocked(t.Context())
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestALockIsTakenKeptWaitedForAndReleased(t *testing.T) {
 	assert.False(t, locked)
 }
 
-// A lease of a holder that is gone ends when the test says so.
+// The lease of a holder that is gone ends when the test says so.
 func TestALeaseEndsByFastForward(t *testing.T) {
 	t.Parallel()
 	s := miniredis.RunT(t)

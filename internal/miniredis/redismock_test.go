@@ -12,7 +12,7 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// redismock wants each command announced, word by word, and the id of a holder is random.
+// redismock must be told each command in advance, word by word, and a holder's id is random.
 func TestRedismockTakesNoLock(t *testing.T) {
 	t.Parallel()
 	client, _ := redismock.NewClientMock()

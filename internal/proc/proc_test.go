@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// parrot says its orders, then what it is sent, and how it comes to its end.
+// parrot says its orders, then each line it is sent, and how it ends.
 func parrot(p *proc.Parent) int {
 	var first string
 	p.Orders(&first)
@@ -67,7 +67,7 @@ func TestAWorkerIsStoppedContinuedAndKilled(t *testing.T) {
 	p.Stop()
 	p.Send("more")
 	_, ok := p.Next(50 * time.Millisecond)
-	assert.False(t, ok, "it speaks though it is stopped")
+	assert.False(t, ok, "it speaks although it is stopped")
 	p.Continue()
 	says(t, p, "more")
 	p.Stop()
@@ -97,7 +97,7 @@ func TestAWorkerEndsWithTheProcessThatStartedIt(t *testing.T) {
 	require.Eventually(t, func() bool { return syscall.Kill(pid, 0) != nil || isZombie(pid) }, limit, 5*time.Millisecond)
 }
 
-// isZombie reports whether the process has ended and nobody has asked how: here its
+// isZombie reports whether the process has ended and nobody has waited for it: here its
 // parent is gone.
 func isZombie(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -14,25 +14,25 @@ import (
 	"time"
 )
 
-// Process is a worker that runs. Its lines are decoded as values of W. Its methods fail the
-// test that started it; call them from that test's goroutine, but for Said and Ended.
+// Process is a running worker. Its lines are decoded as values of W. Its methods fail the
+// test that started it; except for Said and Ended, call them from that test's goroutine.
 type Process[W any] struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	stderr bytes.Buffer
 	ended  chan struct{} // closed when it has ended
-	err    error         // how; to be read then
+	err    error         // how it ended; may be read once ended is closed
 	killed bool
 
 	mu   sync.Mutex
 	said []W
 	more chan struct{} // closed, and replaced, when it says more
-	next int           // of said, to be returned by Next
+	next int           // the index in said of the next line for Next
 }
 
-// Start starts a worker with its orders, which are encoded as JSON. It is killed, if need be,
-// when the test ends. env is added to its environment.
+// Start starts a worker with its orders, which are encoded as JSON. A worker that still runs
+// when the test ends is killed. env is added to its environment.
 func Start[W any](t testing.TB, worker string, orders any, env ...string) *Process[W] {
 	t.Helper()
 	encoded, err := json.Marshal(orders)
@@ -40,7 +40,7 @@ func Start[W any](t testing.TB, worker string, orders any, env ...string) *Proce
 	binary, err := os.Executable()
 	check(t, err)
 	p := &Process[W]{t: t, cmd: exec.Command(binary), ended: make(chan struct{}), more: make(chan struct{})}
-	// A binary that counts coverage complains if it has no place to leave it.
+	// A binary that counts coverage complains if it has nowhere to write it.
 	p.cmd.Env = append(os.Environ(), workerVariable+"="+worker, ordersVariable+"="+string(encoded), "GOCOVERDIR="+t.TempDir())
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stderr = &p.stderr
@@ -59,7 +59,7 @@ func (p *Process[W]) listen(out io.Reader) {
 	for lines := json.NewDecoder(out); ; {
 		var w W
 		if lines.Decode(&w) != nil {
-			break // the process has ended: it closes the pipe by that alone
+			break // the process has ended: that closes the pipe
 		}
 		p.mu.Lock()
 		p.said = append(p.said, w)
@@ -70,14 +70,14 @@ func (p *Process[W]) listen(out io.Reader) {
 	p.err = p.cmd.Wait()
 }
 
-// Said is what the process has said so far.
+// Said returns what the process has said so far.
 func (p *Process[W]) Said() []W {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clip(p.said)
 }
 
-// Next waits for the next line, for so long at most. ok is false if it says no more by then.
+// Next waits for the next line, but no longer than limit. ok is false if there is none by then.
 func (p *Process[W]) Next(limit time.Duration) (w W, ok bool) {
 	p.t.Helper()
 	for timeout := time.After(limit); ; {
@@ -94,7 +94,7 @@ func (p *Process[W]) Next(limit time.Duration) (w W, ok bool) {
 		case <-more:
 		case <-timeout:
 			return w, false
-		case <-p.ended: // with a line that is still to be returned, perhaps
+		case <-p.ended: // a line may still be left
 			p.mu.Lock()
 			done := p.next == len(p.said)
 			p.mu.Unlock()
@@ -105,7 +105,7 @@ func (p *Process[W]) Next(limit time.Duration) (w W, ok bool) {
 	}
 }
 
-// Await waits until the process has said something that is wanted, and returns the first of that.
+// Await waits for a line that is wanted, and returns the first one.
 func (p *Process[W]) Await(what string, limit time.Duration, wanted func(W) bool) W {
 	p.t.Helper()
 	for give := time.Now().Add(limit); ; {
@@ -128,7 +128,7 @@ func (p *Process[W]) Await(what string, limit time.Duration, wanted func(W) bool
 	}
 }
 
-// Pid is the process id.
+// Pid returns the process id.
 func (p *Process[W]) Pid() int { return p.cmd.Process.Pid }
 
 // Send sends the worker a line.
@@ -157,8 +157,8 @@ func (p *Process[W]) End() {
 	p.complain()
 }
 
-// complain fails the test if the process, which has ended, had something to complain
-// about, such as a data race.
+// complain fails the test if the process, which has ended, has reported something, such as
+// a data race.
 func (p *Process[W]) complain() {
 	p.t.Helper()
 	if p.stderr.Len() > 0 {
@@ -177,8 +177,8 @@ func (p *Process[W]) Ended() bool {
 	}
 }
 
-// Kill ends the process as the kernel ends one that is out of memory. It fails the test if the
-// process had something to complain about. A second time does nothing.
+// Kill ends the process with SIGKILL, as the kernel does when memory runs out. It fails the
+// test if the process has reported something. A second Kill does nothing.
 func (p *Process[W]) Kill() {
 	p.t.Helper()
 	p.killed = !p.Ended()
@@ -188,8 +188,8 @@ func (p *Process[W]) Kill() {
 	p.complain()
 }
 
-// Stop is SIGSTOP. It waits until all threads have stopped, which takes until each of
-// them has been scheduled once more.
+// Stop sends SIGSTOP. It waits until all threads have stopped, for which each of them must
+// be scheduled once more.
 func (p *Process[W]) Stop() {
 	p.t.Helper()
 	check(p.t, p.cmd.Process.Signal(syscall.SIGSTOP))
@@ -201,7 +201,7 @@ func (p *Process[W]) Stop() {
 	}
 }
 
-// Continue is SIGCONT.
+// Continue sends SIGCONT.
 func (p *Process[W]) Continue() { p.t.Helper(); check(p.t, p.cmd.Process.Signal(syscall.SIGCONT)) }
 
 func check(t testing.TB, err error) {

@@ -1,6 +1,6 @@
-// Package proc runs copies of the test binary as processes of a test: workers that it
-// talks to, stops, continues and kills. A worker is built from the same code as the test,
-// and with the same -race. It ends with the test that started it, whatever ends that.
+// Package proc runs copies of the test binary as processes of a test: workers that the test
+// talks to, stops, continues and kills. A worker is built from the same code as the test
+// and with the same -race. It ends with the test that started it, however that ends.
 //
 //	func TestMain(m *testing.M) {
 //		proc.Serve(map[string]proc.Worker{"holder": hold})
@@ -25,16 +25,16 @@ const (
 	workerVariable = "EFFECTLOCK_WORKER"
 	ordersVariable = "EFFECTLOCK_WORKER_ORDERS"
 
-	// grace is how long a worker may go on when its parent has let go of it.
+	// grace is how long a worker may run after its parent has closed its standard input.
 	grace = time.Minute
 )
 
-// Worker is what a process does from its beginning to its end. It returns the exit code.
+// Worker is the main function of a process. It returns the exit code.
 type Worker func(*Parent) int
 
-// Serve runs a worker if this process was started as one, and does not return then. Call it
-// first in TestMain: a worker should leave before the testing package has parsed a flag,
-// printed a line or written a profile.
+// Serve runs a worker, and does not return, if this process was started as one. Call it first
+// in TestMain: a worker should exit before the testing package has parsed a flag, printed a
+// line or written a profile.
 func Serve(workers map[string]Worker) {
 	name, ok := os.LookupEnv(workerVariable)
 	if !ok {
@@ -42,7 +42,7 @@ func Serve(workers map[string]Worker) {
 	}
 	worker, ok := workers[name]
 	if !ok {
-		fmt.Fprintf(os.Stderr, "%s=%q is no worker\n", workerVariable, name)
+		fmt.Fprintf(os.Stderr, "%s=%q is not a worker\n", workerVariable, name)
 		os.Exit(2)
 	}
 	p := &Parent{}
@@ -67,14 +67,14 @@ func (p *Parent) Running() context.Context { return p.running }
 // Present ends when the worker should end. Running has ended by then.
 func (p *Parent) Present() context.Context { return p.present }
 
-// Handle sets the function that is called with each other line of the parent.
+// Handle sets the function that is called with every other line from the parent.
 func (p *Parent) Handle(do func(line string)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.handle = do
 }
 
-// Orders decodes what the process was started with.
+// Orders decodes the orders that the process was started with.
 func (p *Parent) Orders(into any) {
 	if err := json.Unmarshal([]byte(os.Getenv(ordersVariable)), into); err != nil {
 		Fail("%s: %v", ordersVariable, err)
@@ -90,7 +90,7 @@ func (p *Parent) Say(word any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, err := os.Stdout.Write(append(line, '\n')); err != nil {
-		os.Exit(4) // nobody reads any more
+		os.Exit(4) // nobody is reading
 	}
 }
 
@@ -102,7 +102,7 @@ func Fail(format string, args ...any) {
 
 const finishWord = "finish"
 
-// listen reads what the parent says, until it lets go of the process.
+// listen reads the parent's lines until the parent closes standard input.
 func (p *Parent) listen() {
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		switch line := lines.Text(); line {

@@ -14,7 +14,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// sender is what sends a request: the process, or the network, if the process has long
+// sender is what sends a request: the process, or the network if the process has long
 // forgotten it.
 func (f *fleet) sender(a act) *redis.Backing {
 	if a.late[a.claim()] {
@@ -57,8 +57,8 @@ func (f *fleet) enqueue(t *rapid.T, a act) (outcome, string, uint64) {
 	return a.enqueue(a.claim(), a.by), got, token
 }
 
-// askAgain lets the one ask that the lock is reserved for, as it does when it is woken; or, if
-// it is free, the one that released it last.
+// askAgain is a request from the holder that the lock is reserved for, as after a wake-up; or,
+// if the lock is free, from the holder that released it last.
 func (f *fleet) askAgain(t *rapid.T, a act) (outcome, string, uint64) {
 	switch {
 	case a.reserved:
@@ -75,7 +75,7 @@ func (f *fleet) pass(t *rapid.T, a act) (outcome, string, uint64) {
 	if a.holder != "" && rapid.Bool().Draw(t, "by the holder") {
 		from = a.holder
 	}
-	if rapid.IntRange(0, 2).Draw(t, "to the holder") == 0 { // as one that asks again does
+	if rapid.IntRange(0, 2).Draw(t, "to the holder") == 0 { // like a holder that asks again
 		a.become(f, a.holder)
 	}
 	if from == a.by {
@@ -90,7 +90,7 @@ func (f *fleet) pass(t *rapid.T, a act) (outcome, string, uint64) {
 	return a.pass(a.name, from, a.claim(), a.by, yield), got, token
 }
 
-// become lets another holder do what is done, if it lives and waits for locks.
+// become makes another holder the one that acts, if it lives and waits for locks.
 func (a *act) become(f *fleet, holder string) {
 	for _, v := range f.vessels {
 		if slices.Contains(v.waiters, holder) {
@@ -110,10 +110,10 @@ func (f *fleet) refresh(t *rapid.T, a act) (outcome, string, uint64) {
 }
 
 func (f *fleet) release(t *rapid.T, a act) (outcome, string, uint64) {
-	if rapid.IntRange(0, 3).Draw(t, "by one that tries") == 0 {
+	if rapid.IntRange(0, 3).Draw(t, "by a holder that only tries") == 0 {
 		a.by = a.trier
 	}
-	if rapid.IntRange(0, 2).Draw(t, "by the holder") > 0 { // or little would happen
+	if rapid.IntRange(0, 2).Draw(t, "by the holder") > 0 { // otherwise little would happen
 		a.become(f, a.holder)
 	}
 	if last := f.released; last.key == a.key && f.alive(last.by) && rapid.IntRange(0, 2).Draw(t, "again") == 0 {
@@ -139,7 +139,7 @@ func (f *fleet) foreigner(t *rapid.T, a act) (outcome, string, uint64) {
 	return outcome{}, "", 0
 }
 
-// lose lets a lease run out, or a reservation.
+// lose lets a lease or a reservation run out.
 func (f *fleet) lose(t *rapid.T, a act) (outcome, string, uint64) {
 	ctx, lock := context.Background(), "dmutex:"+a.key
 	require.NoError(t, f.admin.PExpire(ctx, lock, time.Millisecond).Err())
@@ -148,7 +148,7 @@ func (f *fleet) lose(t *rapid.T, a act) (outcome, string, uint64) {
 	return outcome{}, "", 0
 }
 
-// passOver does what a release does to one that waits in a process which is not subscribed.
+// passOver does what a release does to a waiter in a process that is not subscribed.
 func (f *fleet) passOver(t *rapid.T, a act) (outcome, string, uint64) {
 	if waiting := a.waiting(false); len(waiting) > 0 {
 		_, queue, _ := keysOf(a.key)
@@ -159,10 +159,10 @@ func (f *fleet) passOver(t *rapid.T, a act) (outcome, string, uint64) {
 	return outcome{}, "", 0
 }
 
-// doubt does what a release does after a request of its claim that was not answered: such
-// a request is refused from then on.
+// doubt does what a release does if a request of its claim got no answer: such requests are
+// refused from then on.
 func (f *fleet) doubt(t *rapid.T, a act) (outcome, string, uint64) {
-	if rapid.Bool().Draw(t, "of one that tries") {
+	if rapid.Bool().Draw(t, "of a holder that only tries") {
 		a.by = a.trier
 	}
 	if a.attempt != "" && a.holder != a.by && !a.has(a.by) {
@@ -187,14 +187,14 @@ func (f *fleet) refreshAll(t *rapid.T) {
 	require.Equal(t, want, v.backing.RefreshAll(context.Background(), claims))
 }
 
-// die ends a process, and starts another.
+// die ends a process and starts another.
 func (f *fleet) die(t *rapid.T) {
 	f.T = t
 	f.sink(rapid.IntRange(0, len(f.vessels)-1).Draw(t, "process"))
 	f.launch()
 }
 
-// loseAll empties the server: but for the tokens, which go on rising.
+// loseAll empties the server. The tokens must go on rising.
 func (f *fleet) loseAll(t *rapid.T) {
 	f.T = t
 	require.NoError(t, f.admin.FlushAll(context.Background()).Err())

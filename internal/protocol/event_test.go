@@ -9,7 +9,7 @@ type event struct {
 type what uint8
 
 const (
-	// These go on for as long as nothing goes wrong.
+	// These continue as long as nothing goes wrong.
 	isDue what = iota
 	polls
 	accepts
@@ -22,9 +22,9 @@ const (
 	deadlineOfAnswerPasses
 	deadlineOfMessagePasses
 	leaseExpires
-	strangerLetsGo
+	strangerReleases
 	subscribesAgain
-	// These somebody chooses to do, or they go wrong.
+	// These are choices, or go wrong.
 	joins
 	triesOnce
 	refreshes
@@ -50,21 +50,21 @@ const (
 
 var names = [allWhat]string{
 	"is due to ask", "polls", "accepts what it was handed", "reaches the store with a request", "receives the answer", "is received",
-	"finishes and lets go", "finishes and lets those in other processes go first",
-	"sees its deadline pass", "has its answer outlive the deadline", "outlives the deadline", "the lease expires", "a foreign client lets go",
+	"finishes and releases", "finishes and lets other processes go first",
+	"sees its deadline pass", "has its answer outlive the deadline", "outlives the deadline", "the lease expires", "a foreign client releases",
 	"subscribes again",
-	"joins", "tries once", "refreshes", "leaves", "gives up letting go", "comes again",
+	"joins", "tries once", "refreshes", "leaves", "gives up releasing", "returns",
 	"loses the answer and asks again", "asks again while the first request is on its way",
 	"asks again, because the first request was not sent", "is lost",
 	"is received, and will be once more", "receives a message that is not for it, or an old one",
 	"loses the place that was kept when it was passed over", "the store forgets a release",
-	"arrives after all", "is lost for good", "a foreign client takes the lock", "dies", "stops for ever",
-	"a replica becomes the primary, and no data is lost",
+	"arrives after all", "is lost for good", "a foreign client takes the lock", "dies", "stops forever",
+	"a replica becomes the primary, without loss of data",
 }
 
 func (e event) goesWrong() bool { return e.what >= joins }
 
-// isMishap is whether an event is one of those that a model has a bounded number of.
+// isMishap reports whether a model bounds the number of such events.
 func (e event) isMishap() bool {
 	switch e.what {
 	case leaves, givesUp, answerIsLost, isRepeated, isNotSent, strangerTakes, processDies, processStops, failsOver:
@@ -74,8 +74,8 @@ func (e event) isMishap() bool {
 	}
 }
 
-// isDisorder is whether an event is a mishap other than a failover, or something
-// that happens to a process which is too late.
+// isDisorder reports whether an event is a mishap other than a failover, or
+// happens to a process that is late.
 func (e event) isDisorder() bool {
 	return e.isMishap() && e.what != failsOver || e.what == deadlinePasses || e.what == deadlineOfAnswerPasses
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A finding is a state that must not be, and how to get there.
+// A finding is a forbidden state, and the way to it.
 type finding struct {
 	wrong string
 	way   []event
@@ -25,21 +25,21 @@ func (f *finding) String() string {
 	return b.String()
 }
 
-// An exploration has looked at every state that can be reached, nearest first.
+// An exploration has visited every reachable state, nearest first.
 type exploration struct {
-	from   []uint32 // the state from which each was reached first
+	from   []uint32 // the state from which each was first reached
 	by     []event
 	waits  [claimants][]bool
 	holds  [claimants][]bool
-	course [][2]uint32 // from and to of what happens while nothing goes wrong
+	course [][2]uint32 // from and to of each step while nothing goes wrong
 }
 
-// explore looks at all states, and reports the first that must not be.
+// explore visits all states, and reports the first forbidden one.
 func (m *model) explore() (*exploration, *finding) {
 	x := &exploration{}
 	m.turns = newTurns(m)
 	start := m.start()
-	// Of 64 bits, two in some millions of states are alike once in ten million runs;
+	// With 64 bits, two of some millions of states collide once in ten million runs;
 	// the states themselves would fill the memory.
 	seed := maphash.MakeSeed()
 	seen := map[uint64]uint32{maphash.Comparable(seed, start): 0}
@@ -124,17 +124,17 @@ func (s *step) look() {
 			continue
 		}
 		working++
-		s.must(s.store.holder == s.self(c) && !s.store.reserved, "one works who does not have the lock")
-		s.must(me.lease.token >= s.store.since, "one works under a token that is older than the holder's first")
+		s.must(s.store.holder == s.self(c) && !s.store.reserved, "a claimant works without the lock")
+		s.must(me.lease.token >= s.store.since, "a claimant works under a token older than the holder's first")
 	}
-	s.must(working <= 1, "two work")
-	s.must(s.store.holder == nobody || s.store.holder == stranger || s.isSomebody(s.store.holder), "one who has left has the lock")
+	s.must(working <= 1, "two claimants work at once")
+	s.must(s.store.holder == nobody || s.store.holder == stranger || s.isSomebody(s.store.holder), "a claimant that has left has the lock")
 	for _, p := range s.store.queue {
-		s.must(p.of == nobody || s.isSomebody(p.of), "one who has left is in the queue")
+		s.must(p.of == nobody || s.isSomebody(p.of), "a claimant that has left is in the queue")
 	}
 }
 
-// isSomebody reports whether a claimant, or somebody in its name, will yet see to
+// isSomebody reports whether a claimant, or somebody in its name, will yet release
 // what the store has of a holder, as far as the store can be reached.
 func (s *step) isSomebody(h id) bool {
 	c := claimantOf(h)
@@ -150,11 +150,11 @@ func (s *step) isSomebody(h id) bool {
 	return s.requests(func(r request) bool { return s.holder(r.of) == h || s.holder(r.to) == h })
 }
 
-// starving finds a state in which one waits in vain.
+// starving finds a state in which a claimant waits in vain.
 //
-// In a finite system in which whatever can happen again and again does happen,
-// one who waits gets the lock if, and only if, there is a way to that from every
-// state that can be reached. So it is enough to go backwards from where it has it.
+// In a finite system in which whatever can happen again and again does happen, a
+// waiter gets the lock if and only if there is a way to that from every reachable
+// state. So it is enough to go backwards from the states in which it has the lock.
 func (x *exploration) starving() *finding {
 	before := x.reversed()
 	for c := range claimants {
@@ -180,7 +180,7 @@ func (x *exploration) starving() *finding {
 		}
 		for i, ok := range good {
 			if x.waits[c][i] && !ok {
-				return &finding{fmt.Sprintf("claimant %d waits for ever, though nothing more goes wrong", c), x.way(uint32(i))}
+				return &finding{fmt.Sprintf("claimant %d waits forever, though nothing more goes wrong", c), x.way(uint32(i))}
 			}
 		}
 	}

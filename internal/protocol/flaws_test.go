@@ -7,7 +7,7 @@ import (
 	"github.com/effectlock/effectlock/internal/turn"
 )
 
-// flawed is the step of package turn, unless the model has a flaw in it.
+// flawed is the step of package turn, with the model's flaw in it.
 func (t *turns) flawed(s *snapshot, e turn.Event) []turn.Action {
 	var ignored []turn.Do
 	switch t.flaw {

@@ -19,26 +19,26 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// anchor is the key of a lock that nobody gives up.
+// anchor is the key of a lock that is never released.
 const anchor = "anchor"
 
-// lasting is a lease that no run sees the end of.
+// lasting is a lease that outlives any run.
 const lasting = time.Hour
 
-// A fleet is some processes, each with a client and a Backing of its own, that
-// use the same locks, and what is known of these. It does one thing after the other.
+// A fleet is a few processes, each with a client and a Backing of its own, that
+// use the same locks, and what is known about these. It does one thing at a time.
 type fleet struct {
 	*rapid.T
 	server   *redistest.Server
 	admin    *goredis.Client
 	vessels  []*vessel
-	network  *redis.Backing // sends what is late
-	sunk     int            // how many there were that are dead
+	network  *redis.Backing // sends late requests
+	sunk     int            // how many processes have died
 	locks    map[string]*ledger
-	token    uint64 // the last, of any lock
+	token    uint64 // the last one, of any lock
 	released act    // the last release
 	woken    chan wakeUp
-	began    time.Time // the operation under way
+	began    time.Time // when the current operation began
 }
 
 type vessel struct {
@@ -46,11 +46,11 @@ type vessel struct {
 	client  *goredis.Client
 	backing *redis.Backing
 	waiters []string // holders that wait for a lock
-	trier   string   // one that only tries
+	trier   string   // a holder that only tries
 	dead    atomic.Bool
 }
 
-// A wakeUp is what a claimant received.
+// A wakeUp is one that a claimant received.
 type wakeUp struct{ key, holder string }
 
 func newFleet(t *rapid.T, server *redistest.Server, admin *goredis.Client) *fleet {
@@ -65,8 +65,8 @@ func newFleet(t *rapid.T, server *redistest.Server, admin *goredis.Client) *flee
 	return f
 }
 
-// launch starts a process. One of its claimants waits for a lock that nobody
-// gives up, so that it is subscribed all the time.
+// launch starts a process. One of its claimants waits for the anchor, so that the
+// process is always subscribed.
 func (f *fleet) launch() {
 	n := strconv.Itoa(len(f.vessels) + f.sunk)
 	c := goredis.NewClient(&goredis.Options{Addr: f.server.Addr()})
@@ -105,8 +105,8 @@ func (f *fleet) alive(holder string) bool {
 	return slices.ContainsFunc(f.vessels, func(v *vessel) bool { return slices.Contains(v.holders(), holder) })
 }
 
-// waiter is a claimant of a process. One of a dead process does not count: its client is
-// closed, and wakes all that wait.
+// waiter is a claimant of a process. Wake-ups in a dead process do not count: its client is
+// closed, and wakes all waiters.
 func (f *fleet) waiter(v *vessel, key, holder, attempt string) backing.Waiter {
 	return backing.Waiter{
 		Claim: backing.Claim{Key: key, Holder: holder, Attempt: attempt, TTL: lasting},
@@ -124,7 +124,7 @@ func (f *fleet) eventually(otherwise string, is func() bool) {
 	}
 }
 
-// published is how many messages the server was asked to publish, ever.
+// published returns how many messages the server has been asked to publish in all.
 func (f *fleet) published() (n int) {
 	stats, err := f.admin.InfoMap(context.Background(), "commandstats").Result()
 	require.NoError(f, err)
@@ -132,8 +132,8 @@ func (f *fleet) published() (n int) {
 	return n
 }
 
-// keysOf returns the names of a lock and of its queue, and what those of its releases begin
-// with.
+// keysOf returns the names of a lock and of its queue, and the prefix of the names of its
+// releases.
 func keysOf(key string) (lock, queue, released string) {
 	lock = "dmutex:" + key
 	own := "dmutex:{" + lock + "}"
@@ -143,7 +143,7 @@ func keysOf(key string) (lock, queue, released string) {
 	return lock, own + "~queue", own + "~released:"
 }
 
-// inStore compares what is in the store with what the ledger says.
+// inStore compares the store with the ledger.
 func (f *fleet) inStore(key string) {
 	l, ctx := f.locks[key], context.Background()
 	lock, queue, released := keysOf(key)
@@ -168,8 +168,8 @@ func (f *fleet) inStore(key string) {
 		}
 	}
 	require.Equal(f, l.waiting(false), waiting, "the queue for %q", key)
-	require.Equal(f, l.waiting(true), passed, "those that were passed over for %q", key)
-	require.Equal(f, l.late, late, "those whose requests for %q are refused", key)
+	require.Equal(f, l.waiting(true), passed, "the holders passed over for %q", key)
+	require.Equal(f, l.late, late, "the claims whose requests for %q are refused", key)
 
 	keys, err := f.admin.Keys(ctx, "*").Result()
 	require.NoError(f, err)
@@ -184,10 +184,10 @@ func (f *fleet) inStore(key string) {
 			require.Equal(f, strconv.FormatUint(f.token, 10), f.admin.Get(ctx, k).Val(), "the last token")
 			continue
 		}
-		require.NotEqual(f, time.Duration(-1), ttl, "%q is kept for ever", k)
+		require.NotEqual(f, time.Duration(-1), ttl, "%q is kept forever", k)
 	}
 	require.ElementsMatch(f, slices.Collect(maps.Values(l.released)), memories, "the releases of %q that are remembered", key)
 }
 
-// passedOver is what is added to the score of one that was passed over.
+// passedOver is added to the score of a holder that was passed over.
 const passedOver = 1 << 52

@@ -6,28 +6,28 @@ import (
 	"strings"
 )
 
-// A ledger is what the scripts must do to one lock, in a few lines.
+// A ledger is what the scripts must do to one lock, in a few lines of Go.
 type ledger struct {
 	holder   string
-	reserved bool              // for the holder, which was woken and has not asked since
-	queue    []entry           // in the order in which they came
+	reserved bool              // for the holder, which was woken and has not yet asked
+	queue    []entry           // in order of arrival
 	released map[string]string // by process: the last release that it asked for
 	late     map[string]bool   // claims whose requests must be refused
 	alive    func(holder string) bool
 }
 
-// An entry is one that waits, or waited: it was passed over.
+// An entry is a holder that waits, or that was passed over.
 type entry struct {
 	holder string
 	passed bool
 }
 
-// outcome is what an operation must have led to, besides what the ledger says.
+// outcome is what an operation must have done, besides changing the ledger.
 type outcome struct {
 	answer    string
-	woken     string // to whom a message was published that was received
+	woken     string // the receiver of a message
 	published int
-	mayProbe  bool // with another message, which means nothing
+	mayProbe  bool // it may publish one more message, which means nothing
 }
 
 const (
@@ -51,7 +51,7 @@ func (l *ledger) give(to string) outcome {
 	return outcome{answer: isGranted}
 }
 
-// join adds a holder at the end, or gives it its old place back.
+// join adds a holder at the end, or gives it back its old place.
 func (l *ledger) join(holder string) {
 	for i, e := range l.queue {
 		if e.holder == holder {
@@ -70,7 +70,7 @@ func (l *ledger) has(holder string) bool {
 	return slices.ContainsFunc(l.queue, func(e entry) bool { return e.holder == holder })
 }
 
-// waiting are those that wait, or were passed over.
+// waiting returns the holders that wait, or those that were passed over.
 func (l *ledger) waiting(passed bool) []string {
 	holders := []string{}
 	for _, e := range l.queue {
@@ -81,8 +81,8 @@ func (l *ledger) waiting(passed bool) []string {
 	return holders
 }
 
-// serve reserves a lock that is free for the first in the queue whose process lives.
-// The one that asks is isGranted it, and needs no message.
+// serve reserves a free lock for the first in the queue whose process lives. The asker
+// is granted the lock instead, and needs no message.
 func (l *ledger) serve(asker string) (o outcome) {
 	for _, first := range l.waiting(false) {
 		if first == asker {
@@ -145,7 +145,7 @@ func (l *ledger) release(process, claim, holder string) outcome {
 	before := memory == claim || strings.HasPrefix(memory, handover(claim, ""))
 	l.leave(holder)
 	switch {
-	case l.holder == holder && (!before || claim == holder): // else what the holder has is from a later claim
+	case l.holder == holder && (!before || claim == holder): // otherwise the holder has it from a later claim
 		l.free()
 		l.released[process] = claim
 		o := l.serve("")
@@ -157,10 +157,10 @@ func (l *ledger) release(process, claim, holder string) outcome {
 	return outcome{answer: notHeld}
 }
 
-// handover is how a pass is remembered.
+// handover is the store's memory of a pass.
 func handover(from, to string) string { return fmt.Sprintf(">%d %s%s", len(from), from, to) }
 
-// pass is asked for by the process of to.
+// pass is a request from the process of to.
 func (l *ledger) pass(process, from, claim, to string, yield bool) outcome {
 	switch {
 	case l.holder != from && l.released[process] != handover(from, to):

@@ -9,7 +9,7 @@ import (
 func (s *step) message(e event) bool {
 	msg := s.messages[e.who]
 	me := s.claimants[claimantOf(msg.to)]
-	// If a message is a grant, it is looked at between two requests.
+	// If a message is a grant, it is only received between requests.
 	busy := s.trustsMessages() && me.phase == waiting && me.request.state != unsent
 	switch {
 	case e.what == deadlineOfMessagePasses:
@@ -28,11 +28,11 @@ func (s *step) message(e event) bool {
 	return true
 }
 
-// strand leaves a request to itself. The model has room for few.
+// strand leaves a request that nobody waits for. The model has room for few.
 func (s *step) strand(r request) {
 	r.state, r.undo = unsent, false
 	if s.reuses && r.kind != enqueue && r.kind != try {
-		return // it could be about another claim of the holder, and the store has no means to see that
+		return // it could concern another claim of the holder, and the store cannot tell
 	}
 	for i := range s.strays {
 		if s.strays[i].kind == nothing {
@@ -49,7 +49,7 @@ func (s *step) abandon(c int) {
 	}
 }
 
-// stray is what becomes of a request that nobody waits for. An attempt to get
+// stray decides the fate of a request that nobody waits for. An attempt to get
 // the lock is refused if its claimant has released it. If the release was
 // given up, so that the store may not know of it, the process undoes the attempt.
 func (s *step) stray(e event) bool {
@@ -78,8 +78,8 @@ func (s *step) undo(of id) {
 	}
 }
 
-// forget ends a memory of the store. That of a release lasts for as long as a
-// request of that claimant may still be on its way.
+// forget makes the store forget something. It remembers a release for as long as
+// a request from that claimant may still be on its way.
 func (s *step) forget(e event) bool {
 	if e.what == releaseIsForgotten {
 		return s.forgetRelease(e.who)
@@ -114,7 +114,7 @@ func (s *step) forgetRelease(c int) bool {
 	return false
 }
 
-// crash ends a process. What it has sent may still arrive.
+// crash ends a process. Its requests may still arrive.
 func (s *step) crash(e event) bool {
 	s.processes[e.who] = process{health: dead}
 	if e.what == processStops {
@@ -135,8 +135,8 @@ func (s *step) crash(e event) bool {
 	return used
 }
 
-// failOver makes a replica the primary, which has all data. The subscriptions of
-// all processes stay at the old one, or those of all but one.
+// failOver makes a replica with all the data the primary. The subscriptions of all
+// processes, or of all but one, stay at the old primary.
 func (s *step) failOver(but int) bool {
 	for p := range s.processes {
 		if s.processes[p].health == well && (p != but || but == 0) {
@@ -158,8 +158,8 @@ func (s *step) failOver(but int) bool {
 	return !moved
 }
 
-// subscribeAgain replaces a subscription that the process knows to be at the
-// wrong server. Messages may have been lost, so its waiters ask.
+// subscribeAgain replaces a subscription that its process knows to be at the
+// wrong server. Messages may have been lost, so the waiters ask.
 func (s *step) subscribeAgain(p int) bool {
 	at := &s.processes[p]
 	if at.subscription != replaced {
@@ -177,9 +177,9 @@ func (s *step) subscribeAgain(p int) bool {
 	return true
 }
 
-// expire ends the lease in the store, which cannot happen before all deadlines
-// that were counted from the beginning of that lease, or earlier, have passed.
-// A reservation has no such deadline.
+// expire ends the lease in the store. That cannot happen until all deadlines
+// counted from the beginning of that lease, or from earlier, have passed. A
+// reservation has no such deadline.
 func (s *step) expire() bool {
 	h := s.store.holder
 	if h == nobody || h == stranger || s.store.reserved && s.flaw == keepsReservations {
@@ -203,20 +203,20 @@ func (s *step) expire() bool {
 	return true
 }
 
-// miscounted is whether the end of a lease that is counted from a message may be
-// too late, because the message has its time from another clock than the last answer.
+// miscounted reports whether the end of a lease that is counted from a message may
+// be too late, because the message and the last answer are dated by different clocks.
 func (s *step) miscounted(msg message) bool {
 	me := s.claimants[claimantOf(msg.to)]
 	return s.flaw == countsFromMessage && s.moved && me.phase == waiting && me.dated != msg.dated
 }
 
-// strange is what a client does that uses the same key in the well-known way. It
-// queues nowhere, and serves nobody when it lets go.
+// strange is a step of a client that uses the same key in the well-known way. It
+// queues nowhere, and serves nobody when it releases.
 func (s *step) strange(w what) bool {
 	switch {
 	case w == strangerTakes && s.store.holder == nobody:
 		s.store.holder = stranger
-	case w == strangerLetsGo && s.store.holder == stranger:
+	case w == strangerReleases && s.store.holder == stranger:
 		s.free(stranger)
 	default:
 		return false

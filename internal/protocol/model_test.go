@@ -1,21 +1,21 @@
 package protocol_test
 
-// A model is what is explored: who the claimants are, what can go wrong, and
-// what is wrong with the protocol, if anything.
+// A model is what is explored: the claimants, what can go wrong, and what is
+// wrong with the protocol, if anything.
 type model struct {
-	process   [claimants]int // in which each claimant lives
-	absent    int            // so many of the last claimants stay away
-	tries     bool           // the last claimant does not wait: it takes the lock if it is free
-	returns   bool           // the first claimant comes a second time
-	reuses    bool           // and then under the same holder id
+	process   [claimants]int // the process of each claimant
+	absent    int            // how many of the last claimants stay away
+	tries     bool           // the last claimant takes the lock if it is free, and never waits
+	returns   bool           // the first claimant returns once
+	reuses    bool           // and then uses the same holder id
 	refreshes bool           // the first claimant refreshes its lease
-	foreign   bool           // a client that knows nothing but SET NX and DEL wants the lock too
-	scattered bool           // each subscription is at a server that publishes nothing by itself
+	foreign   bool           // a client that uses only SET NX and DEL wants the lock too
+	scattered bool           // each subscription is at a server that publishes nothing itself
 	orderly   bool           // nothing goes wrong but a failover
 	queueless bool           // the store has no queue
-	mishaps   uint8          // how often something goes wrong; what is late, goes wrong without end
+	mishaps   uint8          // how often something goes wrong; lateness is not counted
 	flaw      flaw
-	only      string // the one thing that is looked for, "" for everything
+	only      string // the only violation to look for; "" for all
 
 	turns *turns // made by explore
 }
@@ -53,13 +53,13 @@ const (
 	keepsAHolder
 )
 
-// trustsMessages is whether a message is taken for a grant, and so has a token
-// and a lease. In the protocol it has neither.
+// trustsMessages reports whether a message is taken for a grant, and so has a
+// token and a lease. In the protocol it has neither.
 func (m *model) trustsMessages() bool {
 	return m.flaw == grantsByMessage || m.flaw == countsFromMessage
 }
 
-// An id is a claim: that of a claimant, the first or the second time it comes.
+// An id is a claim: a claimant's first or second.
 type id uint8
 
 const (
@@ -71,7 +71,7 @@ func (s *system) claim(c int) id { return id(2*c + 1 + int(s.claimants[c].again)
 
 func claimantOf(i id) int { return int(i-1) / 2 }
 
-// holder is the holder id of a claim: its own, unless it is configured.
+// holder returns the holder id of a claim: its own, unless the id is configured.
 func (m *model) holder(i id) id {
 	if m.reuses && i != nobody && i != stranger {
 		return id(2*claimantOf(i) + 1)
@@ -79,30 +79,30 @@ func (m *model) holder(i id) id {
 	return i
 }
 
-// A system is everything at one moment. It is comparable: two that are equal
-// behave the same. Time is not in it. It shows as events that may happen at any
-// moment after another: the deadline that a claimant goes by passes, and
-// when it has, the store may end the lease. That order is the one assumption on clocks.
+// A system is everything at one moment. It is comparable: two equal systems behave
+// the same. Time is not part of it, but shows as events that may happen at any
+// moment after another: a claimant's deadline passes, and only then may the store
+// end the lease. That order is the one assumption about clocks.
 //
-// A process that is paused needs no state either: it is one in which nothing
-// happens for long. Only one that never goes on differs from that.
+// A paused process needs no state either: it is one in which nothing happens for
+// long. Only a process that never continues is different.
 type system struct {
 	claimants [claimants]claimant
 	processes [processes]process
 	store     store
 	messages  [3]message            // published, and not received
 	strays    [2]request            // sent, and no longer waited for
-	mishaps   uint8                 // so far
+	mishaps   uint8                 // the number so far
 	gaveUp    [2*claimants + 1]bool // the claims whose release was never answered
-	moved     bool                  // the primary is another than at first; noted only where it matters
+	moved     bool                  // the primary has changed; recorded only where it matters
 }
 
 type claimant struct {
 	phase   phase
-	again   uint8 // 1 the second time
-	accepts bool  // it was handed the lock under the lease, and has not begun to work
-	dated   bool  // by the old primary: its last answer; noted only where it matters
-	lease   lease // that it works under
+	again   uint8 // 1 once it has returned
+	accepts bool  // it has been handed the lock, and has not begun to work
+	dated   bool  // its last answer is from the old primary; recorded only where it matters
+	lease   lease // the one it works under
 	request request
 	answer  answer
 }
@@ -110,11 +110,11 @@ type claimant struct {
 type phase uint8
 
 const (
-	idle    phase = iota
-	waiting       // in line
+	idle phase = iota
+	waiting
 	trying
-	holding // and at work
-	lettingGo
+	holding // and working
+	releasing
 	gone
 	crashed
 )
@@ -126,11 +126,11 @@ type lease struct {
 	over  bool
 }
 
-// A token is a rank: of the fencing tokens that are still about, only the order matters.
+// A token is a rank: only the order of the fencing tokens still in use matters.
 type token uint8
 
 type process struct {
-	turn         uint32 // the state of package turn, by its number
+	turn         uint32 // the number of its state of package turn
 	health       health
 	subscription subscription
 }
@@ -139,25 +139,25 @@ type health uint8
 
 const (
 	well    health = iota
-	dead           // the store sees that there is no subscriber
-	stopped        // for ever, or cut off: it is a subscriber, and receives nothing
+	dead           // the store sees no subscriber
+	stopped        // forever, or cut off: still a subscriber, but it receives nothing
 )
 
-// A subscription is as the server sees it that is the primary now.
+// A subscription is as the current primary sees it.
 type subscription uint8
 
 const (
 	counted   subscription = iota
 	elsewhere              // at another server, to which messages are replicated
-	replaced               // likewise, but the process knows, and subscribes again
+	replaced               // likewise, but the process knows and is about to subscribe again
 )
 
 type store struct {
 	holder   id
-	reserved bool  // for the holder, which has not asked for it since
-	since    token // the first that the holder was granted without losing the lock since
-	fence    token // last token, as the store remembers it
-	high     token // highest token ever granted
+	reserved bool  // for the holder, which has not yet asked
+	since    token // the first token of the holder's current hold
+	fence    token // the last token, as the store remembers it
+	high     token // the highest token ever granted
 	queue    [5]place
 	released [2*claimants + 1]bool // the claims whose release is remembered
 }
@@ -168,7 +168,7 @@ type place struct {
 	passed bool
 }
 
-// A message says that its addressee should ask. With some flaws it says more.
+// A message means that its addressee should ask. With some flaws it means more.
 type message struct {
 	to    id
 	dated bool // published by the old primary
@@ -178,9 +178,9 @@ type message struct {
 type request struct {
 	kind  kind
 	of    id
-	to    id // of a pass
+	to    id // the receiver of a pass
 	yield bool
-	undo  bool // a release of what a waiter that left may have
+	undo  bool // a release of what a departed waiter may have
 	state transit
 }
 
@@ -216,7 +216,7 @@ const (
 	yes
 	queued
 	granted
-	refused  // it has been released already
-	unqueued // free, or another's, and the claimant is not in the queue
+	refused  // the claim has been released already
+	unqueued // free or held by another, and the claimant is not in the queue
 	failed   // no answer
 )

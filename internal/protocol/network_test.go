@@ -2,7 +2,7 @@ package protocol_test
 
 import "github.com/effectlock/effectlock/internal/turn"
 
-// happen lets an event happen, if it can.
+// happen applies an event, and reports whether it can happen.
 func (s *step) happen(e event) bool {
 	if s.orderly && e.isDisorder() {
 		return false
@@ -21,7 +21,7 @@ func (s *step) happen(e event) bool {
 		return e.who < processes && s.processes[e.who].health == well && s.crash(e)
 	case leaseExpires:
 		return e.who == 0 && s.expire()
-	case strangerTakes, strangerLetsGo:
+	case strangerTakes, strangerReleases:
 		return e.who == 0 && s.foreign && s.strange(e.what)
 	case failsOver:
 		return s.failOver(e.who)
@@ -34,7 +34,7 @@ func (s *step) happen(e event) bool {
 	}
 }
 
-// course is what a claimant goes through without a choice.
+// course applies an event that is not a claimant's choice.
 func (s *step) course(e event) bool {
 	me := &s.claimants[e.who]
 	pending := me.request.state
@@ -79,7 +79,7 @@ func (s *step) course(e event) bool {
 		s.turn(e.who, stepKey{kind: turn.Failed, to: s.claim(e.who), notSent: true})
 		s.turn(e.who, stepKey{kind: turn.Retried, to: s.claim(e.who)})
 	case refreshes:
-		if me.phase != holding || pending != unsent || !s.refreshes || e.who > 0 { // one who does is enough
+		if me.phase != holding || pending != unsent || !s.refreshes || e.who > 0 { // one claimant that does is enough
 			return false
 		}
 		s.send(e.who, refresh, s.claim(e.who))
@@ -120,7 +120,7 @@ func (s *step) course(e event) bool {
 	return true
 }
 
-// choice is what a claimant may do or not.
+// choice applies an event that is a claimant's choice.
 func (s *step) choice(e event) bool {
 	me := &s.claimants[e.who]
 	if s.home(e.who).health != well {
@@ -136,7 +136,7 @@ func (s *step) choice(e event) bool {
 		s.turn(e.who, stepKey{kind: turn.Try, to: s.claim(e.who)})
 	case e.what == leaves && (me.phase == waiting || me.phase == trying):
 		s.leave(e.who)
-	case e.what == givesUp && me.phase == lettingGo && me.request.state == sent:
+	case e.what == givesUp && me.phase == releasing && me.request.state == sent:
 		s.giveUp(e.who)
 	case e.what == returns && me.phase == gone && s.returns && e.who == 0 && me.again == 0:
 		*me = claimant{again: 1}

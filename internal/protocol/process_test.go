@@ -4,14 +4,14 @@ import "github.com/effectlock/effectlock/internal/turn"
 
 // The processes' part: what package mutex does around the step of package turn.
 
-// self is a claimant as the store knows it, as the holder.
+// self is the holder id under which the store knows a claimant.
 func (s *step) self(c int) id { return s.holder(s.claim(c)) }
 
 func (s *step) home(c int) *process { return &s.processes[s.process[c]] }
 
 func (s *step) turnOf(c int) *snapshot { return &s.turns.states[s.home(c).turn] }
 
-// waiterOf is a waiter as its process knows it. One that is not in the state is out.
+// waiterOf returns a waiter as its process knows it. A waiter missing from the state is out.
 func (s *step) waiterOf(c int) turn.Waiter {
 	if w := s.turnOf(c).waiters[s.claim(c)]; w != nil {
 		return *w
@@ -24,8 +24,8 @@ func (s *step) send(c int, k kind, of id) {
 	s.claimants[c].request = request{kind: k, of: of, state: sent}
 }
 
-// turn lets an event happen in the process of a claimant, which does what is to be done by
-// the caller of the step. It reports whether there was anything.
+// turn applies an event in the process of a claimant, which carries out the actions that are
+// for the caller of the step. It reports whether there were any.
 func (s *step) turn(c int, k stepKey) (busy bool) {
 	k.state = s.home(c).turn
 	r := s.turns.step(k)
@@ -57,18 +57,18 @@ func (s *step) turn(c int, k stepKey) (busy bool) {
 func (s *step) ask(of id) {
 	c := claimantOf(of)
 	me := &s.claimants[c]
-	s.must(s.claim(c) == of && me.request.state == unsent, "one was to ask that had left, or was asking")
+	s.must(s.claim(c) == of && me.request.state == unsent, "a claimant was made to ask that had left or was already asking")
 	switch me.phase {
 	case waiting:
 		s.send(c, enqueue, of)
 	case trying:
 		s.send(c, try, of)
 	default:
-		s.must(false, "one was to ask that had left, or was asking")
+		s.must(false, "a claimant was made to ask that had left or was already asking")
 	}
 }
 
-// sendAgain repeats a request that was not answered.
+// sendAgain repeats a request that got no answer.
 func (s *step) sendAgain(c int) {
 	me := &s.claimants[c]
 	if me.request.kind == enqueue || me.request.kind == try {
@@ -78,7 +78,7 @@ func (s *step) sendAgain(c int) {
 	me.answer, me.request.state = answer{}, sent
 }
 
-// due lets the time come at which a waiter should ask.
+// due ends a waiter's sleep: it should ask.
 func (s *step) due(c int) bool {
 	if s.waiterOf(c).Until.IsZero() {
 		return false
@@ -87,7 +87,7 @@ func (s *step) due(c int) bool {
 	return true
 }
 
-// poll lets the retry policy of a waiter make it ask.
+// poll makes a waiter ask because its retry policy says so.
 func (s *step) poll(c int) bool {
 	if s.waiterOf(c).Phase != turn.Polling {
 		return false
@@ -96,8 +96,8 @@ func (s *step) poll(c int) bool {
 	return true
 }
 
-// accept is what a waiter does that was granted the lock: if the deadline has passed
-// already, it asks.
+// accept is how a waiter takes the lock that it was granted: it asks again if the
+// deadline has passed already.
 func (s *step) accept(c int) bool {
 	me := &s.claimants[c]
 	me.accepts = false
@@ -114,12 +114,12 @@ func (s *step) accept(c int) bool {
 // work is where a claimant begins to believe that it has the lock.
 func (s *step) work(c int) {
 	me := &s.claimants[c]
-	s.must(me.phase == waiting || me.phase == trying, "one who had left began to work")
+	s.must(me.phase == waiting || me.phase == trying, "a claimant that had left began to work")
 	*me = claimant{phase: holding, again: me.again, lease: me.lease}
 }
 
-// receive is what happens to a message that arrives: the waiter asks. To take it
-// for a grant is a flaw.
+// receive delivers a message: the waiter asks. Taking the message for a grant is a
+// flaw.
 func (s *step) receive(msg message) {
 	c := claimantOf(msg.to)
 	me := &s.claimants[c]
@@ -131,7 +131,7 @@ func (s *step) receive(msg message) {
 	switch {
 	case !s.trustsMessages() || !me.accepts:
 	case late:
-		me.lease = lease{msg.token, true} // the deadline that it goes by is a later one
+		me.lease = lease{msg.token, true} // the deadline that it relies on is later
 		s.accept(c)
 	case msg.over:
 		me.accepts = false
@@ -142,7 +142,7 @@ func (s *step) receive(msg message) {
 	}
 }
 
-// receiveAnswer is what a claimant does when the store has answered.
+// receiveAnswer delivers the store's answer to a claimant.
 func (s *step) receiveAnswer(c int) {
 	me := &s.claimants[c]
 	r, a := me.request, me.answer
@@ -161,7 +161,7 @@ func (s *step) receiveAnswer(c int) {
 	case release:
 		me.request, me.answer = request{}, answer{}
 		me.phase = gone
-		s.gaveUp[r.of] = false // by now the store knows
+		s.gaveUp[r.of] = false // the store knows by now
 		s.freed(c, r)
 	case pass:
 		me.request, me.answer = request{}, answer{}
@@ -170,11 +170,11 @@ func (s *step) receiveAnswer(c int) {
 	}
 }
 
-// acquired is what follows from the answer to enqueue or try.
+// acquired handles the answer to enqueue or try.
 func (s *step) acquired(c int, a answer) {
 	me := &s.claimants[c]
 	if a.verdict == granted && a.over && s.flaw != countsFromReceipt {
-		s.sendAgain(c) // as good as no answer: the deadline has passed
+		s.sendAgain(c) // like no answer: the deadline has passed
 		return
 	}
 	me.request, me.answer = request{}, answer{}
@@ -187,7 +187,7 @@ func (s *step) acquired(c int, a answer) {
 		s.turn(c, stepKey{kind: turn.Answered, to: s.claim(c), verdict: unqueued})
 		s.leave(c)
 	default:
-		s.must(a.verdict != refused, "one who waits was refused as if it had released")
+		s.must(a.verdict != refused, "a waiter was refused as if it had released")
 		s.turn(c, stepKey{kind: turn.Answered, to: s.claim(c), verdict: a.verdict})
 		if p := s.home(c); a.uncounted && p.subscription == elsewhere {
 			p.subscription = replaced
@@ -195,7 +195,7 @@ func (s *step) acquired(c int, a answer) {
 	}
 }
 
-// passed ends the letting go of c, which handed the lock to another of its process.
+// passed ends the release of c, which handed the lock to another claimant of its process.
 func (s *step) passed(c int, r request, a answer) {
 	next := &s.claimants[claimantOf(r.to)]
 	busy := s.turn(c, stepKey{kind: turn.Passed, of: r.of, to: r.to, verdict: a.verdict, yield: r.yield})
@@ -210,38 +210,38 @@ func (s *step) passed(c int, r request, a answer) {
 	}
 }
 
-// lose ends the work of a holder whose deadline has passed, or that was told that
-// it has lost the lock. It releases all the same: the store may not have noticed.
+// lose ends the work of a holder whose deadline has passed, or to which the store
+// said that the lock is lost. It releases all the same: the store may not have noticed.
 func (s *step) lose(c int) {
 	me := &s.claimants[c]
 	s.abandon(c)
-	me.phase, me.lease = lettingGo, lease{}
+	me.phase, me.lease = releasing, lease{}
 	s.send(c, release, s.claim(c))
 	s.turn(c, stepKey{kind: turn.Freed, of: s.claim(c)})
 }
 
-// finish ends the work and lets go of the lock: to the next in line of this
-// process, if there is one.
+// finish ends the work and releases the lock: to the next in line in this process,
+// if there is one.
 func (s *step) finish(c int, yield bool) {
 	me := &s.claimants[c]
 	s.abandon(c)
-	me.phase, me.lease = lettingGo, lease{}
+	me.phase, me.lease = releasing, lease{}
 	me.request, me.answer = request{}, answer{}
 	s.turn(c, stepKey{kind: turn.Releasing, of: s.claim(c), yield: yield})
 }
 
-// leave ends the waiting of one who got nothing.
+// leave ends the wait of a claimant that got nothing.
 func (s *step) leave(c int) {
 	me := &s.claimants[c]
 	s.abandon(c)
-	*me = claimant{phase: lettingGo, again: me.again}
+	*me = claimant{phase: releasing, again: me.again}
 	if !s.turn(c, stepKey{kind: turn.Left, to: s.claim(c)}) {
 		me.phase = gone
 	}
 }
 
-// giveUp ends the letting go of one whom the store does not answer. What comes of
-// the request is unknown: whoever it is about finds out, if it still waits.
+// giveUp ends a release that the store does not answer. The outcome is unknown: the
+// claimant that the request is about finds out, if it still waits.
 func (s *step) giveUp(c int) {
 	me := &s.claimants[c]
 	r := me.request

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Where a claimant lives that may come twice, beside one other.
+// Models of a claimant that may return, and one other.
 var (
 	apart    = model{process: [claimants]int{0, 1, 1}, absent: 1, returns: true, refreshes: true, mishaps: 2}
 	lucky    = model{process: [claimants]int{0, 1, 1}, absent: 1, returns: true, refreshes: true, mishaps: 1}
@@ -17,16 +17,16 @@ var (
 
 func TestNobodyEverWorksBesideAnotherNorWaitsForEver(t *testing.T) {
 	t.Parallel()
-	large := []string{"two of one process and one of another", "three processes, and a failover", "and nobody is subscribed where it counts", "and one comes twice", "and one comes twice under one id"}
+	large := []string{"two of one process and one of another", "three processes, and a failover", "and nobody is subscribed where it counts", "and one returns", "and one returns under its id"}
 	for name, m := range map[string]model{
 		"two of one process and one of another":    {process: [claimants]int{0, 0, 1}, mishaps: 1},
 		"three processes, and nothing is lost":     {process: [claimants]int{0, 1, 2}, refreshes: true},
 		"three processes, and a failover":          {process: [claimants]int{0, 1, 2}, returns: true, orderly: true, mishaps: 1},
 		"and nobody is subscribed where it counts": {process: [claimants]int{0, 1, 2}, scattered: true},
 		"and one does not wait":                    {process: [claimants]int{0, 0, 1}, tries: true, foreign: true, mishaps: 1},
-		"and one comes twice":                      apart,
-		"and one comes twice to its process":       with(together, func(m *model) { m.foreign = true }),
-		"and one comes twice under one id":         with(apart, func(m *model) { m.reuses = true }),
+		"and one returns":                          apart,
+		"and one returns to its process":           with(together, func(m *model) { m.foreign = true }),
+		"and one returns under its id":             with(apart, func(m *model) { m.reuses = true }),
 		"a store without a queue":                  {process: [claimants]int{0, 0, 1}, tries: true, queueless: true, mishaps: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -38,23 +38,22 @@ func TestNobodyEverWorksBesideAnotherNorWaitsForEver(t *testing.T) {
 			t.Logf("%d states", len(x.from))
 			require.Nil(t, found, "%v", found)
 			for c := range claimants - m.absent {
-				assert.Contains(t, x.holds[c], true, "claimant %d never has the lock: the model shows nothing", c)
+				assert.Contains(t, x.holds[c], true, "claimant %d never has the lock, so the model shows nothing", c)
 			}
 		})
 	}
 }
 
-// What the exploration would not find in a protocol that is wrong, it has not
-// shown of ours.
+// The exploration proves of our protocol only what it would find wrong in another.
 func TestEveryFlawIsFound(t *testing.T) {
 	t.Parallel()
 	const (
 		second   = "the lock was given to a second holder"
-		usurped  = "one works who does not have the lock"
-		ghost    = "one who has left has the lock"
-		starving = "waits for ever"
-		overtook = "one who waits was overtaken in the queue"
-		two      = "two work"
+		usurped  = "a claimant works without the lock"
+		ghost    = "a claimant that has left has the lock"
+		starving = "waits forever"
+		overtook = "a waiter was overtaken in the queue"
+		two      = "two claimants work at once"
 	)
 	three := model{process: [claimants]int{0, 1, 2}}
 	afterAFailover := with(three, func(m *model) { m.orderly, m.mishaps = true, 1 })
@@ -65,29 +64,29 @@ func TestEveryFlawIsFound(t *testing.T) {
 		wrong string
 	}{
 		"a message is taken for a grant, after a failover":       {grantsByMessage, lookingFor(afterAFailover, two), two},
-		"a message is taken for a grant, of a scattered client":  {grantsByMessage, lookingFor(with(three, func(m *model) { m.scattered = true }), two), two},
+		"a message is taken for a grant, by a scattered client":  {grantsByMessage, lookingFor(with(three, func(m *model) { m.scattered = true }), two), two},
 		"a lease is counted from a message":                      {countsFromMessage, lookingFor(afterAFailover, two), two},
 		"a lease is counted from the receipt of an answer":       {countsFromReceipt, apart, usurped},
 		"a refresh is trusted after the deadline":                {trustsLateRefresh, apart, usurped},
-		"release does not compare the holder":                    {releasesUnseen, apart, "the lock was freed by one who did not have it"},
+		"release does not compare the holder":                    {releasesUnseen, apart, "the lock was freed by a claimant that did not have it"},
 		"pass does not compare the holder":                       {passesUnseen, with(together, func(m *model) { m.foreign = true }), second},
-		"enqueue does not look whether the lock is free":         {grantsUnseen, apart, second},
-		"the last token is forgotten at a release":               {countsTokensAfresh, apart, "the token of a grant was not higher than all before"},
-		"a reserved lock is granted under the last token":        {keepsTheToken, apart, "the token of a grant was not higher than all before"},
+		"enqueue does not check whether the lock is free":        {grantsUnseen, apart, second},
+		"the last token is forgotten at a release":               {countsTokensAfresh, apart, "the token of a grant was not higher than all earlier ones"},
+		"a reserved lock is granted under the last token":        {keepsTheToken, apart, "the token of a grant was not higher than all earlier ones"},
 		"the queue stops at the dead":                            {stopsAtTheDead, lucky, starving},
-		"the last in the queue is served first":                  {servesLastFirst, three, "another than the first in the queue was given the lock"},
-		"one who asks again loses the place":                     {losesThePlace, three, overtook},
-		"one who was passed over loses the place":                {losesThePassedOver, with(afterAFailover, func(m *model) { m.returns = true }), overtook},
+		"the last in the queue is served first":                  {servesLastFirst, three, "a waiter other than the first in the queue was given the lock"},
+		"a waiter that asks again loses its place":               {losesThePlace, three, overtook},
+		"a waiter that was passed over loses its place":          {losesThePassedOver, with(afterAFailover, func(m *model) { m.returns = true }), overtook},
 		"a reservation is never given up":                        {keepsReservations, lucky, starving},
-		"one who leaves does not tell the store":                 {leavesSilently, apart, ghost},
-		"one whose pass is refused leaves without a release":     {leavesAfterARefusal, model{process: [claimants]int{0, 0, 1}, mishaps: 1}, ghost},
-		"a pass is not remembered as a release":                  {passesUnremembered, model{process: [claimants]int{0, 0, 1}, mishaps: 1}, "one who has left is in the queue"},
-		"one who asked twice believes the last refusal":          {believesTheLastRefusal, model{process: [claimants]int{0, 0, 1}, tries: true, mishaps: 1}, ghost},
+		"a waiter leaves without a release":                      {leavesSilently, apart, ghost},
+		"a holder whose pass is refused does not release":        {leavesAfterARefusal, model{process: [claimants]int{0, 0, 1}, mishaps: 1}, ghost},
+		"a pass is not remembered as a release":                  {passesUnremembered, model{process: [claimants]int{0, 0, 1}, mishaps: 1}, "a claimant that has left is in the queue"},
+		"a waiter that asked twice believes the last refusal":    {believesTheLastRefusal, model{process: [claimants]int{0, 0, 1}, tries: true, mishaps: 1}, ghost},
 		"a late acquire of a released claim is granted":          {grantsReleased, apart, ghost},
 		"a late pass to a released claim is granted":             {passesToReleased, with(together, func(m *model) { m.foreign = true }), ghost},
-		"a release under a configured id is that of every claim": {forgetsAttempts, reusing, "one who waits was refused as if it had released"},
-		"one who waits for a message does not ask again":         {neverAsksAgain, lucky, starving},
-		"a handover to one who has left is forgotten":            {forgetsAHandover, model{process: [claimants]int{0, 0, 1}, mishaps: 1}, ghost},
+		"a release under a configured id is that of every claim": {forgetsAttempts, reusing, "a waiter was refused as if it had released"},
+		"a waiter in the queue does not ask again":               {neverAsksAgain, lucky, starving},
+		"a handover to a departed waiter is forgotten":           {forgetsAHandover, model{process: [claimants]int{0, 0, 1}, mishaps: 1}, ghost},
 		"a process keeps a holder that has released":             {keepsAHolder, model{process: [claimants]int{0, 0, 1}, absent: 1}, starving},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +108,7 @@ func with(m model, change func(*model)) model {
 	return m
 }
 
-// lookingFor is a model of which nothing else is reported.
+// lookingFor returns a model that reports nothing else.
 func lookingFor(m model, wrong string) model {
 	m.only = wrong
 	return m

@@ -2,12 +2,12 @@ package protocol_test
 
 import "slices"
 
-// at is where a holder stands in the queue, -1 if it does not.
+// at returns a holder's index in the queue, or -1.
 func (s *store) at(i id) int {
 	return slices.IndexFunc(s.queue[:], func(p place) bool { return p.of == i })
 }
 
-// first is the first in the queue, of those that have not been passed over.
+// first returns the first in the queue that has not been passed over.
 func (s *store) first() id {
 	for _, p := range s.queue {
 		if !p.passed {
@@ -26,8 +26,8 @@ func (s *store) last() id {
 	return nobody
 }
 
-// queue gives a holder the last place, unless it has one. One that was passed
-// over gets its old place back.
+// queue gives a holder the last place, unless it has a place. A holder that was
+// passed over gets its old place back.
 func (s *step) queue(i id) {
 	if at := s.store.at(i); at >= 0 {
 		if !s.store.queue[at].passed {
@@ -40,7 +40,7 @@ func (s *step) queue(i id) {
 		s.store.unqueue(i)
 	}
 	end := s.store.at(nobody)
-	s.must(end >= 0, "the model has too small a queue")
+	s.must(end >= 0, "the model's queue is too small")
 	if end >= 0 {
 		s.store.queue[end] = place{of: i}
 	}

@@ -2,6 +2,6 @@
 
 package protocol_test
 
-// raced is whether the race detector slows the explorer down, which has nothing for it to
-// find: then the models with the most states are left to a run without it.
+// raced reports whether the race detector is on. It has nothing to find in the explorer and
+// slows it down, so the models with the most states are left to a run without it.
 const raced = true

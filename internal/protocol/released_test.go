@@ -8,7 +8,7 @@ func (s *step) hasReleased(i id) bool {
 	return s.store.released[i]
 }
 
-// remember notes that a claim has been released.
+// remember records that a claim has been released.
 func (s *step) remember(i id) {
 	if s.flaw == forgetsAttempts {
 		i = s.holder(i)
@@ -16,7 +16,7 @@ func (s *step) remember(i id) {
 	s.store.released[i] = true
 }
 
-// rememberPass is remember for a holder that has passed the lock on.
+// rememberPass is like remember for a holder that has passed the lock on.
 func (s *step) rememberPass(i id) {
 	if s.flaw != passesUnremembered {
 		s.remember(i)

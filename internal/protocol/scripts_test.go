@@ -56,7 +56,7 @@ func (f *fleet) draw(t *rapid.T) act {
 	return act{f.locks[key], v, key, rapid.SampledFrom(v.waiters).Draw(t, "holder"), attempt}
 }
 
-// claim is how the store tells an acquisition from others of its holder.
+// claim is how the store distinguishes an acquisition from others of its holder.
 func (a *act) claim() string {
 	if a.attempt == "" {
 		return a.by
@@ -64,8 +64,8 @@ func (a *act) claim() string {
 	return a.by + ":" + a.attempt
 }
 
-// does lets somebody do something, and compares all that comes of it. The token of a grant
-// is 0 if there is none.
+// does performs a random act, and compares all its results. The token is 0 if there is no
+// grant.
 func (f *fleet) does(t *rapid.T, something func(*rapid.T, act) (want outcome, got string, token uint64)) {
 	f.T = t
 	a := f.draw(t)
@@ -82,7 +82,7 @@ func (f *fleet) does(t *rapid.T, something func(*rapid.T, act) (want outcome, go
 	if o.mayProbe && published == o.published+1 {
 		published--
 	}
-	require.Equal(t, o.published, published, "messages were published")
+	require.Equal(t, o.published, published, "messages published")
 	f.lasts(a, o)
 	if o.woken != "" {
 		f.wakes(a.key, o.woken)
@@ -101,8 +101,8 @@ func (f *fleet) wakes(key, holder string) {
 	}
 }
 
-// lasts checks the lease of whoever has the lock, which is short if the lock was reserved by
-// this operation, and then makes it a long one.
+// lasts checks the holder's lease, which is short if this operation reserved the lock, and
+// then makes it long.
 func (f *fleet) lasts(a act, o outcome) {
 	if a.holder == "" {
 		return

@@ -2,8 +2,8 @@ package protocol_test
 
 import "slices"
 
-// A step is a system while one thing happens to it. What must never happen is
-// noted as wrong.
+// A step is a system while one thing happens to it, and what went wrong if that
+// must never happen.
 type step struct {
 	*model
 	system
@@ -16,16 +16,16 @@ func (s *step) must(ok bool, otherwise string) {
 	}
 }
 
-// give makes one the holder, under a token. Its two conditions are what a lock
-// is: it is given when it is free, or by the one who has it; and each grant has a
-// higher token than all before, also one to the present holder, which asked again.
+// give makes a claimant the holder, under a token. Its two conditions are what a lock
+// is: it is given when it is free, or by its holder; and each grant has a higher token
+// than all before it, even a grant to a holder that asked again.
 func (s *step) give(to, by id) token {
 	t := s.store.fence + 1
 	if s.flaw == keepsTheToken && s.store.reserved {
 		t = s.store.fence
 	}
 	s.must(s.store.holder == nobody || s.store.holder == by, "the lock was given to a second holder")
-	s.must(t > s.store.high, "the token of a grant was not higher than all before")
+	s.must(t > s.store.high, "the token of a grant was not higher than all earlier ones")
 	if s.store.holder != to || s.store.reserved {
 		s.store.since = t
 	}
@@ -33,9 +33,9 @@ func (s *step) give(to, by id) token {
 	return t
 }
 
-// reserve sets a lock that is free aside for one who waits, and wakes it.
+// reserve sets a free lock aside for a waiter, and wakes it.
 func (s *step) reserve(to id) {
-	s.must(s.store.holder == nobody, "the lock of a holder was reserved for another")
+	s.must(s.store.holder == nobody, "a held lock was reserved for another claimant")
 	msg := message{to: to}
 	if s.trustsMessages() {
 		msg.token = s.give(to, nobody)
@@ -45,16 +45,16 @@ func (s *step) reserve(to id) {
 	s.publish(msg)
 }
 
-// free is the only way in which it loses its holder.
+// free is the only way in which the lock loses its holder.
 func (s *step) free(by id) {
-	s.must(s.store.holder == by, "the lock was freed by one who did not have it")
+	s.must(s.store.holder == by, "the lock was freed by a claimant that did not have it")
 	s.store.holder, s.store.reserved, s.store.since = nobody, false, 0
 	if s.flaw == countsTokensAfresh {
 		s.store.fence = 0
 	}
 }
 
-// apply is the store's part: it does what a request asks for, and answers.
+// apply is the store's part: it carries out a request, and answers.
 func (s *step) apply(r request) answer {
 	before := s.store.queue
 	of := s.holder(r.of)
@@ -74,12 +74,12 @@ func (s *step) apply(r request) answer {
 		a = s.applyPass(r)
 	case nothing:
 	}
-	s.must(inOrder(before[:], s.store.queue[:]), "one who waits was overtaken in the queue")
+	s.must(inOrder(before[:], s.store.queue[:]), "a waiter was overtaken in the queue")
 	return a
 }
 
-// inOrder reports whether those who are in both queues stand in the second as
-// in the first, before all others.
+// inOrder reports whether the claims that are in both queues have the same order in
+// the second, before all others.
 func inOrder(before, after []place) bool {
 	var stayed, now []id
 	for _, p := range before {
@@ -130,7 +130,7 @@ func (s *step) applyEnqueue(r request) answer {
 	return answer{verdict: queued, uncounted: s.processes[s.process[claimantOf(of)]].subscription != counted}
 }
 
-// applyRelease answers yes also to a claimant that has released before, which the store
+// applyRelease also answers yes to a claimant that has released before, which the store
 // remembers; nothing that a claimant does depends on it.
 func (s *step) applyRelease(r request) answer {
 	of := s.holder(r.of)
@@ -174,9 +174,9 @@ func (s *step) applyPass(r request) answer {
 	return s.grant(to, of)
 }
 
-// serve reserves the lock, which is free, for the first in the queue that can be
-// woken. The one who asks is granted it, and need not be woken. Those that are
-// passed over keep their places for a while; a message may reach them all the same.
+// serve reserves the free lock for the first in the queue that can be woken. The
+// asker is granted it, and need not be woken. Waiters that are passed over keep
+// their places for a while; a message may reach them all the same.
 func (s *step) serve(asker id) id {
 	due := nobody
 	for _, p := range s.store.queue {
@@ -193,7 +193,7 @@ func (s *step) serve(asker id) id {
 		case first == nobody:
 			return nobody
 		case first == asker || s.counts(first):
-			s.must(first == due, "another than the first in the queue was given the lock")
+			s.must(first == due, "a waiter other than the first in the queue was given the lock")
 			s.store.unqueue(first)
 			if first != asker {
 				s.reserve(first)
@@ -207,7 +207,7 @@ func (s *step) serve(asker id) id {
 	}
 }
 
-// passOver is what comes of a message that the server counted no receiver for.
+// passOver handles a message for which the server counted no receiver.
 func (s *step) passOver(i id) {
 	msg := message{to: i}
 	switch {
@@ -220,14 +220,14 @@ func (s *step) passOver(i id) {
 	s.publish(msg)
 }
 
-// counts reports whether the server that is the primary has a subscriber to wake i.
+// counts reports whether the primary has a subscriber to wake i.
 func (s *step) counts(i id) bool {
 	p := s.processes[s.process[claimantOf(i)]]
 	return p.health != dead && p.subscription == counted
 }
 
-// publish sends a message. What there is no room for in the model is what was
-// sent first to somebody, and may get lost.
+// publish sends a message. The model has room for few; one that does not fit may be
+// lost.
 func (s *step) publish(msg message) {
 	for i := range s.messages {
 		if s.messages[i].to == nobody {

@@ -2,7 +2,7 @@ package protocol_test
 
 import "slices"
 
-// tidy brings a system into the form that all systems share that behave alike.
+// tidy brings a system into a form that it shares with all systems that behave alike.
 func (m *model) tidy(s *system) {
 	for i := range s.messages {
 		if to := s.messages[i].to; to != nobody && !m.matters(s, to) {
@@ -21,7 +21,7 @@ func (m *model) tidy(s *system) {
 		s.gaveUp[i] = s.gaveUp[i] && (m.isCurrent(s, id(i)) || m.mentions(s, id(i)))
 	}
 	for i := range s.store.released {
-		// Nothing that is under way could be refused.
+		// Otherwise nothing under way could be refused.
 		s.store.released[i] = s.store.released[i] && (s.acquires(id(i)) || m.flaw == forgetsAttempts)
 	}
 	for i := len(s.store.queue) - 1; i >= 0; i-- {
@@ -31,7 +31,7 @@ func (m *model) tidy(s *system) {
 		}
 	}
 	m.rank(s)
-	// Messages and strays are sets, and need no order: sorted, with none twice.
+	// Messages and strays are sets, so their order does not matter: sort them and drop duplicates.
 	for i := range s.messages {
 		for j := i + 1; j < len(s.messages); j++ {
 			a, b := &s.messages[i], &s.messages[j]
@@ -50,7 +50,7 @@ func (m *model) tidy(s *system) {
 	}
 }
 
-// matters is whether a message to a holder can still make a difference.
+// matters reports whether a message to a holder can still make a difference.
 func (m *model) matters(s *system, to id) bool {
 	c := claimantOf(to)
 	me := s.claimants[c]
@@ -64,7 +64,7 @@ func (m *model) matters(s *system, to id) bool {
 			return false
 		}
 		w := m.turns.states[s.processes[m.process[c]].turn].waiters[s.claim(c)]
-		return m.trustsMessages() || w != nil && when(w.AskAt) != 1 // else it asks as soon as it may
+		return m.trustsMessages() || w != nil && when(w.AskAt) != 1 // otherwise it asks as soon as it may
 	}
 }
 
@@ -92,8 +92,8 @@ func bit(b bool) int {
 	return 0
 }
 
-// rank replaces the tokens by small numbers in the same order. All that are
-// below those of the present holder are equally old.
+// rank replaces the tokens by small numbers in the same order. All tokens below
+// those of the current holder count as equally old.
 func (m *model) rank(s *system) {
 	low, high := s.store.since, max(s.store.fence, s.store.high)
 	if low == 0 {
@@ -122,10 +122,10 @@ func (m *model) rank(s *system) {
 	rank(&s.store.high)
 }
 
-// isCurrent reports whether i is the claim of one who has not left.
+// isCurrent reports whether i is the claim of a claimant that has not left.
 func (m *model) isCurrent(s *system, i id) bool {
 	me := s.claimants[claimantOf(i)]
-	return s.claim(claimantOf(i)) == i && me.phase != gone && me.phase != lettingGo
+	return s.claim(claimantOf(i)) == i && me.phase != gone && me.phase != releasing
 }
 
 // mentions reports whether the store, or a request, is about the claim i.
@@ -133,12 +133,12 @@ func (m *model) mentions(s *system, i id) bool {
 	return s.store.holder == m.holder(i) || s.store.at(m.holder(i)) >= 0 || s.requests(func(r request) bool { return r.of == i || r.to == i })
 }
 
-// acquires reports whether a request is under way that may get the claim i the lock.
+// acquires reports whether a request under way may get the lock for the claim i.
 func (s *system) acquires(i id) bool {
 	return s.requests(func(r request) bool { return (r.kind == enqueue || r.kind == try) && r.of == i || r.to == i })
 }
 
-// requests reports whether a request is under way, or about to be, for which is holds.
+// requests reports whether a request that satisfies is is under way, or about to be.
 func (s *system) requests(is func(request) bool) bool {
 	about := func(r request) bool { return r.kind != nothing && is(r) }
 	return slices.ContainsFunc(s.strays[:], about) ||

@@ -8,9 +8,9 @@ import (
 	"github.com/effectlock/effectlock/internal/turn"
 )
 
-// turns are the states of package turn that the processes of a model get into. They are
-// kept once each, and known by number, so that a system can be compared. So is what each
-// event makes of each state: the step runs once for each.
+// turns are the states of package turn that the processes of a model reach. Each is kept
+// once and known by number, so that systems can be compared. The result of each event in
+// each state is kept too: the step runs once for each.
 type turns struct {
 	*model
 	states  []snapshot
@@ -18,10 +18,10 @@ type turns struct {
 	steps   map[stepKey]stepResult
 }
 
-// snapshot is a state, and the waiters that are in it. It is not changed any more.
+// snapshot is a state and the waiters in it. It is immutable.
 type snapshot struct {
 	turn.State
-	waiters [2*claimants + 1]*turn.Waiter // by claim; nil for one that is out
+	waiters [2*claimants + 1]*turn.Waiter // by claim; nil for a waiter that is out
 }
 
 // stepKey is a state and an event.
@@ -47,7 +47,7 @@ type action struct {
 	yield  bool
 }
 
-// now is the time of all steps. What is due later is due when the model says so.
+// now is the time of all steps. The model decides when something later is due.
 var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const askAgain, pollEvery = time.Hour, time.Minute
@@ -58,7 +58,7 @@ func newTurns(m *model) *turns {
 	return t
 }
 
-// step returns what an event makes of a state.
+// step returns the result of an event in a state.
 func (t *turns) step(k stepKey) stepResult {
 	r, ok := t.steps[k]
 	if !ok {
@@ -86,7 +86,7 @@ func (t *turns) run(k stepKey) (r stepResult) {
 	n := 0
 	for _, a := range t.flawed(s, e) {
 		if a.Do == turn.Sleep {
-			continue // that a waiter sleeps shows in its state
+			continue // the state shows that a waiter sleeps
 		}
 		r.actions[n] = action{do: a.Do, of: k.of, yield: a.Yield}
 		if a.Waiter != nil {
@@ -153,7 +153,7 @@ func (s *snapshot) copy() *snapshot {
 	return c
 }
 
-// number returns the number of a state. States that behave alike have one number.
+// number returns the number of a state. States that behave alike share a number.
 func (t *turns) number(s *snapshot) uint32 {
 	s.tidy()
 	key := s.key()
@@ -167,7 +167,7 @@ func (t *turns) number(s *snapshot) uint32 {
 }
 
 // tidy forgets what makes no difference: a run of handovers is as long as the model says,
-// and how often a request was not answered matters only until it is answered once.
+// and only whether requests were unanswered matters, not how many.
 func (s *snapshot) tidy() {
 	s.Handovers, s.Since, s.Asked = 0, time.Time{}, time.Time{}
 	for i, w := range s.waiters {
@@ -200,7 +200,7 @@ func (s *snapshot) key() string {
 	return string(b)
 }
 
-// when is 0 for never, 1 for now, 2 for later.
+// when returns 0 for never, 1 for now, 2 for later.
 func when(t time.Time) byte {
 	switch {
 	case t.IsZero():

@@ -7,14 +7,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Cluster is a real Redis Cluster: three primaries without replicas, which
+// Cluster is a real Redis Cluster of three primaries without replicas, which
 // share the hash slots evenly.
 type Cluster struct {
 	Servers []*Server
 }
 
 // StartCluster starts a Cluster and returns when all its servers agree that it
-// is up. It takes a few seconds, so let tests share one.
+// is up. That takes a few seconds, so let tests share one.
 func StartCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
 	const slots, masters = 16384, 3
@@ -26,7 +26,7 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 	for i, s := range c.Servers {
 		client := s.Client(t)
 		check(t, client.ClusterAddSlotsRange(ctx, i*slots/masters, (i+1)*slots/masters-1).Err())
-		// Two nodes of one epoch may argue about it while they meet.
+		// Two nodes with the same epoch may dispute it while they meet.
 		check(t, client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err())
 		host, port, _ := strings.Cut(first.Addr(), ":")
 		if i > 0 {
@@ -49,7 +49,7 @@ func (c *Cluster) Client(t testing.TB) *redis.ClusterClient {
 	return closing(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()}))
 }
 
-// Addrs is the host:port of each server.
+// Addrs returns the host:port of each server.
 func (c *Cluster) Addrs() []string {
 	var addrs []string
 	for _, s := range c.Servers {

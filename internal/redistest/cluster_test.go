@@ -38,10 +38,10 @@ func TestSlotThatMovesAnswersAskAndThenMoved(t *testing.T) {
 	defer direct.Close()
 
 	m := cluster.Migrate(t, "k", to)
-	assert.Equal(t, "v", direct.Get(ctx, "k").Val(), "it has the key still")
+	assert.Equal(t, "v", direct.Get(ctx, "k").Val(), "it still has the key")
 	assert.Equal(t, 1, m.MoveKeys())
 	assert.ErrorContains(t, direct.Get(ctx, "k").Err(), "ASK ")
-	assert.ErrorContains(t, to.Client(t).Get(ctx, "k").Err(), "MOVED ", "it has the slot only for those who were sent by ASK")
+	assert.ErrorContains(t, to.Client(t).Get(ctx, "k").Err(), "MOVED ", "it serves the slot only to clients that ASK sent")
 	assert.Equal(t, "v", c.Get(ctx, "k").Val())
 	m.Finish()
 	assert.ErrorContains(t, direct.Get(ctx, "k").Err(), "MOVED ")

@@ -10,16 +10,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Configure changes a setting of the running server, such as "maxmemory", "1". A
-// setting that can be given at the start alone is an argument of Start.
+// Configure changes a setting of the running server, such as "maxmemory", "1". Pass
+// a setting that can only be given at the start to Start.
 func (s *Server) Configure(name, value string) {
 	s.t.Helper()
 	s.do("CONFIG", "SET", name, value)
 }
 
-// Allow makes a user, or changes the rules for one, as ACL SETUSER reads them.
-// Connections that have logged in as that user are broken, so that they have to do
-// it again.
+// Allow creates a user, or changes the rules for one, as ACL SETUSER reads them. It
+// breaks the connections that are logged in as that user, so that they log in again.
 func (s *Server) Allow(user string, rules ...string) {
 	s.t.Helper()
 	command := []any{"ACL", "SETUSER", user}
@@ -30,7 +29,7 @@ func (s *Server) Allow(user string, rules ...string) {
 	s.do("CLIENT", "KILL", "USER", user, "SKIPME", "yes")
 }
 
-// Flush empties the server, and forgets no script.
+// Flush empties the server, which keeps its scripts.
 func (s *Server) Flush() { s.t.Helper(); s.do("FLUSHALL") }
 
 // closing closes a client when the test ends.
@@ -45,7 +44,7 @@ func (s *Server) do(command ...any) string {
 	s.t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: s.Addr()})
 	defer c.Close()
-	// Not the test's context, which has ended when a cleanup runs.
+	// Not the test's context, which has ended by the time a cleanup runs.
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	reply, err := c.Do(ctx, command...).Result()
@@ -54,7 +53,7 @@ func (s *Server) do(command ...any) string {
 	return text
 }
 
-// info is a field of INFO, "" if there is none of that name.
+// info returns a field of INFO, or "" if there is none of that name.
 func (s *Server) info(field string) string {
 	s.t.Helper()
 	for line := range strings.Lines(s.do("INFO")) {
@@ -65,15 +64,15 @@ func (s *Server) info(field string) string {
 	return ""
 }
 
-// await looks again and again until ok, and fails the test if that takes too long.
+// await polls ok until it is true, and fails the test if that takes too long.
 func (s *Server) await(what string, ok func() bool) {
 	s.t.Helper()
 	if !within(startLimit, ok) {
-		s.t.Fatalf("redistest: %s: never came true: %s\n%s", s.Addr(), what, s.Log())
+		s.t.Fatalf("redistest: %s: timed out waiting until %s\n%s", s.Addr(), what, s.Log())
 	}
 }
 
-// within looks again and again until ok, for so long at most.
+// within polls ok until it is true, and reports false if limit passes first.
 func within(limit time.Duration, ok func() bool) bool {
 	for give := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(give) {

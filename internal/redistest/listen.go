@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// listen calls run for each connection that l accepts, until the test ends, and with it the context.
+// listen calls run for each connection that l accepts. The context ends with the test.
 func listen(t testing.TB, l net.Listener, run func(ended context.Context, client net.Conn)) {
 	t.Helper()
 	var running sync.WaitGroup

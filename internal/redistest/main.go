@@ -28,8 +28,8 @@ func skip(t testing.TB, variable string) {
 	t.Skipf("needs %s: run `make test`", variable)
 }
 
-// tell prints a line. What a package that passes has printed, go test ./... keeps
-// to itself; so if a person sits at a terminal, the terminal is told as well.
+// tell prints a line, also to the terminal if there is one: go test ./... does not
+// show the output of a package that passes.
 func tell(line string) {
 	fmt.Print(line)
 	if testing.Verbose() {
@@ -41,12 +41,12 @@ func tell(line string) {
 	}
 }
 
-// Main runs a package's tests and fails them if they leave goroutines behind.
-// If tests were skipped for want of a redis-server or a proxy, it says how many in one
+// Main runs a package's tests and fails them if they leave goroutines behind. If tests
+// were skipped because there is no redis-server or proxy, it prints how many in one
 // line. Call it from TestMain.
 func Main(m *testing.M) {
 	// Tests of a store wait for servers and leases more than they compute, so
-	// more of them fit than there are CPUs. The command line can still decide.
+	// more of them fit than there are CPUs. The command line takes precedence.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // Migration is a hash slot on its way from one primary of a Cluster to another, as
-// an operator moves it while it is used: first it is announced, then the keys
+// an operator moves it while it is in use: first the move is announced, then the keys
 // move, then every server is notified.
 type Migration struct {
 	t        testing.TB
@@ -17,8 +17,8 @@ type Migration struct {
 	from, to *Server
 }
 
-// Owner is the server that has the slot of key, as the first server sees it, which
-// must answer.
+// Owner returns the server that has the slot of key, according to the first server,
+// which must answer.
 func (c *Cluster) Owner(t testing.TB, key string) *Server {
 	t.Helper()
 	id := c.ownerBy(t, c.Servers[0], c.slotOf(t, key))
@@ -27,11 +27,11 @@ func (c *Cluster) Owner(t testing.TB, key string) *Server {
 			return s
 		}
 	}
-	t.Fatalf("redistest: node %q, which has the slot of %q, is none of the cluster's", id, key)
+	t.Fatalf("redistest: node %q, which has the slot of %q, is not in the cluster", id, key)
 	return nil
 }
 
-// slotOf is the hash slot of key.
+// slotOf returns the hash slot of key.
 func (c *Cluster) slotOf(t testing.TB, key string) int64 {
 	t.Helper()
 	client := c.Servers[0].Client(t)
@@ -42,7 +42,7 @@ func (c *Cluster) slotOf(t testing.TB, key string) int64 {
 }
 
 // Migrate announces that the slot of key moves to another server. From now on its
-// owner answers ASK to commands on keys of that slot which it has not.
+// owner answers ASK to commands on keys of that slot that it does not have.
 func (c *Cluster) Migrate(t testing.TB, key string, to *Server) *Migration {
 	t.Helper()
 	m := &Migration{t: t, cluster: c, slot: c.slotOf(t, key), from: c.Owner(t, key), to: to}
@@ -51,9 +51,9 @@ func (c *Cluster) Migrate(t testing.TB, key string, to *Server) *Migration {
 	return m
 }
 
-// MoveKeys moves the keys that the slot has now, one by one, and returns how many
-// that were. A client that asks for one that has moved is sent after it by ASK; one that asks for
-// several, of which one has moved or there is none yet, is answered TRYAGAIN.
+// MoveKeys moves the keys that are now in the slot, one by one, and returns how many there
+// were. A client that asks for a key that has moved is redirected by ASK; one that asks for
+// several keys, of which one has moved or does not exist yet, is answered TRYAGAIN.
 func (m *Migration) MoveKeys() (moved int) {
 	m.t.Helper()
 	for {
@@ -68,7 +68,7 @@ func (m *Migration) MoveKeys() (moved int) {
 	}
 }
 
-// Keys are some of those in the slot that have not moved, all if there are few.
+// Keys returns keys in the slot that have not moved: all of them if they are few.
 func (m *Migration) Keys() []string {
 	m.t.Helper()
 	c := m.from.Client(m.t)
@@ -78,18 +78,18 @@ func (m *Migration) Keys() []string {
 	return keys
 }
 
-// MoveKey moves one key. NOKEY, if it has expired since, is no error.
+// MoveKey moves one key. It may have expired: NOKEY is not an error.
 func (m *Migration) MoveKey(key string) {
 	m.t.Helper()
 	m.from.do("MIGRATE", "127.0.0.1", strconv.Itoa(m.to.port), key, 0, startLimit.Milliseconds())
 }
 
-// Finish moves what there is left to move and tells the whole Cluster which server has the
-// slot now. From then on the old owner answers MOVED.
+// Finish moves the remaining keys and tells the whole Cluster which server has the slot now.
+// From then on the old owner answers MOVED.
 func (m *Migration) Finish() {
 	m.t.Helper()
 	m.MoveKeys()
-	// First the new owner, so that the slot is never without one.
+	// The new owner comes first, so that the slot always has one.
 	for _, s := range append([]*Server{m.to, m.from}, m.cluster.Servers...) {
 		s.do("CLUSTER", "SETSLOT", m.slot, "NODE", m.to.id)
 	}
@@ -98,7 +98,7 @@ func (m *Migration) Finish() {
 	}
 }
 
-// ownerBy is the id of the node that has the slot, as the server sees it.
+// ownerBy returns the id of the node that has the slot, according to the server.
 func (c *Cluster) ownerBy(t testing.TB, s *Server, slot int64) string {
 	t.Helper()
 	client := s.Client(t)

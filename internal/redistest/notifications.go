@@ -6,20 +6,20 @@ import (
 	"regexp"
 )
 
-// DropNotifications asks lose about each notification that a subscriber is
-// sent, and loses it without a trace if the answer is true: the connection goes
-// on. nil loses none.
+// DropNotifications calls lose for each notification to a subscriber, and drops the
+// notification silently if the answer is true: the connection stays open. A nil lose
+// drops none.
 func (p *Proxy) DropNotifications(lose func() bool) { p.change(func() { p.lose = lose }) }
 
-// sieve takes notifications out of a stream of replies.
+// sieve removes notifications from a stream of replies.
 type sieve struct{ rest []byte }
 
-// notification begins what a subscriber is sent, in the second or the third
-// version of the protocol.
+// notification matches the start of a message to a subscriber, in version 2 or 3 of
+// the protocol.
 var notification = regexp.MustCompile(`^[*>]\d+\r\n\$\d+\r\n[sp]?message\r\n`)
 
-// pass returns what may go on of all that has come. The beginning of a value
-// stays until its end has come.
+// pass returns what may be forwarded. It keeps the beginning of a value until the end
+// has arrived.
 func (s *sieve) pass(b []byte, lose func() bool) (on []byte) {
 	s.rest = append(s.rest, b...)
 	for {
@@ -34,7 +34,7 @@ func (s *sieve) pass(b []byte, lose func() bool) (on []byte) {
 	}
 }
 
-// valueLength is the length of the first value in b, 0 if it is not complete.
+// valueLength returns the length of the first value in b, or 0 if it is incomplete.
 func valueLength(b []byte) int {
 	var value bytes.Buffer
 	if copyReply(&value, bufio.NewReader(bytes.NewReader(b))) != nil {

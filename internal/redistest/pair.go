@@ -6,7 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Pair is a primary and its replica, and an address that is the primary's. The two
+// Pair is a primary, its replica, and an address of the primary. The two servers
 // change places with each Failover, and the address moves.
 type Pair struct {
 	Primary, Replica *Server
@@ -23,7 +23,7 @@ func StartPair(t testing.TB, args ...string) *Pair {
 	return &Pair{Primary: primary, Replica: replica, name: NewProxy(t, primary.Addr())}
 }
 
-// Addr is the host:port of whichever server is the primary.
+// Addr is the host:port of whichever server is currently the primary.
 func (p *Pair) Addr() string { return p.name.Addr() }
 
 // Client returns a client of the primary, closed when t ends.
@@ -32,10 +32,9 @@ func (p *Pair) Client(t testing.TB) *redis.Client {
 	return closing(t, redis.NewClient(&redis.Options{Addr: p.Addr()}))
 }
 
-// Failover makes the replica the primary in good order, as FAILOVER does: nothing
-// that was written is lost. The old primary lives on as the replica of the new one,
-// with the connections that it has; then the address moves. It returns when the
-// replica copies.
+// Failover makes the replica the primary in good order, as FAILOVER does: no write is
+// lost. The old primary lives on as the replica of the new one, with its connections;
+// then the address moves. Failover returns when the new replica copies.
 func (p *Pair) Failover() {
 	old, next := p.Primary, p.Replica
 	old.t.Helper()

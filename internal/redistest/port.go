@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The ports of a server: its own, one that keeps the first two for it, and the bus of
+// The ports of a server: its own, one that guards the other two, and the bus of
 // a cluster, where Redis wants it.
 const (
 	firstPort = 10000
@@ -16,14 +16,13 @@ const (
 	toBus     = 10000
 )
 
-// freePort finds a port that a server, and a cluster's bus, can listen on. Until
-// the test ends no other test gets it, of whatever process, also while the server is
-// down: else its clients might find another one that is empty, and their lock gone.
-// So a listener, which ends with the process, guards it.
+// freePort finds a port that a server, and a cluster's bus, can listen on. No other test
+// of any process gets it until the test ends, even while the server is down: otherwise
+// its clients might find another server there, an empty one, and their lock gone. A
+// listener, which ends with the process, guards the port.
 //
-// Port 0 was rejected: it draws from the range of which every outgoing connection
-// takes one as well, so that a server that was killed would now and then find its
-// port taken when it comes back.
+// Port 0 was rejected: it draws from the same range as every outgoing connection, so
+// that a killed server would now and then find its port taken when it comes back.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range 200 {

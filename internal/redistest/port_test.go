@@ -10,7 +10,7 @@ import (
 func TestPortIsNobodyElsesUntilTheTestEnds(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
-	require.True(t, free(port), "it is the server's to take")
+	require.True(t, free(port), "the server can take it")
 	_, err := net.Listen("tcp", loopback(port+toGuard))
-	require.Error(t, err, "another test takes it")
+	require.Error(t, err, "another test cannot take it")
 }

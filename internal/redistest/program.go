@@ -13,23 +13,23 @@ import (
 	"testing"
 )
 
-// watchdog runs a program for as long as its standard input is open, so that
-// none outlives the test binary, whatever ends it: the kernel closes the
-// pipe even after SIGKILL. Linux's parent death signal was rejected: it fires
-// when the thread that forked ends, and Go does not say which thread that is.
+// watchdog runs a program for as long as its standard input is open, so that no
+// program outlives the test binary, whatever ends that: the kernel closes the pipe
+// even after SIGKILL. Linux's parent death signal was rejected: it fires when the
+// thread that forked ends, and Go does not say which thread that is.
 //
-// The shell reaps its child only at the end, so the pid it prints cannot be
-// given to another process while the tests signal it. It lets go of standard
-// output, so that the end of the program is the end of that stream.
+// The shell reaps its child only at the end, so the pid that it prints cannot be
+// reused while the tests signal it. It closes its standard output, so that the end
+// of the program is the end of that stream.
 const watchdog = `"$@" 2>&1 & echo pid $!; exec >/dev/null 2>&1; read _; kill -KILL $!; wait $!; exit 0`
 
-// program is one that runs, a server or a proxy.
+// program is a running server or proxy.
 type program struct {
 	pid   int
 	cmd   *exec.Cmd
 	leash io.Closer       // closing it kills the program
 	ended chan struct{}   // closed when the program has ended
-	said  strings.Builder // what it printed; to be read then
+	said  strings.Builder // what it printed; may be read once ended is closed
 }
 
 func startProgram(t testing.TB, path string, args ...string) *program {
@@ -63,13 +63,13 @@ func (p *program) end() error {
 	return p.cmd.Wait()
 }
 
-// The environment variables that name the proxies, as [Binary] names the redis-server.
+// The environment variables that name the proxies, like [Binary] for redis-server.
 const (
 	HAProxyBinary   = "EFFECTLOCK_HAPROXY"
-	TwemproxyBinary = "EFFECTLOCK_TWEMPROXY" // its program is called nutcracker
+	TwemproxyBinary = "EFFECTLOCK_TWEMPROXY" // the program is called nutcracker
 )
 
-// StartHAProxy runs an HAProxy that passes TCP connections on to the server at addr, and
+// StartHAProxy runs an HAProxy that forwards TCP connections to the server at addr, and
 // returns the proxy's address. The proxy ends with the test.
 func StartHAProxy(t testing.TB, addr string) string {
 	t.Helper()
@@ -104,7 +104,7 @@ redis:
 	return loopback(port)
 }
 
-// runProxy runs a program until the test ends, with the name of a file that holds config as
+// runProxy runs a program until the test ends, with the name of a file that contains config as
 // its last argument. It returns when the program listens on port.
 func runProxy(t testing.TB, variable string, port int, config string, args ...string) {
 	t.Helper()

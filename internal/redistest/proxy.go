@@ -13,11 +13,11 @@ import (
 )
 
 // Proxy is a TCP proxy on loopback that breaks the network between clients and
-// one server. Its methods are safe for concurrent use, and take effect on
-// connections that exist as well as on later ones.
+// one server. Its methods are safe for concurrent use, and affect existing
+// connections as well as later ones.
 type Proxy struct {
 	addr   string
-	opaque bool // what passes are no commands and replies
+	opaque bool // the traffic is not commands and replies
 
 	mu      sync.Mutex
 	target  string
@@ -27,10 +27,10 @@ type Proxy struct {
 	delay   time.Duration
 	drops   int           // how many more replies to lose; < 0: all
 	arg     string        // only replies to commands with this argument, unless ""
-	dropped int           // how many were lost
-	lose    func() bool   // whether the next notification is lost
+	dropped int           // how many have been lost
+	lose    func() bool   // reports whether the next notification is lost
 	next    string        // the argument of the command that AfterNext waits for
-	after   func()        // what it is to do then
+	after   func()        // what AfterNext calls then
 	changed chan struct{} // closed and replaced whenever the network changes
 }
 
@@ -53,39 +53,37 @@ func newProxy(t testing.TB, target string, opaque bool) *Proxy {
 // Addr is the address that clients dial instead of the server's.
 func (p *Proxy) Addr() string { return p.addr }
 
-// DropReplies loses the next n replies, all if n is negative, none if it is 0:
-// the server has applied the command by then, the client finds its connection
-// reset. If arg is not "", only replies to commands that carry it as an
-// argument count; so "the next release" can be distinguished from the greetings of a
-// new connection. Case does not matter.
+// DropReplies loses the next n replies: all if n is negative, none if it is 0. The
+// server has applied the command by then; the client finds its connection reset. If
+// arg is not "", only replies to commands with that argument count, so that a release
+// can be distinguished from the greetings of a new connection. Case does not matter.
 func (p *Proxy) DropReplies(n int, arg string) {
 	p.change(func() { p.drops, p.arg = n, arg })
 }
 
-// Dropped is how many replies have been lost by DropReplies.
+// Dropped returns how many replies DropReplies has lost.
 func (p *Proxy) Dropped() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.dropped
 }
 
-// AfterNext calls do once the server has answered the next command that carries
-// arg as an argument, in whatever case, and before the answer passes on: what has
-// been applied is known to nobody but the server at that moment. do may cut, freeze
-// or kill whatever it likes; to lose the answer it calls Reset. It runs on a
-// goroutine of the proxy's, so it must not fail the test by itself. A command that
-// the server refuses, such as a script that it does not know, counts as well.
+// AfterNext calls do once the server has answered the next command with the argument
+// arg, in whatever case, and before the answer is forwarded: at that moment only the
+// server knows what has been applied. do may cut, freeze or kill whatever it likes; to
+// lose the answer it calls Reset. It runs on a goroutine of the proxy, so it must not
+// fail the test itself. A command that the server refuses, such as a script that it
+// does not know, counts as well.
 func (p *Proxy) AfterNext(arg string, do func()) { p.change(func() { p.next, p.after = arg, do }) }
 
 // Delay holds back each reply for d.
 func (p *Proxy) Delay(d time.Duration) { p.change(func() { p.delay = d }) }
 
-// Cut loses contact without anybody noticing: connections stay open and can be
-// made, but no byte passes. What was sent meanwhile arrives after Heal, as
-// retransmissions do.
+// Cut breaks the network silently: connections stay open and can be made, but no
+// byte passes. What was sent meanwhile arrives after Heal, as retransmissions do.
 func (p *Proxy) Cut() { p.change(func() { p.cut = true }) }
 
-// CutReplies is Cut in one direction: commands arrive and are applied, their
+// CutReplies is Cut in one direction: commands arrive and are applied, and their
 // replies wait for Heal.
 func (p *Proxy) CutReplies() { p.change(func() { p.mute = true }) }
 
@@ -98,8 +96,8 @@ func (p *Proxy) Reset() {
 	}
 }
 
-// Forget makes the network drop the connections that exist, as a load balancer does with
-// those that were idle for long: what is sent on them is lost, and neither end is notified.
+// Forget makes the network drop the existing connections, as a load balancer does when
+// they have been idle for long: what is sent on them is lost, and neither end is notified.
 // New ones can be made. Heal does not bring the old ones back.
 func (p *Proxy) Forget() {
 	p.change(func() {
@@ -118,11 +116,11 @@ func (p *Proxy) Heal() {
 }
 
 // Move gives the proxy's address to another server, as a DNS name or a virtual
-// address moves at a failover. Connections that exist stay with the server that they
-// have; new ones go to target.
+// address moves at a failover. Existing connections stay with their server; new
+// ones go to target.
 func (p *Proxy) Move(target string) { p.change(func() { p.target = target }) }
 
-// aim is the server that new connections go to.
+// aim returns the server that new connections go to.
 func (p *Proxy) aim() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,7 +135,7 @@ func (p *Proxy) change(set func()) {
 	p.changed = make(chan struct{})
 }
 
-// serve passes what a client sends on, until either end closes.
+// serve forwards a client's connection until either end closes.
 func (p *Proxy) serve(ended context.Context, client net.Conn) {
 	l := &link{proxy: p, client: client, done: make(chan struct{})}
 	p.mu.Lock()
@@ -154,7 +152,7 @@ func (p *Proxy) serve(ended context.Context, client net.Conn) {
 	l.run()
 }
 
-// link is one client's connection and the one to the server behind it.
+// link is a client's connection and the one behind it, to the server.
 type link struct {
 	proxy   *Proxy
 	client  net.Conn
@@ -166,8 +164,8 @@ type link struct {
 
 	mu     sync.Mutex
 	server net.Conn
-	doomed bool   // the next reply is to be lost
-	after  func() // is to be called before the next reply passes on
+	doomed bool   // the next reply will be lost
+	after  func() // called before the next reply is forwarded
 }
 
 func (l *link) run() {
@@ -220,7 +218,7 @@ func (l *link) copy(to io.Writer, from io.Reader, reply bool) {
 }
 
 // pass waits until the network lets bytes through in that direction. It
-// answers false if the connection was reset instead.
+// returns false if the connection was reset instead.
 func (l *link) pass(reply bool) bool {
 	delayed := false
 	for {
@@ -250,9 +248,9 @@ func (l *link) pass(reply bool) bool {
 	}
 }
 
-// judge decides whether a reply is lost. Whether it is to be lost is decided
-// when its command passes: a client that waits for each reply, as go-redis
-// does outside pipelines, has no other reply on its way then.
+// judge reports whether a reply is lost. That is decided when its command passes: a
+// client that waits for each reply, as go-redis does outside pipelines, has no other
+// reply on its way then.
 func (l *link) judge(b []byte, reply bool) bool {
 	p := l.proxy
 	p.mu.Lock()
@@ -280,7 +278,7 @@ func carries(b []byte, arg string) bool {
 	return bytes.Contains(bytes.ToLower(b), []byte("\r\n"+strings.ToLower(arg)+"\r\n"))
 }
 
-// answered does what AfterNext asked for.
+// answered calls the function of AfterNext.
 func (l *link) answered() {
 	l.mu.Lock()
 	do := l.after
@@ -291,7 +289,7 @@ func (l *link) answered() {
 	}
 }
 
-// sift takes out the notifications that are to be lost.
+// sift removes the notifications that are lost.
 func (l *link) sift(b []byte, reply bool) []byte {
 	if !reply || l.proxy.opaque {
 		return b
@@ -301,7 +299,7 @@ func (l *link) sift(b []byte, reply bool) []byte {
 	return l.replies.pass(b, l.proxy.lose)
 }
 
-// reset closes both connections; the client's with a TCP reset.
+// reset closes both connections, the client's with a TCP reset.
 func (l *link) reset() {
 	l.once.Do(func() {
 		close(l.done)

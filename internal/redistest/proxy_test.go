@@ -15,7 +15,7 @@ import (
 )
 
 // through returns a client that goes through a proxy and never repeats a
-// command, and one that goes past it.
+// command, and one that bypasses the proxy.
 func through(t *testing.T) (*redistest.Proxy, *redis.Client, *redis.Client) {
 	t.Helper()
 	s := redistest.Start(t)
@@ -38,7 +38,7 @@ func TestALostAnswerBelongsToACommandThatWasApplied(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		lose    func(*redistest.Proxy)
-		answers int // that are lost
+		answers int // how many are lost
 		heals   bool
 		dropped int
 	}{
@@ -51,7 +51,7 @@ func TestALostAnswerBelongsToACommandThatWasApplied(t *testing.T) {
 			t.Parallel()
 			p, c, direct := through(t)
 			test.lose(p)
-			require.NoError(t, c.Set(t.Context(), "m", 5, 0).Err(), "other commands are not meant")
+			require.NoError(t, c.Set(t.Context(), "m", 5, 0).Err(), "other commands are not affected")
 			for range test.answers {
 				require.Error(t, c.Incr(t.Context(), "n").Err())
 			}
@@ -62,7 +62,7 @@ func TestALostAnswerBelongsToACommandThatWasApplied(t *testing.T) {
 			if test.heals {
 				p.Heal()
 			}
-			require.EqualValues(t, test.answers+1, c.Incr(t.Context(), "n").Val(), "only those were to be lost")
+			require.EqualValues(t, test.answers+1, c.Incr(t.Context(), "n").Val(), "no more answers are lost")
 		})
 	}
 }
@@ -90,12 +90,12 @@ func TestAnAnswerIsHeldBackThoughItsCommandIsApplied(t *testing.T) {
 			require.Eventually(t, func() bool { return direct.Get(t.Context(), "n").Val() == "1" }, 10*time.Second, time.Millisecond)
 			select {
 			case err := <-answered:
-				require.Fail(t, "the answer has passed", "%v", err)
+				require.Fail(t, "the answer got through", "%v", err)
 			case <-time.After(20 * time.Millisecond):
 			}
 			goOn()
-			require.NoError(t, <-answered, "the answer arrives after all")
-			require.EqualValues(t, 2, c.Incr(t.Context(), "n").Val(), "only one command was meant")
+			require.NoError(t, <-answered, "the answer arrives later")
+			require.EqualValues(t, 2, c.Incr(t.Context(), "n").Val(), "only one command was affected")
 		})
 	}
 }
@@ -105,7 +105,7 @@ func TestCutHoldsBackCommandsAndKeepsSocketsOpen(t *testing.T) {
 	p, c, direct := through(t)
 	p.Cut()
 	timesOut(t, c)
-	require.ErrorIs(t, direct.Get(t.Context(), "n").Err(), redis.Nil, "the command must not have passed")
+	require.ErrorIs(t, direct.Get(t.Context(), "n").Err(), redis.Nil, "the command must not get through")
 	p.Heal()
 	require.NoError(t, c.Ping(t.Context()).Err())
 }

@@ -56,7 +56,7 @@ func TestKilledServerRefusesUntilRestartedEmptyOnTheSamePort(t *testing.T) {
 	require.NotEqual(t, pid, s.Pid())
 }
 
-// child runs the test that calls it in another process, where inChild is true.
+// child runs the calling test in another process, where inChild is true.
 func child(t *testing.T, env ...string) (string, error) {
 	t.Helper()
 	c := exec.Command(os.Args[0], "-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
@@ -124,7 +124,7 @@ func TestServerTakesSettingsAndUsersWhileItRuns(t *testing.T) {
 	s.Allow("app", "-get")
 	assert.ErrorContains(t, c.Get(ctx, "a").Err(), "NOPERM")
 	s.Allow("app", "resetpass", ">another")
-	assert.ErrorContains(t, c.Ping(ctx).Err(), "WRONGPASS", "connections that were open must not last")
+	assert.ErrorContains(t, c.Ping(ctx).Err(), "WRONGPASS", "open connections must not last")
 }
 
 func TestServerWithoutACommandAnswersAsIfItHadNeverBeen(t *testing.T) {

@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// StartReplica starts a server that copies primary, and returns when it has all
-// that primary has.
+// StartReplica starts a server that copies primary, and returns when it has all of
+// primary's data.
 func StartReplica(t testing.TB, primary *Server, args ...string) *Server {
 	t.Helper()
-	// A primary waits 5 s for more replicas before it makes a copy.
+	// By default a primary waits 5 s for more replicas before it makes a copy.
 	primary.Configure("repl-diskless-sync-delay", "0")
 	replica := Start(t, append([]string{"--replicaof", "127.0.0.1", strconv.Itoa(primary.port)}, args...)...)
 	replica.CatchUp(primary)
@@ -18,8 +18,8 @@ func StartReplica(t testing.TB, primary *Server, args ...string) *Server {
 }
 
 // StartDistantReplica starts a server that copies primary through a network that breaks on
-// demand: what the proxy delays, cuts or resets is the stream from the primary. It
-// returns when the replica has all that primary has.
+// demand: the proxy delays, cuts or resets the stream from the primary. It returns when
+// the replica has all of primary's data.
 func StartDistantReplica(t testing.TB, primary *Server, args ...string) (*Server, *Proxy) {
 	t.Helper()
 	primary.Configure("repl-diskless-sync-delay", "0")
@@ -30,7 +30,7 @@ func StartDistantReplica(t testing.TB, primary *Server, args ...string) (*Server
 	return replica, network
 }
 
-// CatchUp waits until the server, a replica, has all that primary has now.
+// CatchUp waits until the server, a replica, has all of primary's present data.
 func (s *Server) CatchUp(primary *Server) {
 	s.t.Helper()
 	written, err := strconv.ParseInt(primary.info("master_repl_offset"), 10, 64)
@@ -41,21 +41,21 @@ func (s *Server) CatchUp(primary *Server) {
 	})
 }
 
-// Promote makes a primary of the server, with what it has copied so far.
+// Promote makes the server a primary, with what it has copied so far.
 func (s *Server) Promote() { s.t.Helper(); s.do("REPLICAOF", "NO", "ONE") }
 
-// Demote makes a replica of the server. The address need not be that of a server:
-// then it keeps what it has, and is a replica without a primary.
+// Demote makes the server a replica. If primary is not the address of a server, it
+// keeps its data, and is a replica without a primary.
 func (s *Server) Demote(primary string) {
 	s.t.Helper()
 	host, port, _ := strings.Cut(primary, ":")
 	s.do("REPLICAOF", host, port)
 }
 
-// StopReplicating has the server write for itself alone: its replicas lose their
-// connections, and are not let in again. They and their Sentinels notice no more
-// than that. For a network that is cut between the two a proxy would do, but a
-// Sentinel wants to see a replica copy from the very address of its primary.
+// StopReplicating makes the server keep its writes to itself: its replicas lose their
+// connections and cannot reconnect. They and their Sentinels notice no more than that.
+// A proxy could cut the network between the two, but a Sentinel wants to see a replica
+// copy from the very address of its primary.
 func (s *Server) StopReplicating() {
 	s.t.Helper()
 	s.do("ACL", "SETUSER", "default", "-psync", "-sync")

@@ -35,7 +35,7 @@ func TestReplicaHasWhatThePrimaryHasUntilThatKeepsItToItself(t *testing.T) {
 
 	primary.Demote("127.0.0.1:1")
 	assert.ErrorContains(t, p.Set(ctx, "a", "b", 0).Err(), "READONLY")
-	assert.Equal(t, "3", p.Get(ctx, "late").Val(), "it keeps what it has")
+	assert.Equal(t, "3", p.Get(ctx, "late").Val(), "it keeps its data")
 }
 
 func TestADistantReplicaLagsBehind(t *testing.T) {
@@ -55,8 +55,8 @@ func TestADistantReplicaLagsBehind(t *testing.T) {
 	assert.Equal(t, "2", r.Get(ctx, "cut").Val())
 }
 
-// A subscriber of the old primary stays with it, and still receives what is
-// published on the new one, which counts no receiver.
+// A subscriber of the old primary stays there, and still receives what is published on
+// the new one, which counts no receiver.
 func TestPairFailsOverThereAndBackAndConnectionsStayWhereTheyAre(t *testing.T) {
 	t.Parallel()
 	p := redistest.StartPair(t)
@@ -136,7 +136,7 @@ func TestSentinelsHandOverThereAndBackAndLoseNothing(t *testing.T) {
 			if err != nil {
 				continue // it is refused, or the connection has ended
 			}
-			if !assert.Greater(t, n, written, "what was written is lost") {
+			if !assert.Greater(t, n, written, "a write is lost") {
 				return
 			}
 			written = n

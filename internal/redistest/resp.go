@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// ReadCommand reads a command, and returns its bytes and its words.
+// ReadCommand reads a command and returns its bytes and its words.
 func ReadCommand(from *bufio.Reader) (raw []byte, words []string, err error) {
 	var all bytes.Buffer
-	if err := copyReply(&all, from); err != nil { // it has the form of a reply: an array of strings
+	if err := copyReply(&all, from); err != nil { // a command has the form of a reply: an array of strings
 		return nil, nil, err
 	}
 	raw = all.Bytes()
@@ -25,12 +25,12 @@ func ReadCommand(from *bufio.Reader) (raw []byte, words []string, err error) {
 		}
 	}
 	if len(words) == 0 {
-		return nil, nil, fmt.Errorf("redistest: %q is no command", raw)
+		return nil, nil, fmt.Errorf("redistest: %q is not a command", raw)
 	}
 	return raw, words, nil
 }
 
-// copyReply copies a reply with all of its elements. See the Redis serialization protocol
+// copyReply copies a reply with all its elements. See the Redis serialization protocol
 // specification.
 func copyReply(to *bytes.Buffer, from *bufio.Reader) error {
 	line, err := from.ReadString('\n')

@@ -12,20 +12,19 @@ import (
 
 // Sentinels are three Sentinels around a primary and its replica.
 type Sentinels struct {
-	Primary, Replica *Server // as they were at the start
+	Primary, Replica *Server // the roles at the start
 
 	t         testing.TB
 	sentinels []*Server
 	handovers int
 }
 
-// Monitored is the name that the Sentinels know the primary by.
+// Monitored is the Sentinels' name for the primary.
 const Monitored = "group"
 
 // StartSentinels starts a primary and a replica with the arguments, and three
-// Sentinels. It returns when these know each other and the replica. They take a
-// primary for dead that has been silent for 2 s: a loaded machine may be silent for
-// less.
+// Sentinels. It returns when these know each other and the replica. They consider a
+// primary dead after 2 s of silence: a loaded machine may be silent for less.
 func StartSentinels(t testing.TB, args ...string) *Sentinels {
 	t.Helper()
 	group := &Sentinels{t: t, Primary: Start(t, args...)}
@@ -41,11 +40,11 @@ func StartSentinels(t testing.TB, args ...string) *Sentinels {
 	return group
 }
 
-// startSentinel starts a Sentinel that looks around more often than it would: the
-// others and their opinions are found in a tenth of the time. It knows no alarm
-// about clocks, which a loaded machine would raise, and which ends after 30 s.
+// startSentinel starts a Sentinel that polls more often than by default: it finds the
+// others and their opinions in a tenth of the time. It has no alarm about clocks (TILT),
+// which a loaded machine would raise, and which lasts 30 s.
 //
-// It promotes no replica that has not answered for five ping periods, and asks
+// A Sentinel promotes no replica that has been silent for five ping periods, and asks
 // each once a second while the primary is down: five periods must be longer than that.
 func startSentinel(t testing.TB, primary *Server) *Server {
 	t.Helper()
@@ -69,7 +68,7 @@ sentinel failover-timeout %[1]s 3000
 	return s
 }
 
-// Addrs is the host:port of each Sentinel.
+// Addrs returns the host:port of each Sentinel.
 func (g *Sentinels) Addrs() (addrs []string) {
 	for _, s := range g.sentinels {
 		addrs = append(addrs, s.Addr())
@@ -84,10 +83,10 @@ func (g *Sentinels) Client(t testing.TB) *redis.Client {
 	return closing(t, redis.NewFailoverClient(&redis.FailoverOptions{MasterName: Monitored, SentinelAddrs: g.Addrs()}))
 }
 
-// Failover has the Sentinels make the replica the primary and the primary a
-// replica, and returns when they have, and all agree. Nobody waits until the
-// replica has all that the primary has: what it has not by then is lost. If the
-// primary was killed, it does no more than to wait until they notice by themselves.
+// Failover makes the Sentinels swap the primary and the replica, and returns when they
+// have done so and all agree. Nothing waits for the replica to catch up: data that it
+// does not have by then is lost. If the primary was killed, Failover only waits until
+// the Sentinels notice.
 func (g *Sentinels) Failover() {
 	g.t.Helper()
 	if g.Primary.process != nil {
@@ -101,23 +100,22 @@ func (g *Sentinels) Failover() {
 	}
 }
 
-// HandOver has the Sentinels make the replica the primary and the primary its replica,
-// in good order: the primary refuses to write until it is a replica, so nothing is lost.
-// The next one is the other way round. It returns when all is as it was, but for
-// the roles.
+// HandOver makes the Sentinels swap the primary and the replica in good order: the
+// primary refuses writes until it is a replica, so nothing is lost. The next HandOver
+// swaps them back. It returns when everything is as it was, except for the roles.
 func (g *Sentinels) HandOver() {
 	g.t.Helper()
 	old, next := g.Primary, g.Replica
 	if g.handovers++; g.handovers%2 == 0 {
 		old, next = next, old
 	}
-	old.Configure("min-replicas-to-write", "2") // it has one
+	old.Configure("min-replicas-to-write", "2") // but it has one
 	next.CatchUp(old)
 	first := g.sentinels[0].Client(g.t)
 	defer first.Close()
 	g.sentinels[0].await("it fails over", func() bool {
-		// It refuses until it has seen that the replica copies from this primary, and
-		// gives up when the machine is so slow that the replica is not promoted in time.
+		// A Sentinel refuses until it has seen the replica copy from this primary, and
+		// gives up if the machine is too slow to promote the replica in time.
 		if g.sentinels[0].state("port") == strconv.Itoa(next.port) {
 			return true
 		}
@@ -128,8 +126,8 @@ func (g *Sentinels) HandOver() {
 		s.await("it follows the new primary", func() bool { return s.state("port") == strconv.Itoa(next.port) })
 	}
 	old.await("it is a replica", func() bool {
-		// On a slow machine a Sentinel that did not yet know of the failover has made the new
-		// primary a replica again. The old one has written nothing since.
+		// On a slow machine, a Sentinel that did not know of the failover yet has made the
+		// new primary a replica again. The old one has written nothing since.
 		if next.info("role") == "slave" {
 			next.Promote()
 		}
@@ -138,7 +136,7 @@ func (g *Sentinels) HandOver() {
 	old.Configure("min-replicas-to-write", "0")
 }
 
-// state is what a Sentinel knows of the primary.
+// state returns a field of what a Sentinel knows about the primary.
 func (s *Server) state(field string) string {
 	s.t.Helper()
 	c := s.Client(s.t)

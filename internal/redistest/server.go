@@ -2,11 +2,10 @@
 // between them and their clients that breaks on demand.
 //
 // Nothing here imitates Redis: a fake server would share the misconceptions of the code
-// under test. Even a [Shim] passes what it does not refuse on to a real server. The
-// binary is the one that the environment variable EFFECTLOCK_REDIS_SERVER names. Where
-// the variable is unset, tests that call [Start] are skipped, so that `go test ./...`
-// needs nothing but Go; where it is set and wrong they fail, so that CI cannot lose them
-// silently.
+// under test. Even a [Shim] forwards what it does not refuse to a real server. The
+// environment variable EFFECTLOCK_REDIS_SERVER names the binary. If it is unset, tests
+// that call [Start] are skipped, so that `go test ./...` needs nothing but Go; if it is
+// set and wrong they fail, so that CI cannot lose them silently.
 package redistest
 
 import (
@@ -29,8 +28,8 @@ import (
 // Binary is the environment variable that names the redis-server to run.
 const Binary = "EFFECTLOCK_REDIS_SERVER"
 
-// startLimit bounds the wait for a server to come up: long, because a loaded
-// machine may be slow and only a broken server should fail here.
+// startLimit bounds the wait for a server to come up. It is long, because a loaded
+// machine may be slow, and only a broken server should fail here.
 const startLimit = 30 * time.Second
 
 // Server is one redis-server process on a loopback port of its own, without
@@ -43,8 +42,8 @@ type Server struct {
 	port   int
 	args   []string
 	config []string // the configuration file, if there is one
-	ready  string   // what it logs when it accepts connections, if that is not a server's usual word
-	id     string   // in its Cluster
+	ready  string   // what it logs when it accepts connections, if not the usual line
+	id     string   // its node id in a Cluster
 
 	process *program // nil while no server runs
 }
@@ -59,7 +58,7 @@ func Start(t testing.TB, args ...string) *Server {
 }
 
 // Require skips the test if there is no redis-server, as Start does. It is for a test that
-// starts servers in its subtests alone.
+// starts servers only in its subtests.
 func Require(t testing.TB) {
 	t.Helper()
 	_ = binary(t)
@@ -69,14 +68,14 @@ func (s *Server) start() *Server {
 	t := s.t
 	t.Helper()
 	t.Cleanup(s.Kill)
-	// Another process may take the port between the look and the bind.
+	// Another process may take the port between the check and the bind.
 	for range 5 {
 		s.port = freePort(t)
 		if s.run() {
 			return s
 		}
 	}
-	t.Fatalf("redistest: no redis-server came up on five ports:\n%s", s.Log())
+	t.Fatalf("redistest: redis-server did not come up on any of five ports:\n%s", s.Log())
 	return nil
 }
 
@@ -95,11 +94,11 @@ func (s *Server) Client(t testing.TB) *redis.Client {
 	return closing(t, redis.NewClient(&redis.Options{Addr: s.Addr()}))
 }
 
-// Freeze stops the process as SIGSTOP does: the kernel still accepts its
+// Freeze stops the process with SIGSTOP: the kernel still accepts its
 // connections and takes its bytes, but nothing answers.
 func (s *Server) Freeze() { s.t.Helper(); s.signal(syscall.SIGSTOP) }
 
-// Thaw lets a frozen server go on; it then answers what it was sent meanwhile.
+// Thaw continues a frozen server, which then answers what it was sent meanwhile.
 func (s *Server) Thaw() { s.t.Helper(); s.signal(syscall.SIGCONT) }
 
 // Kill ends the server with SIGKILL, frozen or not, and waits until it is
@@ -125,15 +124,15 @@ func (s *Server) Restart() {
 	}
 }
 
-// Log is what the server has written to its log since it was last started.
+// Log returns what the server has logged since it was last started.
 func (s *Server) Log() string {
 	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 	return string(log)
 }
 
-// run starts the process and reports whether it accepts connections. It
-// believes the log and not a PING, which another test's server might answer
-// on a port that both wanted, and which a password would refuse.
+// run starts the process and reports whether it accepts connections. It relies on
+// the log and not on a PING, which another test's server might answer on a port that
+// both wanted, and which a password would refuse.
 func (s *Server) run() bool {
 	s.t.Helper()
 	log := filepath.Join(s.dir, "log")
@@ -150,7 +149,7 @@ func (s *Server) run() bool {
 	for give := time.Now().Add(startLimit); time.Now().Before(give); {
 		select {
 		case <-s.process.ended:
-			said := s.process.said.String() // instead of logging: how it dislikes its arguments
+			said := s.process.said.String() // complaints about its arguments are printed, not logged
 			s.Kill()
 			if strings.Contains(s.Log(), "Address already in use") {
 				return false
@@ -169,13 +168,13 @@ func (s *Server) run() bool {
 func (s *Server) signal(sig syscall.Signal) {
 	s.t.Helper()
 	if s.process == nil {
-		s.t.Fatalf("redistest: %v for a server that does not run", sig)
+		s.t.Fatalf("redistest: %v for a server that is not running", sig)
 	}
 	check(s.t, syscall.Kill(s.process.pid, sig))
 }
 
-// binary is the path of the redis-server to run. It skips the test if none was
-// named, and fails it if what was named does not run.
+// binary returns the path of the redis-server to run. It skips the test if none is
+// named, and fails it if the named one does not run.
 func binary(t testing.TB) string {
 	t.Helper()
 	path := os.Getenv(Binary)

@@ -8,26 +8,26 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// term is how long a master must have been one before it may be made one again, with
-// the timeout that a Shard has: until then it remembers the votes of its last election,
-// and takes them for those of the next.
+// term is the least time between two elections of the same master, with the timeout of a
+// Shard: until then it remembers the votes of the first, and takes them for those of the
+// second.
 const term = 4500 * time.Millisecond
 
-// Shard is a Cluster of one shard: a master that has all slots, and its replica. The
-// two change places with each Failover.
+// Shard is a Cluster of one shard: a master with all slots, and its replica. The two
+// change places with each Failover.
 type Shard struct {
 	Primary, Replica *Server
 
-	elected map[*Server]time.Time // when each was made the master
+	elected map[*Server]time.Time // when each became the master
 }
 
 // StartShard starts both, and returns when they agree that the Cluster is up and the
-// replica has all that the master has.
+// replica has all of the master's data.
 func StartShard(t testing.TB, args ...string) *Shard {
 	t.Helper()
 	args = append([]string{
 		"--repl-diskless-sync-delay", "0",
-		// As short as the pause between two failovers should be.
+		// Short, and with it the pause between two failovers.
 		"--cluster-node-timeout", "1000",
 		// Nobody but the operator fails over, however long a loaded machine is silent.
 		"--cluster-replica-no-failover", "yes",
@@ -51,9 +51,9 @@ func StartShard(t testing.TB, args ...string) *Shard {
 	return &Shard{Primary: primary, Replica: replica, elected: map[*Server]time.Time{}}
 }
 
-// StartEndpoint starts a server that has all slots of a Cluster of its own: one
-// address for all keys, where a command still may not touch keys of several slots.
-// Managed services and proxies look like that to a client of a single server.
+// StartEndpoint starts a server with all slots of a Cluster of its own: one address
+// for all keys, where a command still may not touch keys of several slots. Managed
+// services and proxies look like that to a client of a single server.
 func StartEndpoint(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := Start(t, append([]string{"--cluster-enabled", "yes"}, args...)...)
@@ -62,7 +62,7 @@ func StartEndpoint(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// Addrs is the host:port of both.
+// Addrs returns the host:port of both.
 func (s *Shard) Addrs() []string { return []string{s.Primary.Addr(), s.Replica.Addr()} }
 
 // Client returns a client of the Cluster, closed when t ends.
@@ -71,10 +71,10 @@ func (s *Shard) Client(t testing.TB) *redis.ClusterClient {
 	return closing(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: s.Addrs()}))
 }
 
-// Failover makes the replica the master in good order, as CLUSTER FAILOVER does:
-// nothing that was written is lost. The old master lives on as the replica of the new
-// one, with the connections that it has. It returns when that copies. One failover
-// follows another after some 2 s at the earliest.
+// Failover makes the replica the master in good order, as CLUSTER FAILOVER does: no
+// write is lost. The old master lives on as the replica of the new one, with its
+// connections. Failover returns when the new replica copies. It keeps some 2 s between
+// failovers.
 func (s *Shard) Failover() {
 	old, next := s.Primary, s.Replica
 	old.t.Helper()
@@ -87,8 +87,8 @@ func (s *Shard) Failover() {
 	next.knowsReplica()
 }
 
-// knowsReplica waits until the server, a master, knows that another is its replica:
-// before that it ignores one that asks for a failover.
+// knowsReplica waits until the server, a master, knows its replica: before that it
+// ignores a replica that asks for a failover.
 func (s *Server) knowsReplica() {
 	s.t.Helper()
 	s.await("it knows its replica", func() bool { return strings.Contains(s.do("CLUSTER", "NODES"), " "+s.id+" ") })

@@ -14,9 +14,9 @@ import (
 )
 
 // Shim is a RESP server on loopback in front of real servers. It differs from them where its
-// rules say so, as proxies and other people's servers do. It passes a command with a key,
-// or a script, on to the server that its first key chooses, wherever its other keys are,
-// and every other command to its first server.
+// rules say so, as proxies and other implementations do. It forwards a command with a key,
+// or a script, to the server that its first key chooses, wherever its other keys are, and
+// every other command to its first server.
 type Shim struct {
 	Addr string
 
@@ -24,7 +24,7 @@ type Shim struct {
 	servers []string
 }
 
-// Rule is what a Shim does with a command instead of passing it on.
+// Rule is what a Shim does with a command instead of forwarding it.
 type Rule func(client io.Writer) error
 
 var errHangUp = errors.New("the rule says so")
@@ -54,8 +54,8 @@ func NewShim(t testing.TB, rules map[string]Rule, servers ...string) *Shim {
 	return s
 }
 
-// serve passes the commands of a client on one at a time. Once the client has subscribed it
-// copies in both directions, because messages come at any time.
+// serve forwards a client's commands one at a time. Once the client has subscribed, it
+// copies in both directions, because messages may come at any time.
 func (s *Shim) serve(_ context.Context, client net.Conn) {
 	upstream := make([]*peer, len(s.servers))
 	defer func() {
@@ -105,7 +105,7 @@ func (s *Shim) serve(_ context.Context, client net.Conn) {
 	}
 }
 
-// choose returns the number of the server for a command.
+// choose returns the index of the server for a command.
 func (s *Shim) choose(name string, words []string) int {
 	first := 1
 	if strings.HasPrefix(name, "eval") {

@@ -13,7 +13,7 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// shimmed returns a client that goes through a shim, and the servers behind that.
+// shimmed returns a client that goes through a shim, and clients of the servers behind it.
 func shimmed(t *testing.T, rules map[string]redistest.Rule, servers int) (*redis.Client, []*redis.Client) {
 	t.Helper()
 	var addrs []string

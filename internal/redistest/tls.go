@@ -16,15 +16,14 @@ import (
 	"time"
 )
 
-// TLSServer is a redis-server that speaks TLS on a port of its own, beside the
-// one without.
+// TLSServer is a redis-server that also speaks TLS, on a second port.
 type TLSServer struct {
 	*Server
 	port int
 }
 
-// StartTLS runs a redis-server that shows the certificate to clients that connect to
-// TLSAddr, and asks for none. The binary must have been built with TLS.
+// StartTLS runs a redis-server that presents the certificate to clients that connect to
+// TLSAddr, and asks them for none. The binary must have been built with TLS.
 func StartTLS(t testing.TB, c Certificate, args ...string) *TLSServer {
 	t.Helper()
 	s := &TLSServer{Server: &Server{t: t, binary: binary(t), dir: t.TempDir()}}
@@ -39,7 +38,7 @@ func StartTLS(t testing.TB, c Certificate, args ...string) *TLSServer {
 			return s
 		}
 	}
-	t.Fatalf("redistest: no redis-server came up on five pairs of ports:\n%s", s.Log())
+	t.Fatalf("redistest: redis-server did not come up on any of five pairs of ports:\n%s", s.Log())
 	return nil
 }
 
@@ -53,11 +52,10 @@ type Authority struct {
 	dir  string
 }
 
-// Certificate is what a server shows, and its key, in files that last as long as
-// the test.
+// Certificate is a server's certificate and key, in files that last as long as the test.
 type Certificate struct{ file, keyFile string }
 
-// NewAuthority makes an authority with a key of its own.
+// NewAuthority returns an authority with a key of its own.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{dir: t.TempDir()}
@@ -71,18 +69,18 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// File is where the authority's own certificate is, in PEM.
+// File returns the path of the authority's own certificate, in PEM.
 func (a *Authority) File() string { return filepath.Join(a.dir, "authority.pem") }
 
-// Pool trusts this authority and no other.
+// Pool returns a pool that trusts only this authority.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
 }
 
-// Issue signs a certificate for a host, a name or an IP address, that ends at the
-// time given.
+// Issue signs a certificate for host, a name or an IP address, that is valid until
+// the given time.
 func (a *Authority) Issue(t testing.TB, host string, until time.Time) Certificate {
 	t.Helper()
 	wanted := &x509.Certificate{
@@ -113,7 +111,7 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// sign has parent, or the certificate itself if there is none, vouch for it.
+// sign signs c in the name of parent, or in its own if parent is nil.
 func sign(t testing.TB, c, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))

@@ -13,7 +13,7 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-func TestTLSServerIsTrustedByWhoTrustsItsAuthority(t *testing.T) {
+func TestTLSServerIsTrustedByClientsThatTrustItsAuthority(t *testing.T) {
 	t.Parallel()
 	ours, others := redistest.NewAuthority(t), redistest.NewAuthority(t)
 	s := redistest.StartTLS(t, ours.Issue(t, "127.0.0.1", time.Now().Add(time.Hour)))

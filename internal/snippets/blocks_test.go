@@ -28,7 +28,7 @@ var (
 )
 
 // blocks finds the blocks of Go. A marker belongs to the fence right after it;
-// blank lines may stand between them. What looks like a marker or a fence inside
+// blank lines between them are allowed. What looks like a marker or a fence inside
 // another block is text.
 func blocks(markdown string) (found []block, strays []stray) {
 	lines := strings.Split(markdown, "\n")
@@ -72,7 +72,7 @@ func blocks(markdown string) (found []block, strays []stray) {
 	return found, strays
 }
 
-// closing returns the index of the line that closes a fence, len(lines) if none does.
+// closing returns the index of the line that closes a fence, or len(lines).
 func closing(lines []string, from int, fence string) int {
 	for i := from; i < len(lines); i++ {
 		text := strings.TrimSpace(lines[i])

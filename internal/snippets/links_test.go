@@ -20,9 +20,8 @@ var (
 	}
 )
 
-// deadLinks returns the relative links of a Markdown file, which stands in folder,
-// that point to no file or folder below root. It follows no link of the web, and
-// looks for no heading.
+// deadLinks returns the relative links of a Markdown file in folder that point to no
+// file or folder below root. It follows no web links, and checks no headings.
 func deadLinks(root, folder, markdown string) (dead []problem) {
 	lines := strings.Split(markdown, "\n")
 	for i := 0; i < len(lines); i++ {
@@ -34,7 +33,7 @@ func deadLinks(root, folder, markdown string) (dead []problem) {
 		for _, link := range links {
 			for _, m := range link.FindAllStringSubmatch(line, -1) {
 				if !exists(root, folder, m[1]) {
-					dead = append(dead, problem{line: i + 1, text: "the link " + m[1] + " points to no file of this repository"})
+					dead = append(dead, problem{line: i + 1, text: "the link " + m[1] + " points to no file in this repository"})
 				}
 			}
 		}
@@ -90,7 +89,7 @@ func TestDeadLinksAreFound(t *testing.T) {
 			var dead []string
 			for _, p := range deadLinks(root, "docs", "\n"+tt.markdown) {
 				assert.Positive(t, p.line)
-				target := strings.TrimSuffix(strings.TrimPrefix(p.text, "the link "), " points to no file of this repository")
+				target := strings.TrimSuffix(strings.TrimPrefix(p.text, "the link "), " points to no file in this repository")
 				dead = append(dead, target)
 			}
 			assert.Equal(t, tt.dead, dead)

@@ -15,22 +15,22 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the Go blocks of the Markdown files from their sources")
 
-// repository is the root, seen from the folder in which go test runs this package.
+// repository is the root, relative to the folder in which go test runs this package.
 const repository = "../.."
 
-// problem is what is wrong at a line of a Markdown file. A block that differs
-// from its source has want and got as well.
+// problem is what is wrong at a line of a Markdown file. For a block that differs
+// from its source, it has want and got as well.
 type problem struct {
 	line      int
 	text      string
 	want, got string
 }
 
-// check compares the blocks of Go in a Markdown file with their sources below root.
+// check compares the Go blocks of a Markdown file with their sources below root.
 func check(root, markdown string) (problems []problem) {
 	found, strays := blocks(markdown)
 	for _, s := range strays {
-		problems = append(problems, problem{line: s.line, text: "no block of Go follows the marker of " + s.source})
+		problems = append(problems, problem{line: s.line, text: "no block of Go follows the marker for " + s.source})
 	}
 	for _, b := range found {
 		if b.source == "" {
@@ -44,7 +44,7 @@ func check(root, markdown string) (problems []problem) {
 			continue
 		}
 		if want != b.code {
-			problems = append(problems, problem{line: b.line, text: "the block is not what " + b.source + " says; " +
+			problems = append(problems, problem{line: b.line, text: "this block differs from " + b.source + "; " +
 				"change that file, then run: go test ./internal/snippets -update", want: want, got: b.code})
 		}
 	}
@@ -56,7 +56,7 @@ func check(root, markdown string) (problems []problem) {
 func rewrite(root, markdown string) string {
 	found, _ := blocks(markdown)
 	lines := strings.SplitAfter(markdown, "\n")
-	for _, b := range slices.Backward(found) { // what changes moves no line above it
+	for _, b := range slices.Backward(found) { // a change moves no line above it
 		want, err := source(root, b.source)
 		if err != nil || want == b.code {
 			continue
@@ -108,7 +108,7 @@ func TestCheckNamesWhatIsWrongWithABlock(t *testing.T) {
 	t.Parallel()
 	root := tree(t, map[string]string{"a.go": "package a\n\nfunc F() {\n\tprintln(1)\n}\n"})
 	drift := problem{line: 3, want: "println(1)\n", got: "println(2)\n",
-		text: "the block is not what a.go#F:body says; change that file, then run: go test ./internal/snippets -update"}
+		text: "this block differs from a.go#F:body; change that file, then run: go test ./internal/snippets -update"}
 	tests := map[string]struct {
 		markdown string
 		want     []problem
@@ -118,7 +118,7 @@ func TestCheckNamesWhatIsWrongWithABlock(t *testing.T) {
 		"no function G": {"<!-- snippet: a.go#G -->\n```go\n```\n", []problem{{line: 2, text: `a.go declares no "G"; it has F`}}},
 		"no marker": {"```go\nprintln(1)\n```\n", []problem{{line: 1, text: "this block of Go comes from no compiled file: " +
 			"put a line like <!-- snippet: examples/quickstart/main.go#main:body --> before it"}}},
-		"no block": {"<!-- snippet: a.go#F -->\n", []problem{{line: 1, text: "no block of Go follows the marker of a.go#F"}}},
+		"no block": {"<!-- snippet: a.go#F -->\n", []problem{{line: 1, text: "no block of Go follows the marker for a.go#F"}}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -24,7 +24,7 @@ func source(root, name string) (string, error) {
 	file, declaration, part := strings.Cut(name, "#")
 	declaration, wantBody := strings.CutSuffix(declaration, ":body")
 	if !fs.ValidPath(file) || !strings.HasSuffix(file, ".go") || part && declaration == "" {
-		return "", fmt.Errorf("%q: want path/from/the/root.go, #Name or #Name:body may follow", name)
+		return "", fmt.Errorf("%q: want path/from/the/root.go, optionally followed by #Name or #Name:body", name)
 	}
 	if err := compiled(root, file); err != nil {
 		return "", err
@@ -53,13 +53,13 @@ func source(root, name string) (string, error) {
 	}
 	function, ok := node.(*ast.FuncDecl)
 	if !ok || function.Body == nil {
-		return "", fmt.Errorf("%s: %s is no function, so it has no body", file, declaration)
+		return "", fmt.Errorf("%s: %s is not a function, so it has no body", file, declaration)
 	}
 	return clean(text[offset(function.Body.Lbrace)+1 : offset(function.Body.Rbrace)])
 }
 
-// compiled refuses the files that `go build ./...` and `go test ./...` pass over:
-// code that nobody compiles may be wrong.
+// compiled rejects the files that `go build ./...` and `go test ./...` skip: code
+// that nobody compiles may be wrong.
 func compiled(root, file string) error {
 	for element := range strings.SplitSeq(path.Dir(file), "/") {
 		if element == "testdata" || element == "vendor" || strings.HasPrefix(element, "_") || (strings.HasPrefix(element, ".") && element != ".") {
@@ -76,16 +76,16 @@ func compiled(root, file string) error {
 	return nil
 }
 
-// clean moves code to the left margin. gofmt does it, and not the cutting of tabs,
-// because the lines of a raw string must stay where they are.
+// clean moves code to the left margin. It uses gofmt rather than cutting tabs, because
+// the lines of a raw string must stay where they are.
 func clean(code []byte) (string, error) {
 	formatted, err := format.Source(bytes.TrimSpace(code))
 	return string(bytes.TrimSpace(formatted)) + "\n", err
 }
 
-// declarations returns the declared names of a file, and the first declaration of each without
-// its doc comment. The names of a group in parentheses share the group: its members seldom
-// stand alone.
+// declarations returns the names that a file declares, and the first declaration of each
+// without its doc comment. The names of a group in parentheses share the group: its members
+// seldom make sense alone.
 func declarations(parsed *ast.File) (names []string, nodes map[string]ast.Node) {
 	nodes = map[string]ast.Node{}
 	add := func(name string, node ast.Node) {
@@ -114,7 +114,7 @@ func declarations(parsed *ast.File) (names []string, nodes map[string]ast.Node) 
 	return names, nodes
 }
 
-// receiver returns "T." for a method on T, *T or T[A], "" for a function.
+// receiver returns "T." for a method on T, *T or T[A], and "" for a function.
 func receiver(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return ""
@@ -179,7 +179,7 @@ func TestSourceIsTheNamedPartOfAFileThatIsCompiled(t *testing.T) {
 		"example.go#Lease.Print": {code: "func (l *Lease[A]) Print() { fmt.Println(l.Key) }\n"},
 		"example.go#Story:body":  {code: story},
 		"example.go#Tale":        {err: `declares no "Tale"; it has Lease, Start, End, Lease.Print, Story`},
-		"example.go#Lease:body":  {err: "is no function"},
+		"example.go#Lease:body":  {err: "is not a function"},
 		"example.go#":            {err: "want path/from/the/root.go"},
 		"example.go#:body":       {err: "want path/from/the/root.go"},
 		"missing.go":             {err: "no such file"},

@@ -10,7 +10,7 @@ import (
 
 var errFault = errors.New("injected")
 
-// newProcess is a process whose store can do some of what there is, and mostly all.
+// newProcess returns a process whose store has some of the abilities, and mostly all.
 func newProcess(m *faulty.Memory, w *world) (s *faulty.Store, reports bool) {
 	can := faulty.All
 	switch w.n(6) {
@@ -52,7 +52,7 @@ func (w *world) fault(r faulty.Request) (f faulty.Fault) {
 		f = faulty.Fault{Drop: true, Err: errFault}
 	case kind < 16:
 		f = faulty.Fault{Err: errFault}
-	case kind < 18: // slow both ways
+	case kind < 18: // slow in both directions
 		most := 3 * time.Second
 		if !w.lateness {
 			most = 400 * time.Millisecond // a release should succeed in the end
@@ -65,8 +65,8 @@ func (w *world) fault(r faulty.Request) (f faulty.Fault) {
 	return f
 }
 
-// waking makes wake-ups late, doubles them, or loses them. Some wake another waiter as
-// well, to which the store gave nothing, or which has left.
+// waking makes wake-ups late, doubles them, or loses them. Some also wake another waiter,
+// which has left or to which the store gave nothing.
 func (w *world) waking(string) (plan faulty.Waking) {
 	if !w.faulty() {
 		return faulty.Waking{After: []time.Duration{0}}

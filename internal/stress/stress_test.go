@@ -19,7 +19,7 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// run is one run; it returns what went wrong.
+// run plays one world, and returns it with what went wrong.
 func run(t *testing.T, seed uint64, lateness bool) (w *world) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -48,7 +48,7 @@ func run(t *testing.T, seed uint64, lateness bool) (w *world) {
 				}
 				locks = append(locks, func(holder string) *mutex.Mutex {
 					c := c
-					if reports { // without, a late release looks like one of a later acquisition
+					if reports { // otherwise a late release looks like that of a later acquisition
 						c.HolderID = holder
 					}
 					m, err := mutex.New(p, "k", c)
@@ -102,7 +102,7 @@ func run(t *testing.T, seed uint64, lateness bool) (w *world) {
 					return 1, nil
 				}
 				// Once a release has failed, the next request under the same id is from the
-				// same holder, and the release may yet free what that has.
+				// same holder, and the release may yet free what that request gets.
 				for err := error(nil); times > 0 && err == nil; times-- {
 					if tries {
 						_, err = mutex.WithLockIfAvailable(m, work)(ctx)
@@ -134,7 +134,7 @@ func run(t *testing.T, seed uint64, lateness bool) (w *world) {
 		case <-ended:
 		case <-time.After(limit):
 			names.Lock()
-			w.wrong("wait for ever: %v", waiting)
+			w.wrong("still waiting at the end: %v", waiting)
 			names.Unlock()
 			giveUp()
 			<-ended
@@ -174,10 +174,10 @@ func lines(all []string) (s string) {
 	return s
 }
 
-// TestRandomMishapsNeitherLetTwoInNorKeepAnybodyOutNorLeaveALock runs as many
-// worlds as the environment variable EFFECTLOCK_STRESS_RUNS says, from the seed
-// EFFECTLOCK_STRESS_FROM on. EFFECTLOCK_STRESS_TRACES names a folder for what
-// happened in those that went wrong.
+// TestRandomMishapsNeitherLetTwoInNorKeepAnybodyOutNorLeaveALock runs as many worlds
+// as the environment variable EFFECTLOCK_STRESS_RUNS says, starting with the seed
+// EFFECTLOCK_STRESS_FROM. EFFECTLOCK_STRESS_TRACES names a folder for the traces of
+// worlds that went wrong.
 func TestRandomMishapsNeitherLetTwoInNorKeepAnybodyOutNorLeaveALock(t *testing.T) {
 	from, _ := strconv.ParseUint(os.Getenv("EFFECTLOCK_STRESS_FROM"), 10, 64)
 	runs, _ := strconv.ParseUint(os.Getenv("EFFECTLOCK_STRESS_RUNS"), 10, 64)

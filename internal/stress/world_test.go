@@ -9,15 +9,15 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// world is a run: its randomness, and which goroutine is inside.
+// world is one run: its randomness, and which goroutine is inside.
 type world struct {
 	mu       sync.Mutex
 	r        *rand.Rand
 	faults   bool
 	lateness bool // requests may land after their sender has left
-	named    bool // some have a holder id of their own, for several acquisitions
+	named    bool // some use one holder id of their own for several acquisitions
 	inside   string
-	token    uint64 // the highest that anybody had inside
+	token    uint64 // the highest that a holder has had inside
 	trouble  []string
 	trace    []string
 	began    time.Time
@@ -31,8 +31,8 @@ func (w *world) n(n int) int {
 
 func (w *world) dur(most time.Duration) time.Duration { return time.Duration(w.n(int(most))) }
 
-// latest is how late a request may land. Where a holder id is used again, it is within
-// the time for which a release is remembered: a release that comes later is a new one.
+// latest is how late a request may land. If holder ids are reused, that is within the time
+// for which a release is remembered: a release that comes later is a new one.
 func (w *world) latest() time.Duration {
 	if w.named {
 		return backing.ReleaseMemory - time.Second
@@ -59,7 +59,7 @@ func (w *world) wrong(format string, args ...any) {
 	w.trouble = append(w.trouble, fmt.Sprintf(format, args...))
 }
 
-// enter notes that somebody is inside, with a token.
+// enter records that a holder is inside, with its token.
 func (w *world) enter(name string, token uint64) {
 	w.mu.Lock()
 	other, highest := w.inside, w.token

@@ -17,7 +17,7 @@ import (
 	"github.com/effectlock/effectlock/internal/turn"
 )
 
-// The diagram in docs/design.md has the steps that waiters take at random, and no others.
+// The diagram in docs/design.md has every step that waiters take at random, and no other.
 func TestTheStateDiagramShowsEveryStepOfAWaiter(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/design.md")
@@ -37,7 +37,7 @@ func TestTheStateDiagramShowsEveryStepOfAWaiter(t *testing.T) {
 	assert.Equal(t, sorted(taken), sorted(drawn), "the diagram in docs/design.md")
 }
 
-// visit lets a store answer as it likes, and waiters come and go, and notes their steps.
+// visit makes waiters come and go at random, with random answers, and records their steps.
 func visit(t *testing.T, random *rand.Rand, taken map[string]bool) {
 	t.Helper()
 	s := &turn.State{Limit: 1}

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// A waiter has the context of its caller, with all that is in that.
+// A waiter holds its caller's context, with everything in it.
 func TestALockThatNobodyWantsKeepsNoWaiter(t *testing.T) {
 	t.Parallel()
 	s := newScript(1)

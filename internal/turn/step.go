@@ -6,39 +6,39 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Event is something that happened. The fields that a kind does not mention are zero.
+// Event is something that happened. Fields that do not name its kind are zero.
 type Event struct {
 	Kind    Kind
 	Waiter  *Waiter
-	Holder  Holder          // Releasing, Passed, Freed, Undone: the holder that has or had the lock
-	Outcome backing.Outcome // Answered, Passed: the store's answer; Passed: nil if the store failed
+	Holder  Holder          // Releasing, Passed, Freed, Undone: the lock's holder, or its last one
+	Outcome backing.Outcome // Answered, Passed: the store's answer; nil if the store failed to pass the lock
 	NotSent bool            // Failed: the store cannot have received the request
 	Yield   bool            // Passed: the lock was offered to other processes first
 	Alone   bool            // Releasing: the store cannot hand a lock over
-	Every   time.Duration   // PollFor: how long the waiter's policy waits from now on
+	Every   time.Duration   // PollFor: the next delay of the waiter's policy
 }
 
 // Kind is the kind of an [Event].
 type Kind uint8
 
-// The kinds of events. Those up to Passed are about the Waiter, which is their subject.
+// The kinds of events. Those up to Passed happen to the event's Waiter.
 const (
-	Join      Kind = iota // takes the last place in line
-	Try                   // asks once, and bypasses the line
-	Woken                 // was woken by the store, and should ask
-	Due                   // has reached the time of its Sleep
-	PolicyDue             // should ask if it polls, by its retry policy
-	PollFor               // waits for Every by its policy, and the first in line should poll for it
-	Answered              // has an answer of the store to its request
-	Failed                // has no answer to its request, or one that is of no use
-	Retried               // sent the request again
-	Accepted              // accepted the lock that it was granted
-	Declined              // did not accept it, because too little is left of the lease
-	Left                  // gives up
-	Passed                // was to be handed the lock, and that request has ended
+	Join      Kind = iota // the waiter joins the end of the line
+	Try                   // the waiter asks once, bypassing the line
+	Woken                 // the store woke the waiter, which should ask
+	Due                   // the waiter's last Sleep is over
+	PolicyDue             // the retry policy makes the waiter ask, if it polls
+	PollFor               // the waiter needs the first in line to poll every Every
+	Answered              // the store answered the waiter's request
+	Failed                // the request got no answer, or a useless one
+	Retried               // the request was sent again
+	Accepted              // the waiter accepted the lock that it was granted
+	Declined              // the waiter did not accept it: the lease is nearly over
+	Left                  // the waiter gave up
+	Passed                // the request to hand the waiter the lock has ended
 	Releasing             // the holder is about to release the lock
 	Freed                 // the holder no longer has the lock
-	Undone                // what a waiter that left may have had in the store is released
+	Undone                // what a departed waiter may have had in the store is released
 )
 
 // Action is something to do.
@@ -50,19 +50,19 @@ type Action struct {
 	Yield  bool      // Pass
 }
 
-// Do is what an [Action] is to do.
+// Do is the kind of an [Action].
 type Do uint8
 
-// What there is to do. Ask, Sleep and Accept are for the waiter, which may be asleep. The
+// The kinds of actions. Ask, Sleep and Accept are for the waiter, which may be asleep; the
 // others are for the caller of Step.
 const (
 	Nothing Do = iota
 	Ask        // send a request for the lock, with a place in the queue if the store has one
 	Sleep      // report Due at Until
 	Accept     // use the lock, or decline it
-	Pass       // hand the lock of the holder to the waiter, and report Passed
-	Release    // release the lock of the holder, and report Freed
-	Undo       // release what the waiter, which has left, may have in the store, and report Undone
+	Pass       // hand the holder's lock to the waiter, and report Passed
+	Release    // release the holder's lock, and report Freed
+	Undo       // release what the departed waiter may have in the store, and report Undone
 )
 
 // Step changes the state by one event, and returns the actions that follow. They are valid
@@ -80,7 +80,7 @@ func (s *State) Step(now time.Time, e Event) []Action {
 		s.do(Action{Do: Ask, Waiter: w})
 	case Woken:
 		if w.Phase != Granted && w.Phase != Out {
-			w.AskAt = now // also during a request, whose answer may be older than the wake-up
+			w.AskAt = now // even during a request: its answer may be older than the wake-up
 		}
 	case Due:
 		w.Until = time.Time{}
@@ -141,9 +141,9 @@ func (s *State) proceed(now time.Time) {
 	}
 }
 
-// freed makes the first in line ask. If the state has changed, the waiter asks again even
-// while it has a request under way, whose answer may be older. A waiter in the store's queue
-// does not ask: the store wakes it.
+// freed makes the first in line ask, even during a request of its own if the state has
+// changed: the answer may be older than the change. A waiter in the store's queue does not
+// ask: the store wakes it.
 func (s *State) freed(isNew bool, now time.Time) {
 	if len(s.Waiters) == 0 {
 		return
@@ -153,8 +153,8 @@ func (s *State) freed(isNew bool, now time.Time) {
 	}
 }
 
-// pollFor makes the first in line ask, if it polls and has not asked for 1.5 times as long as
-// the policy of this waiter waits: a waiter must not wait at the pace of the one in front.
+// pollFor makes the first in line ask if it polls and has not asked for 1.5 × every: a waiter
+// must not wait at the pace of the one in front.
 func (s *State) pollFor(w *Waiter, every time.Duration, now time.Time) {
 	if len(s.Waiters) == 0 {
 		return
@@ -188,9 +188,9 @@ func (s *State) left(w *Waiter) {
 	s.remove(w)
 }
 
-// releasing hands the lock to the first in line. The exceptions are a waiter that has asked
-// already, which is as good as served; a waiter with the holder's own id, which is the same
-// holder to the store; and a waiter that needs other permits.
+// releasing hands the lock to the first in line. The exceptions are a waiter that has already
+// asked, which is as good as served; one with the holder's own id, which to the store is the
+// same holder; and one that needs a different number of permits.
 func (s *State) releasing(h Holder, alone bool, now time.Time) {
 	if alone || len(s.Waiters) == 0 || !s.Waiters[0].waits() || s.Waiters[0].ID == h.ID || s.Waiters[0].Permits != h.Permits {
 		s.do(Action{Do: Release, Holder: h})
@@ -203,11 +203,11 @@ func (s *State) releasing(h Holder, alone bool, now time.Time) {
 }
 
 // passed ends a handover. If the waiter has left meanwhile, the lock that it was given is
-// handed on in its name, and what the store may know of it is undone.
+// handed on in its name, and its claims in the store are undone.
 func (s *State) passed(e Event, now time.Time) {
 	w, out := e.Waiter, e.Waiter.Phase == Out
 	if _, refused := e.Outcome.(backing.Refused); refused {
-		// The store has not noted the release, and a request of the holder may be under way.
+		// The store has not recorded the release, and a request of the holder may be under way.
 		s.do(Action{Do: Release, Holder: e.Holder})
 	} else {
 		s.drop(e.Holder.ID)
@@ -222,12 +222,12 @@ func (s *State) passed(e Event, now time.Time) {
 		s.queued(w, o, now)
 	case backing.MustPoll:
 		w.AskAt = now
-		if !out { // the lock is free for processes that poll, and not because the waiter has left
+		if !out { // the lock was freed for processes that poll, not because the waiter left
 			s.OthersUnknown, s.YieldUntil = true, now.Add(w.PollEvery*5/4)
 		}
 	case backing.Refused:
 		w.AskAt = now
-	default: // it is not known what came of it
+	default: // the outcome is unknown
 		w.Registered, w.AskAt = true, now
 	}
 	if _, isQueued := e.Outcome.(backing.Queued); out && (isQueued || e.Outcome == nil) {

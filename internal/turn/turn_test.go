@@ -15,7 +15,7 @@ import (
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// script is a lock with waiters named by letters, which are made when they are first named.
+// script is a lock with waiters named by letters. Naming a waiter makes it.
 type script struct {
 	turn.State
 	now     time.Time
@@ -52,7 +52,7 @@ var events = map[string]turn.Event{
 	"is granted":               {Kind: turn.Answered, Outcome: backing.Granted{}},
 	"is queued":                {Kind: turn.Answered, Outcome: backing.Queued{AskAgain: time.Minute}},
 	"is not queued":            {Kind: turn.Answered, Outcome: backing.MustPoll{}},
-	"cannot be told":           {Kind: turn.Answered, Outcome: backing.MustPoll{Why: errors.New("no pub/sub")}},
+	"cannot be notified":       {Kind: turn.Answered, Outcome: backing.MustPoll{Why: errors.New("no pub/sub")}},
 	"is refused":               {Kind: turn.Answered, Outcome: backing.Refused{}},
 	"fails":                    {Kind: turn.Failed},
 	"is not sent":              {Kind: turn.Failed, NotSent: true},
@@ -72,8 +72,8 @@ var events = map[string]turn.Event{
 	"is undone":                {Kind: turn.Undone},
 }
 
-// play lets events happen, such as "a joins" or "a>b gets it", where a hands the lock to b,
-// and returns the actions that follow from the last. "1s" lets time pass.
+// play applies events such as "a joins" or "a>b gets it" (a hands the lock to b), and returns
+// the actions that follow from the last. A duration such as "1s" lets time pass.
 func (s *script) play(t *testing.T, lines ...string) string {
 	t.Helper()
 	var actions []turn.Action
@@ -225,8 +225,8 @@ func TestEveryNinthHandoverLetsOtherProcessesComeFirst(t *testing.T) {
 	}
 }
 
-// If others poll, the lock must stay free for a while, which is done after eight of their
-// intervals at the soonest.
+// If others poll, the lock must stay free for a while. That happens after eight of their
+// intervals at the earliest.
 func TestALockIsRarelyLeftToThoseThatPoll(t *testing.T) {
 	t.Parallel()
 	s := newScript(1)
@@ -240,7 +240,7 @@ func TestALockIsRarelyLeftToThoseThatPoll(t *testing.T) {
 func TestPolling(t *testing.T) {
 	t.Parallel()
 	s := newScript(1)
-	s.play(t, "a joins", "a cannot be told")
+	s.play(t, "a joins", "a cannot be notified")
 	assert.True(t, s.Unqueued)
 	s.play(t, "a polls", "a is not queued")
 	assert.True(t, s.Unqueued)
