@@ -7,18 +7,17 @@ import (
 	"github.com/IBM/fp-go/v2/result"
 )
 
-// Attempt yields how an effect ended, a failure as well as a value, so that what comes
-// next runs in both cases. It leaves defects and the interruption of its own context as
-// they are. A value beside the failure is dropped: a Result holds one of the two.
+// Attempt makes a failure a value: it yields a Result that holds the value of the effect or
+// its failure. It leaves defects and the interruption of its own context as they are. A
+// value beside the failure is dropped: a Result holds one of the two.
 func Attempt[A any](e Effect[A]) Effect[result.Result[A]] {
 	caught := CatchAll(func(err error) Effect[result.Result[A]] { return Succeed(result.Left[A](err)) })
 	return caught(Map(result.Of[A])(e))
 }
 
-// Absolve ends as the Result that an effect yields: with its value or its failure. It
-// undoes [Attempt]. If the effect returns a Result beside an error, as when a finalizer
-// has failed, Absolve returns the Result's value beside that error, or joins the error
-// after the Result's failure.
+// Absolve undoes [Attempt]: it ends with the value or the failure that the Result holds. If
+// the effect returns a Result beside an error, as when a finalizer has failed, the Result's
+// value is returned beside that error, or the error is joined after the Result's failure.
 func Absolve[A any](e Effect[result.Result[A]]) Effect[A] {
 	return func(ctx context.Context) (A, error) {
 		r, err := e(ctx)
@@ -38,8 +37,8 @@ type Parted[B any] struct {
 // values. No failure cancels the others, or keeps one from starting. A value beside a
 // failure is dropped.
 //
-// Partition itself fails only with a defect, or if its context ends: see [ForEach]. The
-// failures and values that exist by then are returned beside the error.
+// A defect and the end of the context stop it as they stop [ForEach]; the failures and
+// values that exist by then are returned beside the error.
 func Partition[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, Parted[B]] {
 	return func(items []A) Effect[Parted[B]] {
 		return func(ctx context.Context) (parted Parted[B], err error) {
@@ -57,12 +56,12 @@ func Partition[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, Parted[B
 	}
 }
 
-// Validate is [ForEach] without the cancellation: it runs all of the effects, though some
-// have failed. If any failed, it fails with all of their errors, joined in the order of the
-// items, and the values that exist are returned beside that, each at the index of its item.
+// Validate is [ForEach] for checks: it runs all of the effects, even if some of them fail.
+// It then fails with all of the failures, joined in the order of the items. The values that
+// exist are returned beside the error, each at the index of its item.
 //
-// A defect and the end of the context stop it as they stop ForEach; the error of that is
-// joined after the failures.
+// A defect and the end of the context stop it as they stop ForEach; the error is joined
+// after the failures.
 func Validate[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, []B] {
 	return func(items []A) Effect[[]B] {
 		return func(ctx context.Context) ([]B, error) {
@@ -87,8 +86,8 @@ func Validate[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, []B] {
 	}
 }
 
-// settled is what became of an item. It is more than a Result, which has no room for the
-// value beside a failure, and not for an effect that never started.
+// settled is what became of an item. A Result has no room for a value beside a failure, nor
+// for an item that never started.
 type settled[B any] struct {
 	value  B
 	failed error

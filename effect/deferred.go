@@ -6,16 +6,17 @@ import (
 	"github.com/effectlock/effectlock/internal/deferred"
 )
 
-// StartDeferred makes f, which is new, a fiber without a goroutine: its owner does the work,
-// and calls [EndDeferred]. When the scope closes, or the fiber is interrupted, the owner is
-// stopped, and the fiber waited for. StartDeferred fails with [ErrScopeClosed]. Only this
-// module can call it.
+// StartDeferred makes the zero fiber f a fiber without a goroutine: its owner does the work,
+// and calls [EndDeferred]. When the scope closes or the fiber is interrupted, the owner is
+// asked to stop, and the fiber is waited for. StartDeferred fails with [ErrScopeClosed]. Only
+// this module can call it: the type of owner is internal.
 func StartDeferred(f *Fiber[Never], s *Scope, owner deferred.Owner) error {
 	f.owner = owner
 	return s.adopt(&f.ending, f)
 }
 
-// EndDeferred ends a fiber, if [StartDeferred] started it. Of several calls the first counts.
+// EndDeferred ends a fiber that [StartDeferred] has started, and does nothing to any other.
+// Only the first call counts.
 func EndDeferred(f *Fiber[Never], end deferred.End) {
 	if f.ending.scope == nil || !f.ended.CompareAndSwap(false, true) {
 		return

@@ -102,7 +102,7 @@ func ExampleFork() {
 		if err != nil {
 			return 0, err
 		}
-		// Whatever happens here: the fiber ends before Run returns.
+		// Whatever happens here, the fiber ends before Run returns.
 		n, err := fiber.Join()(ctx)
 		return n + 2, err
 	})

@@ -9,28 +9,28 @@ import (
 	"github.com/effectlock/effectlock/internal/deferred"
 )
 
-// Fiber is the handle of an effect that runs beside its caller. All its
+// Fiber is a handle to an effect that runs alongside its caller. All its
 // methods may be called from several goroutines, any number of times.
 type Fiber[A any] struct {
-	running  *scopeContext // of the effect, if it has a goroutine of its own
+	running  *scopeContext // the effect's context; nil if the fiber has no goroutine
 	cancel   context.CancelFunc
-	owner    deferred.Owner // of a fiber without a goroutine: see StartDeferred
-	ending   finalizer      // in its scope, if it has one
+	owner    deferred.Owner // set if the fiber has no goroutine: see StartDeferred
+	ending   finalizer      // the entry in its scope; zero if it has none
 	done     latch
 	exit     Exit[A]     // written before done opens
 	observed atomic.Bool // a method has returned exit
-	ended    atomic.Bool // by EndDeferred
+	ended    atomic.Bool // EndDeferred has been called
 }
 
 // Fork starts an effect in a goroutine of its own. The fiber is interrupted,
 // and waited for, when the innermost Scoped, fiber, Run or lock in which Fork
 // was called ends; it is also interrupted when the context of the call ends.
-// Outside all of these only the context bounds it, and nobody waits for it.
+// Outside all of these only the context bounds it, and nothing waits for it.
 //
 // Fork fails if the context of the call has ended. In a finalizer of the scope it fails
-// with [ErrScopeClosed]; a finalizer that forks makes a Scoped of its own. Only the
-// methods of a fiber report its failure. A panic fails the scope as well, unless a method
-// has reported it before.
+// with [ErrScopeClosed]; a finalizer that forks needs a Scoped of its own. The failure of a
+// fiber is reported by its methods alone. A panic also fails the scope, unless a method has
+// already reported it.
 func Fork[A any](eff Effect[A]) Effect[*Fiber[A]] {
 	return func(ctx context.Context) (*Fiber[A], error) {
 		if ctx.Err() != nil {
@@ -41,8 +41,8 @@ func Fork[A any](eff Effect[A]) Effect[*Fiber[A]] {
 	}
 }
 
-// ForkIn starts an effect in a goroutine of its own, which is interrupted and
-// waited for when the scope closes. The end of the context of the call neither ends it nor
+// ForkIn starts an effect in a goroutine of its own. The fiber is interrupted, and
+// waited for, when the scope closes. The end of the context of the call neither ends it nor
 // keeps it from starting: a keep-alive outlives the timeout on the acquire that forked it.
 func ForkIn[A any](s *Scope) func(Effect[A]) Effect[*Fiber[A]] {
 	return func(eff Effect[A]) Effect[*Fiber[A]] {
@@ -65,7 +65,7 @@ func forkIn[A any](ctx context.Context, s *Scope, eff Effect[A]) (*Fiber[A], err
 	return f, nil
 }
 
-// interrupt has the fiber end soon.
+// interrupt asks the fiber to end, and does not wait for it.
 func (f *Fiber[A]) interrupt() {
 	if f.owner.Stopper != nil {
 		f.owner.Stopper.Stop()
@@ -89,8 +89,8 @@ func newFiber[A any](ctx context.Context) *Fiber[A] {
 	return &Fiber[A]{cancel: cancel, running: newScope(ctx)}
 }
 
-// run is the goroutine of the fiber. A fiber that ended with a defect stays in its scope,
-// which reports that.
+// run is the body of the fiber's goroutine. A fiber that ended with a defect stays in its
+// scope, which reports the defect when it closes.
 func (f *Fiber[A]) run(eff Effect[A]) {
 	defer func() {
 		f.cancel()
@@ -120,7 +120,7 @@ func (f *Fiber[A]) Await() Effect[Exit[A]] {
 }
 
 // Join waits until the fiber has ended, and ends in the same way: with its
-// value, its error, or its panic, raised again as a *[Defect] that has the stack
+// value, its error, or its panic, raised again as a *[Defect] that holds the stack
 // of the fiber. Joining an interrupted fiber fails with context.Canceled.
 func (f *Fiber[A]) Join() Effect[A] {
 	return func(ctx context.Context) (none A, err error) {
@@ -133,9 +133,9 @@ func (f *Fiber[A]) Join() Effect[A] {
 }
 
 // Interrupt cancels the context of the fiber, waits until it has ended, and
-// yields its exit. An effect that ends with a value nevertheless has succeeded. If
-// the context of the call ends first, Interrupt fails, and the fiber is
-// cancelled but may still be running.
+// yields its exit. An effect that still ends with a value has succeeded. If the
+// context of the call ends first, Interrupt fails, and the fiber is cancelled
+// but may still be running.
 func (f *Fiber[A]) Interrupt() Effect[Exit[A]] {
 	return func(ctx context.Context) (Exit[A], error) {
 		f.interrupt()

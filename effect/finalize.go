@@ -9,9 +9,9 @@ import (
 )
 
 // FinalizerTimeout is how long the context of one finalizer lasts; it does not end
-// with the context of the work. The runtime waits for a finalizer that ignores it. One
-// that fails because its context ended fails with a *[FinalizerTimeoutError]; one that
-// succeeds late has succeeded.
+// with the context of the work. A finalizer that ignores it is waited for all the same. A
+// finalizer that fails because its context ended fails with a *[FinalizerTimeoutError]; one
+// that succeeds late has succeeded.
 const FinalizerTimeout = 5 * time.Second
 
 // FinalizerTimeoutError is the failure of a finalizer that took longer than
@@ -23,8 +23,8 @@ const FinalizerTimeout = 5 * time.Second
 type FinalizerTimeoutError struct {
 	// Duration is the time that the finalizer was given, [FinalizerTimeout].
 	Duration time.Duration
-	// Err is what the finalizer failed with when it was cancelled, nil if that
-	// was no more than the end of its context.
+	// Err is what the finalizer failed with when it was cancelled, or nil if it
+	// reported no more than the end of its context.
 	Err error
 }
 
@@ -35,7 +35,7 @@ func (e *FinalizerTimeoutError) Error() string {
 	return timeoutText("a finalizer was cancelled", e.Duration, e.Err)
 }
 
-// Is finds target in Err, but for context.DeadlineExceeded.
+// Is finds target in Err, except for context.DeadlineExceeded.
 func (e *FinalizerTimeoutError) Is(target error) bool {
 	return target != context.DeadlineExceeded && errors.Is(e.Err, target)
 }
@@ -43,7 +43,7 @@ func (e *FinalizerTimeoutError) Is(target error) bool {
 // As finds target in Err.
 func (e *FinalizerTimeoutError) As(target any) bool { return errors.As(e.Err, target) }
 
-// Ensuring runs finalizer when the effect has ended, in whatever way. See [OnExit].
+// Ensuring runs finalizer when the effect has ended, however it ended. See [OnExit].
 func Ensuring[A any](finalizer Effect[Void]) Operator[A, A] {
 	return OnExit(func(Exit[A]) Effect[Void] { return finalizer })
 }
@@ -51,9 +51,9 @@ func Ensuring[A any](finalizer Effect[Void]) Operator[A, A] {
 // OnExit runs the finalizer that f makes of the exit when the effect has ended
 // with a value, an error, a panic, the end of its context or runtime.Goexit.
 //
-// The finalizer runs in the same goroutine, under a context with the values of the
-// effect's own, which lasts for [FinalizerTimeout]. Its error is joined after the effect's,
-// a panic as a *[Defect]; the value is returned beside it.
+// The finalizer runs in the same goroutine, under a context that has the values of the
+// effect's own and lasts for [FinalizerTimeout]. Its error is joined after the effect's
+// error, and its panic as a *[Defect]; the effect's value is returned beside the error.
 func OnExit[A any](f func(Exit[A]) Effect[Void]) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {
@@ -75,7 +75,7 @@ func finalize[A any](ctx context.Context, eff Effect[A], last func(Exit[A]) erro
 		d := newDefect(r)
 		failed := last(exitDefect[A](d))
 		switch {
-		case r == nil: // runtime.Goexit goes on, and no caller is left to take last's error
+		case r == nil: // runtime.Goexit continues, and no caller is left to receive last's error
 		case failed != nil:
 			panic(&Defect{Value: d.Value, Stack: d.Stack, Finalizers: join(d.Finalizers, failed)})
 		default:
@@ -119,8 +119,8 @@ func runFinalizer(ctx context.Context, f func() Effect[Void]) (err error) {
 	return all
 }
 
-// join is errors.Join without a wrapper around a single error, and without an error
-// that the first one holds: a keep-alive and the release after it report the same loss.
+// join is errors.Join, but adds no wrapper to a single error, and leaves out a second that
+// the first already holds: a keep-alive and the release after it report the same loss.
 func join(first, second error) error {
 	switch {
 	case first == nil:

@@ -24,7 +24,7 @@ func (l *latch) isOpen() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
-	case <-l.wait: // never, if it is nil
+	case <-l.wait: // a nil channel is never ready
 		return true
 	default:
 		return false

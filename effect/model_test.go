@@ -88,16 +88,11 @@ func (m *model) run(n *node) end {
 			e.value = 0
 		}
 		return e
-	case "resources": // it acquires the first, and nothing more once the context has ended
+	case "resources", "use": // they do nothing after the first acquire once the context has ended
 		if m.cancelled() {
 			first := *n
 			first.finalizers = n.finalizers[:1]
 			return m.finalize(&first, interrupted)
-		}
-		return m.finalize(n, m.run(n.kids[0]))
-	case "use": // it uses nothing once the context has ended
-		if m.cancelled() {
-			return m.finalize(n, interrupted)
 		}
 		fallthrough
 	case "scoped", "acquire", "onExit", "ensuring":

@@ -15,10 +15,10 @@ func All[A any](concurrency int, effects ...Effect[A]) Effect[[]A] {
 
 // ForEach runs the effect that f makes of each item, at most concurrency of them at a
 // time (all at once if concurrency is zero or less), and yields their values in the order
-// of the items. The first failure cancels those that run, keeps the rest from starting,
-// and is returned once all have ended; other failures, apart from that cancellation, are
-// joined after it. The values that exist are returned beside the error, each at the index
-// of its item; the others are zero. For panics see [RaceFirst].
+// of the items. The first failure cancels the effects that are running, keeps the rest from
+// starting, and is returned once all have ended; other failures, apart from that
+// cancellation, are joined after it. The values that exist are returned beside the error,
+// each at the index of its item; the others are zero. For panics see [RaceFirst].
 func ForEach[A, B any](concurrency int, f Kleisli[A, B]) Kleisli[[]A, []B] {
 	return func(items []A) Effect[[]B] {
 		return func(ctx context.Context) ([]B, error) {

@@ -5,14 +5,14 @@ import (
 	"context"
 )
 
-// RaceFirst runs the effects concurrently and ends as the first of them ends,
-// with a value or a failure. It cancels the others and waits for them; their
-// values and failures are dropped. So an effect that acquires something must put
-// it in a Scope: one of its own, if what a loser acquired is to be released at once. A
-// race of no effects ends with its context.
+// RaceFirst runs the effects concurrently and ends in the same way as the first of
+// them to end, with a value or a failure. It cancels the others and waits for them;
+// their values and failures are dropped. So an effect that acquires something must
+// do it in a Scope, and in a Scope of its own if a loser is to release it at once. A
+// race of no effects lasts until its context ends.
 //
 // A panic of any of them is raised again once all have ended, as a *[Defect]
-// that has the stack of its goroutine; of several panics, only one. If none
+// that holds the stack of its goroutine. Of several panics, one is raised. If none
 // panicked but one called runtime.Goexit, so does the race.
 func RaceFirst[A any](effects ...Effect[A]) Effect[A] {
 	return func(ctx context.Context) (A, error) {
@@ -23,8 +23,8 @@ func RaceFirst[A any](effects ...Effect[A]) Effect[A] {
 
 // Race runs the effects concurrently and yields the first value. It cancels the others
 // and waits for them. If all fail, it fails with their errors, joined in the order of the
-// effects, and values beside those errors are dropped. A race of no effects ends with its
-// context. For panics and dropped values see [RaceFirst].
+// effects, and values beside those errors are dropped. A race of no effects lasts until
+// its context ends. For panics and dropped values see [RaceFirst].
 func Race[A any](effects ...Effect[A]) Effect[A] {
 	return func(ctx context.Context) (none A, err error) {
 		exit, exits := gather(ctx, effects, Exit[A].IsSuccess)
@@ -38,9 +38,10 @@ func Race[A any](effects ...Effect[A]) Effect[A] {
 	}
 }
 
-// gather runs the effects in goroutines of their own until decides accepts an exit. It
-// cancels the others, waits for all, and returns that exit, or else the last one. It
-// raises the defect of any of them, unless that is in the error of the exit it returns.
+// gather runs the effects in goroutines of their own until decides accepts an exit. It then
+// cancels the others, waits for all, and returns the accepted exit, or the last one if none
+// was accepted, and the exits of all. It raises the defect of any of them, unless the error
+// of the exit that it returns first holds it.
 func gather[A any](ctx context.Context, effects []Effect[A], decides func(Exit[A]) bool) (Exit[A], []Exit[A]) {
 	if len(effects) == 0 {
 		<-ctx.Done()
@@ -75,7 +76,7 @@ func gather[A any](ctx context.Context, effects []Effect[A], decides func(Exit[A
 	for i, f := range fibers {
 		exits[i] = f.exit
 		if f.exit.raised || f.exit.IsDefect() && f != decisive {
-			if raised == nil || raised.Value == ErrGoexit { // a panic must not get lost behind it
+			if raised == nil || raised.Value == ErrGoexit { // which must not hide a panic
 				raised, _ = asDefect(f.exit.err)
 			}
 		}

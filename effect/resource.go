@@ -21,7 +21,7 @@ func Use[A, B any](use Kleisli[A, B]) func(Resource[A]) Effect[B] {
 //
 // If the second cannot be acquired, the first is released at once, not only when the scope
 // closes: to acquire both again, as [Retry] does, would otherwise wait for a lock that the
-// scope still holds. An error of that release is joined, as [Scoped] does it.
+// scope still holds. An error of that release is joined after the failure.
 func Then[A, B any](next func(A) Resource[B]) func(Resource[A]) Resource[B] {
 	return func(first Resource[A]) Resource[B] {
 		return allOrNone(func(s *Scope) Effect[B] {

@@ -61,6 +61,21 @@ func TestTheLawsOfResources(t *testing.T) {
 	})
 }
 
+func TestNothingIsUsedAndNoSecondIsAcquiredOnceTheContextHasEnded(t *testing.T) {
+	t.Parallel()
+	started := func(context.Context) (int, error) { t.Error("started"); return 0, nil }
+	first := free(beside(0, 1, nil))
+	for _, eff := range []eff{
+		effect.Use(func(int) eff { return started })(first),
+		effect.Scoped(effect.Then(func(int) effect.Resource[int] { return free(started) })(first)),
+		effect.Scoped(effect.Both(free(started), plus)(first)),
+	} {
+		_, err := eff(canceled(errCause))
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, errCause)
+	}
+}
+
 // TestIfTheSecondCannotBeAcquiredTheFirstIsReleasedAtOnce, while the scope of both is open.
 func TestIfTheSecondCannotBeAcquiredTheFirstIsReleasedAtOnce(t *testing.T) {
 	t.Parallel()

@@ -22,15 +22,16 @@ type Scope struct {
 	exit Exit[any]
 }
 
-// finalizer is the entry of a resource or a fiber in the list of its scope. It is part of
-// the resource or the fiber: with container/list, each would cost one more allocation.
+// finalizer is the entry of an ender in the list of its scope. It is embedded in the ender,
+// since container/list would cost one more allocation for each.
 type finalizer struct {
 	scope      *Scope
 	ending     ender
 	prev, next *finalizer
 }
 
-// ender is what a scope ends when it closes: a resource or a fiber. end must not panic.
+// ender is anything that a scope ends when it closes: a resource, a group of resources or a
+// fiber. end must not panic.
 type ender interface {
 	end(ctx context.Context, exit Exit[any]) error
 }
@@ -39,15 +40,15 @@ type ender interface {
 var ErrScopeClosed = errors.New("effect: the scope has closed")
 
 // Scoped runs the effect that body makes of a new scope, and closes the scope
-// when that effect has ended: with a value, an error, a panic, the end of its
-// context or runtime.Goexit.
+// when that effect has ended, be it with a value, an error, a panic, the end of
+// its context or runtime.Goexit.
 //
-// Each finalizer runs exactly once, under a context that outlives the end of
-// ctx and is bounded by [FinalizerTimeout]. A finalizer that fails or panics
-// does not keep the others from running. Their errors are joined after the
-// error of the work, a panic of theirs as a *[Defect]; the work's value is
-// returned beside them. A panic of the work goes on to the caller once the
-// finalizers have run; if one of them failed, as a *[Defect] that holds both.
+// Each finalizer runs exactly once, under a context that outlives the context of
+// the work and is bounded by [FinalizerTimeout]. A finalizer that fails or panics
+// does not keep the others from running. The errors of finalizers are joined after
+// the work's own, their panics as *[Defect] values; the work's value is returned
+// beside the error. A panic of the work continues once the finalizers have run; if
+// one of them failed, it continues as a *[Defect] that holds both.
 func Scoped[A any](body func(*Scope) Effect[A]) Effect[A] {
 	return func(ctx context.Context) (A, error) {
 		c := newScope(ctx)
@@ -56,7 +57,7 @@ func Scoped[A any](body func(*Scope) Effect[A]) Effect[A] {
 	}
 }
 
-// scopeContext is a context that leads Fork to the scope for its fiber.
+// scopeContext is a context in which Fork finds the scope for its fiber.
 type scopeContext struct {
 	context.Context
 	scope Scope
@@ -78,7 +79,7 @@ func runIn[A any](c *scopeContext, eff Effect[A]) (A, error) {
 	return finalize(c, eff, func(exit Exit[A]) error { return c.scope.close(c, exit.erased()) })
 }
 
-// AddFinalizer registers what must run when the scope closes, also if the
+// AddFinalizer registers a finalizer to run when the scope closes, even if the
 // context of the call has ended. In a scope that is closing or has closed, the
 // finalizer runs at once, in the calling goroutine, and AddFinalizer fails with
 // its error, or with its panic as a *[Defect].
@@ -96,10 +97,10 @@ func (s *Scope) AddFinalizer(f func(Exit[any]) Effect[Void]) Effect[Void] {
 //
 // Nothing can come between the two: if acquire yields a value, it will be
 // released, even if the context ended at that moment. Unlike Effect's
-// acquireRelease the acquisition can be interrupted while it waits; an acquire
+// acquireRelease, the acquisition can be interrupted while it waits; an acquire
 // that fails must leave nothing behind. A value that it returns beside its error is
 // passed on but not released: it may be the zero value.
-func AcquireRelease[A any](acquire Effect[A], release func(A, Exit[any]) Effect[Void]) func(*Scope) Effect[A] {
+func AcquireRelease[A any](acquire Effect[A], release func(A, Exit[any]) Effect[Void]) Resource[A] {
 	return func(s *Scope) Effect[A] {
 		return func(ctx context.Context) (none A, err error) {
 			if s.isClosed() {
@@ -118,7 +119,7 @@ func AcquireRelease[A any](acquire Effect[A], release func(A, Exit[any]) Effect[
 	}
 }
 
-// resource is what was acquired in a scope, and its finalizer.
+// resource is a value that was acquired in a scope, and its release.
 type resource[A any] struct {
 	finalizer
 	value   A
@@ -151,7 +152,7 @@ func (s *Scope) adopt(f *finalizer, ending ender) error {
 	return nil
 }
 
-// remove unregisters f, unless the scope has taken it to end it.
+// remove unregisters f, unless the scope has already taken it out to end it.
 func (s *Scope) remove(f *finalizer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

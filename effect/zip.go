@@ -5,7 +5,7 @@ import "context"
 // ZipPar runs an effect and second at once, in goroutines of their own, and yields what
 // both makes of their values. The first failure cancels the other effect, and is
 // returned once both have ended; another failure, apart from that cancellation, is joined
-// after it. A value beside an error is dropped: both needs two. For panics see [RaceFirst].
+// after it. Values are then dropped, since both needs the two. For panics see [RaceFirst].
 func ZipPar[A, B, C any](second Effect[B], both func(A, B) C) Operator[A, C] {
 	return func(first Effect[A]) Effect[C] {
 		return func(ctx context.Context) (none C, err error) {
@@ -28,12 +28,11 @@ func storing[A any](a *A, eff Effect[A]) Effect[Void] {
 }
 
 // ApS is a step of fp-go's Do-notation that does not depend on the steps before it: it runs
-// them and e at once, as [ZipPar] does, and sets the value of e in theirs.
+// them and e at once, as [ZipPar] does, and puts the value of e into theirs with setter.
 //
-// fp-go has an ApS too, which is not safe under a lock. If the steps before panic, e runs on
-// after the panic has released the lock; a panic of e ends the process; if e calls
-// runtime.Goexit, its zero value is taken for a success; and the failure of e is lost behind
-// the cancellation that it causes.
+// The ApS of fp-go is not safe under a lock. If the steps before panic, e runs on after the
+// lock has been released. A panic of e ends the process, and a runtime.Goexit of e counts as
+// a success. A failure of e may be lost behind the cancellation that it causes.
 func ApS[S1, S2, T any](setter func(T) func(S1) S2, e Effect[T]) Operator[S1, S2] {
 	return ZipPar(e, func(s S1, t T) S2 { return setter(t)(s) })
 }

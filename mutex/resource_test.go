@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	F "github.com/IBM/fp-go/v2/function"
 	"github.com/stretchr/testify/assert"
@@ -45,7 +46,7 @@ func TestIfTheSecondLockIsTakenTheFirstIsFreeAgainBeforeTheScopeCloses(t *testin
 		_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[int] {
 			return mutex.WithLock(second, func(ctx context.Context) (int, error) {
 				for range 2 { // the second time would find the first lock taken
-					_, err := both(scope)(ctx)
+					_, err := effect.Timeout[locks](time.Minute)(both(scope))(ctx)
 					require.ErrorContains(t, err, `lock "second"`)
 				}
 				locked, err := first.IsLocked(ctx)
