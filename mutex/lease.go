@@ -35,7 +35,7 @@ var renewers shared[leases.Key, leases.Renewer]
 
 // begin makes l the lease of the lock that was granted to w.
 func (l *lease) begin(ctx context.Context, w *waiter, now time.Time) *lease {
-	l.ctx = ctx //nolint:fatcontext // see the field
+	l.ctx = ctx
 	l.m, l.token, l.granted, l.waited = w.m, w.grant.Token, now, now.Sub(w.arrived)
 	l.idle.L = &l.mu
 	l.Init(w.m.renewer, w.claim, w.grant.start, l)
