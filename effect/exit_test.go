@@ -76,3 +76,25 @@ func TestAnInterruptionIsTheContextsErrorAndItsCauseAndKeepsThePreviousFailure(t
 	}
 	assert.Equal(t, context.Canceled, effect.Interrupted(canceled(nil), nil), "which says nothing more")
 }
+
+func TestAnExitPrintsHowTheEffectEndedWithoutAStack(t *testing.T) {
+	t.Parallel()
+	panicky := effect.Ensuring[int](panicking[effect.Void]("late"))
+	for want, test := range map[string]struct {
+		ctx context.Context
+		eff effect.Effect[int]
+	}{
+		"Success(42)":                     {t.Context(), effect.Succeed(42)},
+		"Failure(boom)":                   {t.Context(), effect.Fail[int](errBoom)},
+		"Interruption(context canceled)":  {canceled(nil), untilCancelled[int]},
+		"Defect(panic: a bug)":            {t.Context(), panicking[int]("a bug")},
+		"Defect(boom\npanic: late)":       {t.Context(), panicky(effect.Fail[int](errBoom))},
+		"Defect(wrapped: panic: a bug)":   {t.Context(), effect.Fail[int](fmt.Errorf("wrapped: %w", &effect.Defect{Value: "a bug", Stack: []byte("main.go:7")}))},
+		"Defect(panic: late\npanic: two)": {t.Context(), effect.Ensuring[int](panicking[effect.Void]("two"))(panicky(effect.Succeed(1)))},
+		"Defect(panic: a bug\nand then, in a finalizer: panic: late)": {t.Context(), panicky(panicking[int]("a bug"))},
+	} {
+		exit := effect.RunExit(test.ctx, test.eff)
+		assert.Equal(t, want, exit.String())
+		assert.Equal(t, want+" "+want, fmt.Sprintf("%v %s", exit, exit))
+	}
+}

@@ -198,6 +198,9 @@ func interruptible() map[string]effect.Effect[int] {
 	wait := untilCancelled[int]
 	effs := map[string]effect.Effect[int]{
 		"Sleep":              effect.As[effect.Void](0)(effect.Sleep(time.Hour)),
+		"Forever":            effect.Absurd[int](effect.Forever(effect.Succeed(1))),
+		"Scheduled":          effect.With(effect.Succeed(1), effect.Scheduled(schedule.Spaced(time.Hour))),
+		"With":               effect.With(wait, effect.Within(time.Hour), effect.Retrying(schedule.Forever())),
 		"Map":                effect.Map(F.Identity[int])(wait),
 		"FlatMap":            effect.FlatMap(effect.Succeed[int])(wait),
 		"Tap":                effect.Tap(effect.Succeed[int])(wait),
