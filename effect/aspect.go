@@ -22,40 +22,38 @@ func Retrying(s schedule.Schedule) Aspect { return Retry[Void](s) }
 // Within is [Timeout] as an [Aspect].
 func Within(d time.Duration) Aspect { return Timeout[Void](d) }
 
-// With runs e inside the aspects, of which the first is the innermost:
+// With runs e inside the aspects. The first aspect is the innermost:
 //
-//	With(e, Within(time.Second), Retrying(policy))
+//	With(e, Within(time.Second), Retrying(policy)) // a second for each try
+//	With(e, Retrying(policy), Within(time.Second)) // a second for all tries together
 //
-// gives each try a second. For an Effect[Void], With(e, a, b) does what b(a(e)) does;
-// without aspects it is e itself. Each aspect is applied once, when With is called. The
-// resulting effect may be called any number of times, and concurrently.
+// For an Effect[Void], With(e, a, b) does what b(a(e)) does, and With(e) does what e does.
+// Each aspect is applied once, when With is called. The resulting effect may be called any
+// number of times, and concurrently: every call keeps its own values.
 //
-// If the aspects succeed, With yields the value of the run that succeeded last: of
-// several runs at once, it may be that of any. If no run succeeded, because an aspect did
-// not run e or recovered from its failure, With fails with a *[NoValueError].
+// If the aspects succeed, With yields the value of the run that succeeded last; if runs
+// overlap, that may be any of them. If no run succeeded, because an aspect did not run e
+// or recovered from its failure, With fails with a *[NoValueError].
 //
-// If the aspects fail, With fails with their error. The value that the last run returned
-// is beside it, with or without an error of that run: the receipt of a payment is not lost
-// because the lock on it could not be released. The last run is the one that ended last
-// before With returned; a run that ends later is ignored.
+// If the aspects fail, With fails with their error, and returns beside it the value that
+// the run that ended last returned, even beside an error of its own. So the receipt for a
+// payment is not lost because a lock could not be released. The value is zero if that run
+// returned none.
 //
-// With adds no recovery: a panic and runtime.Goexit pass through it.
+// A run that ends after With has returned is ignored. Panics and runtime.Goexit pass
+// through.
 func With[A any](e Effect[A], aspects ...Aspect) Effect[A] {
-	if len(aspects) == 0 {
-		return e
-	}
 	key := new(byte)
-	// The aspects are applied here and not in each call: one that counts failures, to stop
-	// calling a server that is down, would never see the second. So a run finds the call
-	// that it belongs to through its context.
-	whole := func(ctx context.Context) (none Void, err error) {
-		c, ok := ctx.Value(key).(*withContext[A])
-		if !ok {
-			_, err = e(ctx)
-			return none, err
+	// The aspects are applied here, not in each call: an aspect that counts failures, to stop
+	// calling a server that is down, would start from zero each time. So a run finds its call
+	// through its context.
+	whole := Action(func(ctx context.Context) error {
+		if c, ok := ctx.Value(key).(*withContext[A]); ok {
+			return c.run(ctx, e)
 		}
-		return none, c.run(ctx, e)
-	}
+		_, err := e(ctx)
+		return err
+	})
 	for _, aspect := range aspects {
 		whole = aspect(whole)
 	}

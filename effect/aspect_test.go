@@ -20,20 +20,23 @@ import (
 
 type void = effect.Effect[effect.Void]
 
-// policies are the operators that a policy is made of, for effects of one type.
+// policies are the operators that a policy is made of, for effects of one type. The odd
+// microsecond keeps each sum of their times and a program's from being the second after
+// which the program is cancelled.
 func policies[A any]() []effect.Operator[A, A] {
-	failing, panicky := effect.Fail[effect.Void](errClose), panicking[effect.Void]("late")
+	const odd = time.Microsecond
+	failing := func(name string) void { return effect.Fail[effect.Void](&mark{name}) }
 	return []effect.Operator[A, A]{
 		effect.Retry[A](schedule.Recurs(2)),
-		effect.Retry[A](schedule.Spaced(300 * time.Millisecond)),
+		effect.Retry[A](schedule.Spaced(300*time.Millisecond + odd)),
 		effect.Repeat[A](schedule.Recurs(1)),
-		effect.Repeat[A](schedule.Spaced(400 * time.Millisecond)),
+		effect.Repeat[A](schedule.Spaced(400*time.Millisecond + odd)),
 		effect.Timeout[A](100 * time.Hour),
-		effect.Timeout[A](200 * time.Millisecond),
-		effect.Ensuring[A](failing),
-		effect.Ensuring[A](panicky),
-		effect.MapError[A](func(err error) error { return fmt.Errorf("mapped: %w", err) }),
-		effect.TapError[A](func(error) void { return failing }),
+		effect.Timeout[A](200*time.Millisecond + odd),
+		effect.Ensuring[A](failing("closed")),
+		effect.Ensuring[A](panicking[effect.Void]("late")),
+		effect.MapError[A](func(err error) error { return errors.Join(err, &mark{"mapped"}) }),
+		effect.TapError[A](func(error) void { return failing("tapped") }),
 		func(eff effect.Effect[A]) effect.Effect[A] { return effect.RaceFirst(eff) }, // in a goroutine of its own
 		func(eff effect.Effect[A]) effect.Effect[A] {
 			return effect.FlatMap(func(effect.Void) effect.Effect[A] { return effect.Repeat[A](schedule.Recurs(1))(eff) })(effect.Sleep(0))
@@ -41,10 +44,11 @@ func policies[A any]() []effect.Operator[A, A] {
 	}
 }
 
-// aspects are the same policies as aspects.
+// aspects are the same policies in the same order, some as what the package calls them.
 func aspects() []effect.Aspect {
 	all := policies[effect.Void]()
 	all[0] = effect.Retrying(schedule.Recurs(2))
+	all[1] = func(e void) void { return effect.With(e, policies[effect.Void]()[1]) } // a policy made of others
 	all[4] = effect.Within(100 * time.Hour)
 	all[len(all)-1] = effect.Scheduled(schedule.Recurs(2))
 	return all
@@ -77,10 +81,12 @@ func TestWithDoesWhatTheOperatorsDoOneAfterTheOther(t *testing.T) {
 		some := picked(aspects(), which)
 		run := func(of func(eff) eff) (o string) {
 			var n notes
+			runs := 0
+			counted := effect.ZipRight[effect.Void](runner{&n}.effect(program))(do(func() { runs++ }))
 			inBubble(t, func(ctx context.Context) {
 				start := time.Now()
-				o = fmt.Sprintf("%+v", seen(observe(ctx, of(runner{&n}.effect(program)))))
-				o += fmt.Sprint(" ", time.Since(start), n.log)
+				o = fmt.Sprintf("%#v", seen(observe(ctx, of(counted))))
+				o += fmt.Sprint(" ", time.Since(start), runs, n.log)
 			})
 			return o
 		}
@@ -117,6 +123,7 @@ func recovered(e void) void {
 	}
 }
 
+// elsewhere is an aspect that does not pass its context on.
 func elsewhere(e void) void {
 	return func(context.Context) (effect.Void, error) { return e(context.Background()) }
 }
@@ -232,7 +239,9 @@ func TestRunsOfWithMayOverlapAndOutliveTheCall(t *testing.T) {
 			time.Sleep(time.Duration(n) * time.Second)
 			return n, nil
 		}
-		twice := func(e void) void { return effect.Map(func([]effect.Void) effect.Void { return effect.Void{} })(effect.All(0, e, e)) }
+		twice := func(e void) void {
+			return effect.Map(func([]effect.Void) effect.Void { return effect.Void{} })(effect.All(0, e, e))
+		}
 		n, err := effect.With(e, twice)(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 2, n, "the run that ended last")

@@ -7,29 +7,29 @@ import (
 	"github.com/effectlock/effectlock/internal/failures"
 )
 
-// Tagged is an error with a name, as Effect's tagged errors have. The tag is
-// for people and logs; code matches the Go type with [CatchTag] or errors.As.
+// Tagged is an error with a name, like the tagged errors of TypeScript's Effect. The tag
+// is for people and logs. Code matches the Go type, with [CatchTag] or errors.As.
 type Tagged interface {
 	error
 	Tag() string
 }
 
-// Failures lists the failures that errors.Join has joined, in their order. The error of
-// work whose finalizers failed as well is such a join. Joins inside joins are taken apart
-// too. An error that joins nothing is itself the one failure; for nil the list is empty.
+// Failures lists the failures that errors.Join joined, in order, such as those of the work
+// and of its finalizers. It takes apart joins inside joins too. An error that is not a join
+// is a single failure, and nil is none.
 //
-// A join is also found inside an error that wraps it. The text of fmt.Errorf with a single
-// %w is then left out; any other type is found by errors.As in each of the failures. Errors
-// that are joined in other ways are one failure: those of fmt.Errorf with several %w, which
-// mostly gives one failure several names, and those of types whose Unwrap returns several.
+// Failures also finds a join inside an error that wraps it. It leaves out the text that
+// fmt.Errorf added with a single %w; wrappers of any other type stay, and errors.As finds
+// them in each of the failures. Errors combined in any other way count as one failure:
+// those of fmt.Errorf with several %w, which usually gives one failure several names, and
+// those of other types whose Unwrap returns a slice.
 func Failures(err error) []error { return failures.Of(err) }
 
-// CatchTag recovers from a failure of type E, which errors.As finds also where
-// it is wrapped. It leaves other failures, defects, and the interruption of its own
-// context as they are.
+// CatchTag recovers from a failure of type E, which may be wrapped: errors.As finds it. It
+// leaves other failures, defects, and the interruption of its own context as they are.
 //
-// If several [Failures] are joined, each must be an E, and the handler is called for
-// the first: a handler for a failed release does not make a success of failed work.
+// If several [Failures] are joined, each must be an E, and the handler is called with
+// the first. So a handler for a failed release does not turn failed work into a success.
 func CatchTag[E error, A any](handler func(E) Effect[A]) Operator[A, A] {
 	return CatchTags(Case(handler))
 }
@@ -50,9 +50,9 @@ func Case[E error, A any](handler func(E) Effect[A]) Handler[A] {
 	}}
 }
 
-// CatchTags recovers with the first case whose type is found in the failure. If several
-// [Failures] are joined, each must have a case, and the case of the first is run. See
-// [CatchTag].
+// CatchTags is [CatchTag] for several types: it recovers with the first case whose type is
+// found in the failure. If several [Failures] are joined, each must have a case, and the
+// case for the first of them is run.
 func CatchTags[A any](cases ...Handler[A]) Operator[A, A] {
 	find := func(failure error) Effect[A] {
 		for _, c := range cases {
@@ -70,9 +70,9 @@ func CatchTags[A any](cases ...Handler[A]) Operator[A, A] {
 	})
 }
 
-// CatchAll recovers from every failure, but from no defect, and not from the
-// interruption of its own context. The handler is given the whole error, which may
-// join several [Failures].
+// CatchAll recovers from every failure. It leaves defects and the interruption of its own
+// context as they are. The handler receives the whole error, which may join several
+// [Failures].
 func CatchAll[A any](handler func(error) Effect[A]) Operator[A, A] {
 	return recovering(func(ctx context.Context, _ A, err error) (A, error) { return handler(err)(ctx) })
 }
@@ -82,15 +82,15 @@ func OrElse[A any](other Effect[A]) Operator[A, A] {
 	return CatchAll(func(error) Effect[A] { return other })
 }
 
-// MapError replaces a failure by another; f is given the whole error and must not return
-// nil. It leaves defects and the interruption of its own context as they are.
+// MapError replaces a failure with another. f receives the whole error and must not return
+// nil. MapError leaves defects and the interruption of its own context as they are.
 func MapError[A any](f func(error) error) Operator[A, A] {
 	return recovering(func(_ context.Context, a A, err error) (A, error) { return a, f(err) })
 }
 
-// TapError runs an effect on a failure, which it then passes on; f is given the whole
-// error. If that effect fails as well, its error is joined after the failure. It is not
-// run for a defect, nor when its own context has ended.
+// TapError runs an effect when there is a failure, and then passes the failure on. f
+// receives the whole error. If the effect that it makes fails as well, its error is joined
+// after the failure. f is not called for a defect, nor after the context has ended.
 func TapError[A any](f func(error) Effect[Void]) Operator[A, A] {
 	return recovering(func(ctx context.Context, a A, err error) (A, error) {
 		_, tapped := f(err)(ctx)
@@ -98,15 +98,15 @@ func TapError[A any](f func(error) Effect[Void]) Operator[A, A] {
 	})
 }
 
-// Ignore drops the value and any failure of an effect, but no defect, and not
-// the interruption of its own context.
+// Ignore drops the value and any failure of an effect. Defects and the interruption of its
+// own context still come through.
 func Ignore[A any](eff Effect[A]) Effect[Void] {
 	return OrElse(Succeed(Void{}))(As[A](Void{})(eff))
 }
 
-// recovering calls handler with a failure and the value beside it. An error that
-// comes when the context has ended belongs to the interruption, whatever made
-// it: to recover then would turn the caller's cancellation into a success.
+// recovering calls handler with a failure and the value beside it. Any error returned
+// after the context has ended counts as an interruption: recovering from it would turn the
+// caller's cancellation into a success.
 func recovering[A any](handler func(context.Context, A, error) (A, error)) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {

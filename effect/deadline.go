@@ -8,24 +8,25 @@ import (
 	"github.com/effectlock/effectlock/internal/failures"
 )
 
-// deadlineContext is context.WithTimeout for work that mostly ends at once: the timer,
-// and the entry among the parent's children, are made when the end is first waited for.
-// A lock in memory has three such contexts, and waits for none: context.WithTimeout
-// made it allocate 43 times instead of 29.
+// deadlineContext is context.WithTimeout for work that usually ends at once: it makes the
+// timer, and the entry among the parent's children, when something first waits for its end.
+// A lock in memory has three such contexts and waits for none of them: with
+// context.WithTimeout it allocated 43 times instead of 29.
 //
-// The price: of several ends that came before the first look, the one that shows is not
-// the first, but the parent's, then the cancellation, then the deadline.
+// The price is paid when several ends come before anything has asked. The context then
+// reports the end of the parent, else the cancellation, else the deadline, even if another
+// of them came first.
 type deadlineContext struct {
 	parent   context.Context
-	detached bool // the end of parent is ignored
+	detached bool // ignores the end of parent
 	deadline time.Time
 
 	mu         sync.Mutex
-	real       context.Context // answers every question once it exists
+	real       context.Context // once it exists, every method uses it
 	cancelReal context.CancelFunc
 	canceled   bool
 
-	// finalizerErr is the last failure that recordFinalizerErr has recorded.
+	// finalizerErr is the last failure that recordFinalizerErr recorded.
 	finalizerErr error
 }
 
@@ -33,7 +34,8 @@ func withTimeout(parent context.Context, d time.Duration) *deadlineContext {
 	return &deadlineContext{parent: parent, deadline: time.Now().Add(d)}
 }
 
-// withDetachedTimeout has the values of parent, but does not end with it.
+// withDetachedTimeout returns a context that has the values of parent but does not end with
+// it.
 func withDetachedTimeout(parent context.Context, d time.Duration) *deadlineContext {
 	return &deadlineContext{parent: parent, detached: true, deadline: time.Now().Add(d)}
 }
@@ -87,11 +89,11 @@ func (c *deadlineContext) Deadline() (time.Time, bool) {
 
 type deadlineKey struct{}
 
-// Value asks the real context, once there is one: the context package finds there what
-// it must tie a child to.
+// Value asks the real context once there is one, so that the context package finds the
+// parent of a new child there.
 func (c *deadlineContext) Value(key any) any {
 	if key == (deadlineKey{}) {
-		if c.detached { // failures inside a finalizer do not concern the Timeouts around it
+		if c.detached { // a failure inside a finalizer is no concern of a Timeout around it
 			return nil
 		}
 		return c
@@ -102,15 +104,15 @@ func (c *deadlineContext) Value(key any) any {
 	case c.real != nil:
 		return c.real.Value(key)
 	case c.detached:
-		return context.WithoutCancel(c.parent).Value(key) // which hides the parent's cancellation
+		return context.WithoutCancel(c.parent).Value(key) // hides the parent's cancellation
 	}
 	return c.parent.Value(key)
 }
 
 // recordFinalizerErr records, in each Timeout around ctx, the failure of a finalizer whose
-// work had yielded its value. Otherwise a Timeout could not distinguish it from that of
-// work which reports its cancellation by an error of its own. The last failure is enough:
-// an effect that fails with it has done nothing since.
+// work had succeeded. Without the record, a Timeout could not distinguish it from the error
+// of work that reports its cancellation in its own way. The last failure is enough: an
+// effect that fails with it has done nothing since.
 func recordFinalizerErr(ctx context.Context, failed error) {
 	c, ok := ctx.Value(deadlineKey{}).(*deadlineContext)
 	if !ok {
@@ -122,7 +124,7 @@ func recordFinalizerErr(ctx context.Context, failed error) {
 	recordFinalizerErr(c.parent, failed)
 }
 
-// isFinalizerErr reports whether err came after the work had yielded its value.
+// isFinalizerErr reports whether err is a failure of a finalizer whose work had succeeded.
 func (c *deadlineContext) isFinalizerErr(err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

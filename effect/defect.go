@@ -8,11 +8,11 @@ import (
 )
 
 // Defect is a panic that was carried away from where it happened: into an [Exit],
-// or through [Fiber.Join] and [Race] to another goroutine, where it is raised again
-// as a panic with the *Defect as its value.
+// or by [Fiber.Join] or [Race] to another goroutine, which panics again with the *Defect
+// as the value.
 //
-// Inside one goroutine a panic keeps its own value: [Scoped] and [OnExit] run their
-// finalizers and let it go on.
+// Within one goroutine a panic keeps its own value: [Scoped] and [OnExit] run their
+// finalizers and let it continue.
 type Defect struct {
 	// Value is what panic was called with, or [ErrGoexit].
 	Value any
@@ -22,15 +22,15 @@ type Defect struct {
 	Finalizers error
 }
 
-// ErrGoexit is the Value of the defect of an effect that called
-// runtime.Goexit, as the FailNow of a test does. Where other defects are raised
-// again as a panic, this one is raised again by runtime.Goexit.
+// ErrGoexit is the Value of the defect of an effect that called runtime.Goexit, as the
+// FailNow method of a test does. Where another defect would panic again, this one calls
+// runtime.Goexit again.
 var ErrGoexit = errors.New("effect: runtime.Goexit was called")
 
 // Tag returns "Defect".
 func (*Defect) Tag() string { return "Defect" }
 
-// Error includes the stack: an unrecovered panic prints it.
+// Error includes the stack, because this is what an unrecovered panic prints.
 func (d *Defect) Error() string { return d.text(error.Error) + "\n\n" + string(d.Stack) }
 
 func (d *Defect) text(of func(error) string) string {
@@ -41,8 +41,7 @@ func (d *Defect) text(of func(error) string) string {
 	return msg
 }
 
-// Unwrap returns the value that panic was called with, if it is an error, and
-// the errors of finalizers.
+// Unwrap returns Value, if it is an error, and Finalizers, if it is not nil.
 func (d *Defect) Unwrap() []error {
 	var errs []error
 	if err, ok := d.Value.(error); ok {
@@ -54,10 +53,9 @@ func (d *Defect) Unwrap() []error {
 	return errs
 }
 
-// newDefect makes a defect of what recover returned in a deferred function of a call that
-// did not return: nil for runtime.Goexit. It must be called in that function, when the
-// stack still holds the frames that panicked. A defect that was raised again keeps its
-// first stack.
+// newDefect makes a defect of what recover returned, which is nil for runtime.Goexit. It
+// must be called in the deferred function that recovered, while the stack still holds the
+// frames that panicked. A defect that was raised again keeps its first stack.
 func newDefect(recovered any) *Defect {
 	switch r := recovered.(type) {
 	case *Defect:

@@ -1,12 +1,20 @@
 // Package effect is a small runtime for effects that are plain Go functions.
 //
-// An effect is a func(context.Context) (A, error): it does nothing until it is called,
-// and may be called any number of times and from several goroutines. So every function or
-// method of that shape is an effect already, and every combinator of fp-go's
-// idiomatic/context/readerresult applies to it. On top of these the package adds what a
-// lock needs: failures matched by type ([CatchTag]), retries driven by a schedule
-// ([Retry]), resources that are released whatever happens ([Scoped], [AcquireRelease]),
-// and goroutines that cannot leak ([Fork], [Fiber]).
+//	fetch := func(ctx context.Context) (string, error) { ... } // an effect as it is
+//	patient := effect.With(fetch, effect.Within(time.Second), effect.Retrying(policy))
+//	text, err := patient(ctx)
+//
+// An effect is a func(context.Context) (A, error). It does nothing until it is called: the
+// statement effect.With(fetch, ...), without (ctx) after it, compiles and runs nothing. An
+// effect may be called any number of times, and from several goroutines.
+//
+// Every function or method of that shape is an effect already, and is what the combinators
+// of fp-go's idiomatic/context/readerresult take and return. [Action], [Sync] and [Try]
+// make effects of other functions. On top of these the package adds what a lock needs:
+// failures matched by type ([CatchTag]), policies for effects of any type ([With]),
+// retries and jobs driven by a schedule ([Retry], [Scheduled]), resources that are
+// released whatever happens ([Scoped], [AcquireRelease]), and goroutines that cannot leak
+// ([Fork], [Fiber]).
 //
 // # How an effect ends
 //
@@ -17,19 +25,19 @@
 //
 // # A value beside an error
 //
-// When only what comes after the work fails, a finalizer for one, the work's
-// value is returned beside the error, so that the receipt of a payment is not lost
-// with the lock on it. The operators that pass a failure on keep it: [Timeout],
-// [Retry] when it gives up, [Repeat], [Tap], [MapError]. It is dropped where another
-// effect runs next, as in the next run of Retry or in a handler of [CatchTag], and where
-// it would have to be turned into another value, as in [Map] and [FlatMap].
+// When the work succeeds and only something after it fails, such as a finalizer, the value
+// of the work is returned beside the error. A receipt for a payment is not lost because
+// the lock on the account could not be released. Operators that pass a failure on keep the
+// value: [Timeout], [Retry] when it gives up, [Repeat], [Tap], [MapError], [With]. It is
+// dropped where another effect runs next, as in the next run of Retry or in a handler of
+// [CatchTag], and where it would have to become another value, as in [Map] and [FlatMap].
 //
 // # Several failures
 //
-// When the work fails and a finalizer fails as well, the error joins both, as
-// errors.Join does, the work's first. errors.Is and errors.As find each; [Failures]
-// lists them. [CatchTag] and [RetryWhile] must accept each of them; otherwise the whole
-// error stays as it is.
+// When both the work and a finalizer fail, the error joins the two as errors.Join does, the
+// failure of the work first. errors.Is and errors.As find each of them; [Failures]
+// lists them. [CatchTag] and [RetryWhile] act only if they accept every one; otherwise the
+// whole error stays as it is.
 //
 // # Contexts
 //
@@ -48,17 +56,17 @@ import (
 // functions and fp-go's ReaderResult need no conversion.
 type Effect[A any] = readerresult.ReaderResult[A]
 
-// Operator turns one effect into another; it is what a pipe is made of.
+// Operator turns one effect into another. A pipe is a chain of operators.
 type Operator[A, B any] = func(Effect[A]) Effect[B]
 
 // Kleisli is a function whose result is an effect.
 type Kleisli[A, B any] = func(A) Effect[B]
 
-// Void is the value of an effect that is run for what it does.
+// Void is the value of an effect that is run only for what it does.
 type Void = struct{}
 
-// Never is the value type of an effect that ends only by failing: it has no
-// value but nil.
+// Never is the value type of an effect that can end only by failing. Its one value is
+// nil.
 type Never interface{ never() }
 
 // Succeed is the effect that does nothing and yields a.
@@ -67,8 +75,8 @@ func Succeed[A any](a A) Effect[A] { return readerresult.Of(a) }
 // Fail is the effect that does nothing and fails with err.
 func Fail[A any](err error) Effect[A] { return readerresult.Left[A](err) }
 
-// Sleep yields after d, or fails as soon as its context ends. A d of zero or
-// less only checks the context.
+// Sleep waits for d, or fails as soon as its context ends. If d is zero or negative, it
+// only checks the context.
 func Sleep(d time.Duration) Effect[Void] {
 	return func(ctx context.Context) (none Void, err error) {
 		if ctx.Err() == nil {
@@ -85,15 +93,15 @@ func Sleep(d time.Duration) Effect[Void] {
 	}
 }
 
-// Map applies f to the value of an effect. A value beside an error is dropped: it
+// Map applies f to the value of an effect. It drops a value beside an error, because that
 // may be the zero value, which f need not accept.
 func Map[A, B any](f func(A) B) Operator[A, B] { return readerresult.Map(f) }
 
 // FlatMap runs the effect that f makes of the value. It does not start that
 // effect if the context has ended by then.
 //
-// It is not fp-go's Chain, which reports the cause of a cancelled context in
-// place of its error: errors.Is(err, context.Canceled) would then be false.
+// It does not use fp-go's Chain, which reports the cause of a cancelled context instead
+// of its error, so that errors.Is(err, context.Canceled) is false.
 func FlatMap[A, B any](f Kleisli[A, B]) Operator[A, B] {
 	return func(first Effect[A]) Effect[B] {
 		return func(ctx context.Context) (b B, err error) {
@@ -128,7 +136,7 @@ func Tap[A, B any](f Kleisli[A, B]) Operator[A, A] {
 	}
 }
 
-// As replaces the value of an effect by b.
+// As replaces the value of an effect with b.
 func As[A, B any](b B) Operator[A, B] { return Map(func(A) B { return b }) }
 
 // ZipRight runs an effect, then second, and yields the value of second.
@@ -136,8 +144,8 @@ func ZipRight[A, B any](second Effect[B]) Operator[A, B] {
 	return FlatMap(func(A) Effect[B] { return second })
 }
 
-// Absurd gives any type to an effect that only ends by failing, as in
-// RaceFirst(work, Absurd[int](lock.Join())).
+// Absurd gives an effect that can end only by failing the type that its place asks for,
+// as in RaceFirst(work, Absurd[int](lock.Join())).
 func Absurd[A any](never Effect[Never]) Effect[A] {
 	return func(ctx context.Context) (a A, err error) {
 		_, err = never(ctx)

@@ -10,7 +10,7 @@ import (
 // itself: see [Exit.String].
 type Exit[A any] struct {
 	kind   exitKind
-	raised bool // the effect itself panicked; otherwise a defect is that of a finalizer, in its error
+	raised bool // the effect itself panicked; if false, a defect is that of a finalizer, in err
 	value  A
 	err    error
 }
@@ -27,20 +27,20 @@ const (
 // IsSuccess reports whether the effect yielded a value.
 func (e Exit[A]) IsSuccess() bool { return e.kind == success }
 
-// IsFailure reports whether the effect returned an error that is not the end of its own context.
+// IsFailure reports whether the effect returned an error other than the end of its own context.
 func (e Exit[A]) IsFailure() bool { return e.kind == failure }
 
 // IsDefect reports whether the effect, or one of its finalizers, panicked or called runtime.Goexit.
 func (e Exit[A]) IsDefect() bool { return e.kind == defect }
 
 // IsInterruption reports whether the effect failed because its context had ended.
-// Other failures, such as those of finalizers, may be joined to it: see [Failures].
+// Other failures, such as those of finalizers, may be joined to that error: see [Failures].
 func (e Exit[A]) IsInterruption() bool { return e.kind == interruption }
 
-// Value returns the value of a success.
+// Value returns the value, and whether the effect succeeded.
 func (e Exit[A]) Value() (A, bool) { return e.value, e.kind == success }
 
-// Err is nil for a success. Otherwise it is the failure, the error of the
+// Err returns nil for a success. Otherwise it returns the failure, the error of the
 // interruption, or an error in which errors.As finds the *[Defect].
 func (e Exit[A]) Err() error { return e.err }
 
@@ -72,7 +72,8 @@ func withoutStack(err error) string {
 	return strings.Join(texts, "\n")
 }
 
-// Match calls the function for the way in which the effect ended.
+// Match returns a function that calls the one of its four arguments that fits how the
+// effect ended.
 func Match[A, B any](
 	onSuccess func(A) B,
 	onFailure func(error) B,
@@ -114,8 +115,8 @@ func (e Exit[A]) erased() Exit[any] {
 	return Exit[any]{kind: e.kind, raised: e.raised, value: e.value, err: e.err}
 }
 
-// result ends the calling effect as e ended. The defect of a finalizer is returned
-// again: to raise it would lose the error of the work.
+// result ends the calling effect as e ended. The defect of a finalizer is returned, not
+// raised, because raising it would lose the error of the work.
 func (e Exit[A]) result() (A, error) {
 	if e.raised {
 		d, _ := asDefect(e.err)

@@ -8,14 +8,14 @@ import (
 	"github.com/effectlock/effectlock/internal/failures"
 )
 
-// Interrupted is the error of an effect that stops because ctx, which must
-// have ended, has ended. previous, which may be nil, is what went wrong before.
+// Interrupted returns the error of an effect that stops because ctx has ended. ctx must
+// have ended. previous is what went wrong before, or nil.
 //
-// The error satisfies errors.Is with ctx.Err() and context.Cause(ctx), and
-// errors.As finds what previous holds.
+// The error satisfies errors.Is with ctx.Err() and context.Cause(ctx), and errors.Is and
+// errors.As find previous and what it wraps.
 func Interrupted(ctx context.Context, previous error) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if same(previous, err) || same(previous, cause) { // the cause is all that fp-go's operators return
+	if same(previous, err) || same(previous, cause) { // fp-go's operators return only the cause
 		previous = nil
 	}
 	switch {
@@ -48,7 +48,7 @@ func (e *interruptedError) Unwrap() []error {
 	return errs
 }
 
-// same is a == b for errors of any type: to compare two slices would panic.
+// same is a == b without the panic if the errors are of a type that cannot be compared.
 func same(a, b error) bool {
 	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }

@@ -8,27 +8,26 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// Retry runs an effect again after each failure, as long as the schedule goes
-// on, and then fails with the last failure. It does not retry a defect.
+// Retry runs an effect again after each failure, waiting as the schedule says. When the
+// schedule ends, Retry fails with the last failure. It does not retry a defect.
 //
-// It stops at once when its context ends; the error then satisfies errors.Is
-// with the context's error. If that was between two runs, errors.As finds the last
-// failure too. If it was during a run, the error is what that run failed with. The
-// message shows the failure before it too, but neither errors.Is nor errors.As finds
-// that: the last run may have made up for it.
+// Retry starts no further run once its context has ended, and stops waiting at once. The
+// error then satisfies errors.Is with the context's error. If the context ended between
+// two runs, errors.As also finds the last failure. If it ended during a run, the error is
+// that of the run; the message also shows the failure before it, but errors.Is and
+// errors.As do not find that failure, because the last run may have made up for it.
 //
 // If the last run returned a value beside its error, so does Retry.
 func Retry[A any](s schedule.Schedule) Operator[A, A] {
 	return RetryWhile[A](s, func(error) bool { return true })
 }
 
-// RetryWhile is [Retry] for the failures that retryable accepts. If the error of a
-// run joins several failures, see [Failures], retryable is asked about each, until
-// it refuses one.
+// RetryWhile is [Retry] for the failures that retryable accepts. If the error of a run
+// joins several [Failures], retryable must accept each of them.
 func RetryWhile[A any](s schedule.Schedule, retryable func(error) bool) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {
-			var driver *schedule.Driver // made for the first failure: most effects succeed at once
+			var driver *schedule.Driver // made at the first failure: most effects succeed at once
 			var previous error
 			for {
 				a, err := eff(ctx)
@@ -57,7 +56,7 @@ func RetryWhile[A any](s schedule.Schedule, retryable func(error) bool) Operator
 	}
 }
 
-// withPrevious is the error of a run that followed one which had failed with previous.
+// withPrevious returns the error of a run that came after a run failed with previous.
 func withPrevious(err, previous error) error {
 	if previous == nil || failures.Is(err, previous) {
 		return err
@@ -65,8 +64,8 @@ func withPrevious(err, previous error) error {
 	return &retriedError{err, previous}
 }
 
-// retriedError shows the failure of the run before, which is history. err is nil if it
-// was no more than the end of a context.
+// retriedError shows the failure of the run before, without unwrapping to it. err is nil if
+// it said only that a context had ended.
 type retriedError struct{ err, previous error }
 
 func (e *retriedError) Error() string {
@@ -78,9 +77,9 @@ func (e *retriedError) Error() string {
 
 func (e *retriedError) Unwrap() error { return e.err }
 
-// Repeat runs an effect once, and again after each success as long as the schedule goes
-// on. It yields the last value, and fails with the first failure. When its context ends
-// between two runs, the value of the last one is returned beside the error.
+// Repeat runs an effect once, and again after each success, waiting as the schedule says.
+// It yields the last value when the schedule ends, and fails with the first failure. If its
+// context ends between two runs, the value of the last run is returned beside the error.
 func Repeat[A any](s schedule.Schedule) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {

@@ -7,10 +7,10 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// Forever runs an effect again and again, without a pause, until a run fails. It ends with
-// that failure, and drops the values. Once its context has ended it starts no run, so it
-// also ends if the effect ignores its context. To pause between the runs, or to end with
-// success, use [Repeat] or [Scheduled].
+// Forever runs an effect again and again, without a pause, until a run fails. It fails with
+// that failure, and drops all values. It starts no run once its context has ended, so
+// a loop of effects that ignore their context ends too. To pause between runs, or to end
+// with success, use [Repeat] or [Scheduled].
 func Forever[A any](e Effect[A]) Effect[Never] {
 	return func(ctx context.Context) (Never, error) {
 		for ctx.Err() == nil {
@@ -23,14 +23,16 @@ func Forever[A any](e Effect[A]) Effect[Never] {
 }
 
 // Scheduled waits before each run, the first included, for as long as the schedule says.
-// It succeeds when the schedule ends, fails with the first failure of a run, and does not
-// start a run once its context has ended. The schedule takes its first step when the
-// effect is called. [Repeat] runs first and then waits: with schedule.Recurs(3) it runs
-// four times, Scheduled three times.
+// It succeeds when the schedule ends, and fails with the first failure of a run. It stops
+// waiting when its context ends, and starts no run after that. Each call of the resulting
+// effect starts the schedule from its beginning.
 //
-// Scheduled(s)(job) is a job that runs on a schedule. For an effect with a value use
-// [With], which yields the value of the last run; a schedule that ends before the first
-// run then gives a *[NoValueError].
+// [Repeat] runs before it waits: with schedule.Recurs(3) it runs four times, and Scheduled
+// three times.
+//
+// Scheduled(s)(job) runs an Effect[Void] on a schedule. For an effect with a value use
+// [With], which yields the value of the last run, or fails with a *[NoValueError] if the
+// schedule ends before the first run.
 func Scheduled(s schedule.Schedule) Aspect {
 	return func(e Effect[Void]) Effect[Void] {
 		return func(ctx context.Context) (none Void, err error) {

@@ -9,13 +9,13 @@ import (
 
 // TimeoutError is the failure of an effect that [Timeout] has cancelled.
 //
-// It is not a context.DeadlineExceeded, not even if Err wraps one: that stands for the
-// caller's own deadline. errors.Is and errors.As find everything else that Err holds.
+// It is not a context.DeadlineExceeded, even if Err wraps one: that error stands for the
+// caller's own deadline. errors.Is and errors.As find everything else in Err.
 type TimeoutError struct {
 	// Duration is the time that the effect was given.
 	Duration time.Duration
-	// Err is what the effect failed with when it was cancelled, nil if that
-	// was no more than the end of its context.
+	// Err is what the effect failed with when it was cancelled. It is nil if the effect
+	// reported only the end of its context.
 	Err error
 }
 
@@ -32,7 +32,7 @@ func timeoutText(what string, after time.Duration, err error) string {
 	return msg
 }
 
-// Is finds target in Err, but for context.DeadlineExceeded.
+// Is finds target in Err, except context.DeadlineExceeded.
 func (e *TimeoutError) Is(target error) bool {
 	return target != context.DeadlineExceeded && errors.Is(e.Err, target)
 }
@@ -40,17 +40,18 @@ func (e *TimeoutError) Is(target error) bool {
 // As finds target in Err.
 func (e *TimeoutError) As(target any) bool { return errors.As(e.Err, target) }
 
-// Timeout cancels an effect that has not ended after d, and waits for it. The effect runs
-// in the calling goroutine. A d of zero or less has passed when it starts.
+// Timeout cancels an effect that has not ended after d, and waits until it ends. The effect
+// runs in the calling goroutine. If d is zero or negative, the effect starts with a context
+// that has already ended.
 //
 // If the effect ends with a value, however late, Timeout yields it. If it ends with an
-// error after d, Timeout fails with a *[TimeoutError] that holds the error. So nothing is
-// acquired by an acquisition that times out.
+// error after d, Timeout fails with a *[TimeoutError] that holds the error. So an
+// acquisition that times out has acquired nothing.
 //
-// Three errors that come after d are no timeout. A [Defect] is returned as it is. So is
-// the failure of a finalizer, if the work before it had yielded its value and nothing
-// in the error stands for the end of the effect's context. If the caller's own context
-// has ended as well, Timeout reports that instead, or the effect's own failure.
+// Three kinds of error after d do not count as a timeout. A [Defect] is returned as it is.
+// So is the failure of a finalizer, if the work before it succeeded and nothing in
+// the error stands for the end of the effect's context. If the caller's own context has
+// ended as well, Timeout reports that instead, or the effect's own failure.
 func Timeout[A any](d time.Duration) Operator[A, A] {
 	return func(eff Effect[A]) Effect[A] {
 		return func(ctx context.Context) (A, error) {
@@ -66,7 +67,7 @@ func Timeout[A any](d time.Duration) Operator[A, A] {
 			interrupted := isInterruption(timed, err)
 			switch {
 			case ctx.Err() != nil && interrupted:
-				// The effect may have seen d pass before the caller's context ended.
+				// d may have passed before the caller's context ended: err may report both.
 				return a, Interrupted(ctx, withoutDeadline(err))
 			case ctx.Err() != nil, !interrupted && timed.isFinalizerErr(err):
 				return a, err
@@ -76,8 +77,8 @@ func Timeout[A any](d time.Duration) Operator[A, A] {
 	}
 }
 
-// withoutDeadline is what err says apart from the end of a context by its deadline, nil
-// if that is all.
+// withoutDeadline returns what err says besides the end of a context at its deadline, nil
+// if it says nothing else.
 func withoutDeadline(err error) error {
 	switch e := err.(type) { //nolint:errorlint // an error that wraps one of these says more
 	case *interruptedError:
