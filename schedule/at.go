@@ -12,16 +12,17 @@ import "time"
 //
 // next must be a pure function, safe for concurrent use. Its argument is the time that
 // [Driver.Next] was called with, in the same location; after a run that came before its
-// moment, it is that moment. A result that is not after the argument means no delay. A
-// nil next makes [Stop].
+// moment, it is that moment. For moments in another location, convert the argument, or
+// begin the cron expression with CRON_TZ. A result that is not after the argument means
+// no delay. A nil next makes [Stop].
 //
 // No moment has two runs. Moments that pass during a run are skipped, and so are those
 // that the clock misses because it is set forward. If the clock is set back, however far,
-// the schedule waits for the moment after that of the last run. A delay does not change
-// when the clock is set while it is slept: that run comes early or late by the clock, and
-// the next one on time again. For all this, times need a monotonic reading, see
-// [Driver.Next]. Without one, a moment comes again if the clock is set back during the
-// delay before it by more than a thousandth of that delay.
+// the schedule waits for the moment after that of the last run. A clock that is
+// set during a delay does not change that delay: the run comes early or late by the
+// clock, and the next one on time again. For all this, times need a monotonic reading,
+// see [Driver.Next]. Without one, a moment comes again if the clock is set back during
+// the delay before it by more than a thousandth of that delay.
 //
 // Methods that replace delays move each run away from its moment and add no run, as with
 // [Fixed].

@@ -95,7 +95,7 @@ func TestAtOnAClockThatIsSet(t *testing.T) {
 	}
 }
 
-// Such a clock is believed, but for a thousandth of each delay.
+// Such a clock is believed, except in the last thousandth of a delay.
 func TestAtOnTimesWithoutAMonotonicReading(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -16,13 +16,14 @@ func (s Schedule) Delayed(f func(time.Duration) time.Duration) Schedule {
 	return s.replaceDelays(func(delay time.Duration, _ input) time.Duration { return atLeastZero(f(delay)) })
 }
 
-// DelayedBy recurs as s does, with each delay replaced by f of the step. So a delay can
-// depend on the failure, such as the time that a server asks for in Retry-After. The
-// Delay of the step is the one that s wants; to keep it, return it.
+// DelayedBy recurs as s does, with each delay replaced by what f returns for the step.
+// So a delay can depend on the failure: on the Retry-After of an HTTP response, for
+// example. The Delay of the step is the one that s wants; to keep it, return it.
 //
-// f must be a pure function, safe for concurrent use, and replaces delays as that of
-// [Schedule.Delayed] does. [Schedule.Delays] and [Schedule.ToRetryPolicy] have no
-// failure: they call f with a nil Err. Attempt and Elapsed count as in [Schedule.Tap].
+// f must be a pure function, safe for concurrent use. It replaces delays as the function
+// given to [Schedule.Delayed] does, also on [Fixed], [Windowed] and [At]. [Schedule.Delays]
+// and [Schedule.ToRetryPolicy] have no failure: they call f with a nil Err. Attempt and
+// Elapsed count as in [Schedule.Tap].
 func (s Schedule) DelayedBy(f func(Step) time.Duration) Schedule {
 	if f == nil {
 		return s
@@ -57,7 +58,7 @@ func (s Schedule) JitteredBetween(lo, hi float64) Schedule {
 }
 
 // replaceDelays recurs as s does, with each delay replaced by what f returns. It reports to s
-// by how much it shortened the last one. Otherwise a beat in s would count a run that
+// by how much it shortened the last delay. Otherwise a beat in s would count a run that
 // started early as one of the beat before.
 func (s Schedule) replaceDelays(f func(time.Duration, input) time.Duration) Schedule {
 	if s.cells == 0 { // without state there is no beat

@@ -50,7 +50,7 @@ type input struct {
 	wall time.Time
 	// err is the failure that would be retried, nil in a repeat.
 	err error
-	// step is the step as the innermost counted stage around this one counts it.
+	// step comes from the innermost counted stage around this one.
 	step Step
 	// random draws from [0, 1).
 	random func() float64

@@ -16,14 +16,14 @@ type Step struct {
 	Err error
 }
 
-// with is the step with its delay.
+// with returns the step with its Delay.
 func (s Step) with(delay time.Duration) Step {
 	s.Delay = delay
 	return s
 }
 
-// counted gives s the step that it takes, which every step counts, also one at which s
-// ends.
+// counted passes to s the Step that it takes, without a Delay. Every step counts, even
+// one at which s ends.
 func (s Schedule) counted() Schedule {
 	// n: the attempts; a: the first step.
 	return Schedule{cells: 1 + s.cells, step: func(st []cell, in input) (pause, bool) {

@@ -2,19 +2,19 @@ package schedule
 
 import "time"
 
-// Unfold recurs as next says, which keeps a state of the caller's own: next is given
-// the state, initial at the first step, and the step, whose Delay is 0. It returns the
-// next state, the delay, and whether another run follows; if not, next is not called
-// again in this run.
+// Unfold recurs as next decides. At each step next is given the state, which is initial
+// at the first step, and the step, whose Delay is 0. It returns the next state, the
+// delay, and whether another run follows. Once it has returned false, it is not called
+// again in that run.
 //
-// next must be a pure function, safe for concurrent use. Each run has its own copy of
-// the state. If the state is a pointer, or holds one, all runs share what it points to,
-// so let next return a changed copy instead. [Schedule.Delays] and
-// [Schedule.ToRetryPolicy] call next for runs that never happen, with a nil Err. A nil
-// next makes [Stop].
+// next must be a pure function, safe for concurrent use. Each run has its own state,
+// which starts as a copy of initial. If that is or holds a pointer, a map or a slice,
+// all runs share what it refers to: next must return a changed copy instead of changing
+// it. [Schedule.Delays] and [Schedule.ToRetryPolicy] call next for runs that never
+// happen, with a nil Err. A nil next makes [Stop].
 //
-// Inside [Schedule.AndThen], Attempt and Elapsed count from when this part began.
-// [Schedule.ResetAfter] goes back to initial.
+// Inside [Schedule.AndThen], Attempt and Elapsed count from when this part began. A
+// restart by [Schedule.ResetAfter] begins with initial again.
 func Unfold[S any](initial S, next func(S, Step) (S, time.Duration, bool)) Schedule {
 	if next == nil {
 		return Stop()
@@ -35,8 +35,8 @@ func Unfold[S any](initial S, next func(S, Step) (S, time.Duration, bool)) Sched
 	}}.counted()
 }
 
-// own is the state in c of a stage that two times are not enough for. It is allocated
-// once, when the stage begins, and starts as a copy of initial.
+// own returns the state in c of a stage that needs more than a count and two times. It is
+// allocated once, when the stage begins, as a copy of initial.
 func own[S any](c *cell, initial S) *S {
 	state, begun := c.own.(*S)
 	if !begun {
