@@ -41,7 +41,7 @@ func TestTheLinterReportsMistakes(t *testing.T) {
 		}
 	}
 	files[".golangci.yml"] = read(t, root(t), ".golangci.yml")
-	out, log, err := tool(newModule(t, files), command+" run --show-stats=false --output.json.path=stdout ./...")
+	out, log, err := tool(newModule(t, files), command+" run --allow-parallel-runners --show-stats=false --output.json.path=stdout ./...")
 	require.Error(t, err, "it found nothing")
 	var report struct{ Issues []issue }
 	require.NoError(t, json.NewDecoder(strings.NewReader(out)).Decode(&report), "%s%s", out, log)

@@ -41,7 +41,7 @@ func builders(t *testing.T) (names []string) {
 		archives[path] = archive
 	}
 	from := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) { return os.Open(archives[path]) })
-	for _, path := range strings.Fields(public) {
+	for path := range strings.FieldsSeq(public) {
 		pkg, err := from.Import(path)
 		require.NoError(t, err)
 		for _, name := range pkg.Scope().Names() {
