@@ -28,7 +28,7 @@ var brokenByCuts = []brokenByFault{
 		return lateInLine{w}, faults
 	}},
 	{"sends what was asked after the context had ended", []rule{endedContext}, before(func(w *wire, _ *Faults) backing.Backing {
-		return variant{Backing: w, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
+		return &backing.Funcs{Base: w, TryAcquireFunc: func(ctx context.Context, c backing.Claim) (grantOption, error) {
 			if ctx.Err() != nil {
 				go func() { _, _ = w.TryAcquire(context.Background(), c) }()
 			}

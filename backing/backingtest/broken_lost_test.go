@@ -15,7 +15,7 @@ var brokenByLostAnswers = []brokenByFault{
 	{"Enqueue does not recognize a holder", []rule{enqueueTakes}, behind("Enqueue forgets its holder")},
 
 	{"each failure is said to be one to send", []rule{notSent}, before(func(w *wire, _ *Faults) backing.Backing {
-		return variant{Backing: w, tryAcquire: func(ctx context.Context, c backing.Claim) (grantOption, error) {
+		return &backing.Funcs{Base: w, TryAcquireFunc: func(ctx context.Context, c backing.Claim) (grantOption, error) {
 			grant, err := w.TryAcquire(ctx, c)
 			return grant, backing.NotSent(err)
 		}}

@@ -49,7 +49,7 @@ func TestABackingWithoutAbilitiesPassesUnderFaults(t *testing.T) {
 	t.Parallel()
 	RunFaults(t, func(*testing.T) (backing.Backing, Faults) {
 		w, faults := wired(sound)
-		return variant{Backing: w}, faults
+		return &backing.Funcs{Base: w}, faults
 	}, Virtual())
 }
 
@@ -113,7 +113,7 @@ func TestRunFaultsNamesTheFaultsThatItCouldNotTry(t *testing.T) {
 		RunFaults(t, func(*testing.T) (backing.Backing, Faults) {
 			w, faults := wired(sound)
 			faults.LoseReply, faults.Cut = nil, nil
-			return variant{Backing: w}, faults
+			return &backing.Funcs{Base: w}, faults
 		}, Virtual())
 		return
 	}

@@ -100,4 +100,4 @@ func (s slow) GetHolder(ctx context.Context, key string) (holderOption, error) {
 }
 
 // fiveOf hides the abilities.
-func fiveOf(b backing.Backing) backing.Backing { return variant{Backing: b} }
+func fiveOf(b backing.Backing) backing.Backing { return &backing.Funcs{Base: b} }

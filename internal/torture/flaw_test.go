@@ -17,8 +17,8 @@ var flaws = map[string]func(*redis.Backing, goredis.UniversalClient) backing.Bac
 	"grants the lock to everybody":            func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return &everybody{b} },
 	"the lease ends before its holder thinks": func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return &shortLease{b} },
 	"a release frees the lock whoever has it": func(b *redis.Backing, c goredis.UniversalClient) backing.Backing { return &blindRelease{b, c} },
-	"a release frees nothing":                 func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return &noRelease{b} },
-	"tokens do not rise":                      func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return &sameToken{b} },
+	"a release frees nothing":                 func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return noRelease(b) },
+	"tokens do not rise":                      func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return sameToken(b) },
 	"waiters are forgotten":                   func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return &forgetful{b} },
 }
 
@@ -73,15 +73,15 @@ func (b *blindRelease) Release(ctx context.Context, key, _ string) (bool, error)
 	return true, nil
 }
 
-type noRelease struct{ backing.Backing }
+func noRelease(b backing.Backing) backing.Backing {
+	return &backing.Funcs{Base: b, ReleaseFunc: func(context.Context, string, string) (bool, error) { return true, nil }}
+}
 
-func (*noRelease) Release(context.Context, string, string) (bool, error) { return true, nil }
-
-type sameToken struct{ backing.Backing }
-
-func (b *sameToken) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
-	grant, err := b.Backing.TryAcquire(ctx, c)
-	return option.Map(func(g backing.Grant) backing.Grant { g.Token = 7; return g })(grant), err
+func sameToken(b backing.Backing) backing.Backing {
+	return &backing.Funcs{Base: b, TryAcquireFunc: func(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
+		grant, err := b.TryAcquire(ctx, c)
+		return option.Map(func(g backing.Grant) backing.Grant { g.Token = 7; return g })(grant), err
+	}}
 }
 
 // forgetful says of some waiters that they are in the queue, and never wakes them.

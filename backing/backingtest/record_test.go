@@ -1,27 +1,11 @@
 package backingtest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/effectlock/effectlock/backing"
 )
-
-// A variant is a sound backing with some operations replaced.
-type variant struct {
-	backing.Backing
-	tryAcquire func(context.Context, backing.Claim) (grantOption, error)
-}
-
-func (v variant) TryAcquire(ctx context.Context, c backing.Claim) (grantOption, error) {
-	if v.tryAcquire != nil {
-		return v.tryAcquire(ctx, c)
-	}
-	return v.Backing.TryAcquire(ctx, c)
-}
 
 // record is a set that cases may share between goroutines.
 type record struct {
