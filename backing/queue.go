@@ -2,68 +2,67 @@ package backing
 
 import "context"
 
-// Passer is the ability to hand a lock to its next holder in one step, where
-// Release and TryAcquire would take two and let others in between.
+// Passer is the ability to hand a lock to its next holder in one step. Release followed by
+// TryAcquire would take two, and could let another holder in between.
 type Passer interface {
-	// Pass must, in one atomic step, take the key from the claim from and give it to
-	// next, if from.Holder has it. That is a new grant, with a lease of next.TTL from
-	// now, and the outcome is Granted. From has then released the key.
+	// If from.Holder has the key, Pass must give it to next in one atomic step. That is a
+	// new grant, with a lease of next.TTL from now, and the outcome is Granted. The claim
+	// from is then released.
 	//
-	// If yield is true, and claimants wait in the [Queue] of the store, the first of
-	// them must be given the key instead, and next waits behind the last: the outcome is
-	// Queued. If next cannot be queued, because it cannot be woken or the store
-	// has no queue, the key must be released, for those who poll: the outcome is
-	// MustPoll.
+	// If yield is true and claimants wait in the store's [Queue], the first of them must be
+	// given the key instead, and next is queued behind the last: the outcome is Queued. If
+	// next cannot be queued, because it cannot be woken or the store has no queue, the key
+	// must be released, for claimants that poll: the outcome is MustPoll.
 	//
-	// If from.Holder does not have the key, the outcome is Refused, and nothing must
-	// change. The exception is a second Pass of the same grant to the same claimant,
-	// because the reply to the first was lost. Its outcome must say what has become of
+	// If from.Holder does not have the key, the outcome is Refused, and Pass must change
+	// nothing. The exception is a second Pass of the same grant to the same claimant, made
+	// because the reply to the first was lost. Its outcome must be the current state of
 	// next: Granted if it has the key, Queued if it is in the queue, and MustPoll once it
-	// has let go. It may be Refused when the first was long ago: see [Backing.Release].
+	// has been released. It may be Refused when the first was long ago: see
+	// [Backing.Release].
 	//
-	// If next has been released already, Pass must do as Release does for from, and
-	// the outcome is MustPoll.
+	// If next has already been released, Pass must do what Release does for from, and the
+	// outcome is MustPoll.
 	Pass(ctx context.Context, from Claim, next Waiter, yield bool) (Outcome, error)
 }
 
-// Queue is the ability of a store to keep the waiters for a key in line, and
-// to wake the first of them when it has the key.
+// Queue is the ability to keep the waiters for a key in order, and to wake the first of
+// them when the key is given to it.
 //
-// In a store with a queue, a key that is released must go to the first claimant in
-// its queue that can be woken, with a lease of its own. That lease may be shorter than
-// the claim's TTL: a claimant that has died should not keep the others waiting. The
-// store then wakes the claimant, which asks again and is granted the key.
+// In a store with a queue, a key that is released must go to the first claimant in its
+// queue that can be woken, with a lease of its own. That lease may be shorter than the
+// claim's TTL, so that a claimant that has died does not keep the others waiting. The store
+// then wakes the claimant, which asks again and is granted the key.
 //
-// To be woken proves nothing. A wake-up may be late, come twice, or be about a key that
-// another holder has by now, and no claimant must take it for a grant: only the outcome of
-// an operation is one.
+// A wake-up is not a grant. It may be late, come twice, or concern a key that another
+// holder has by now: a claimant must rely on nothing but the outcome of an operation.
 //
-// Release must take a claimant that does not have the key out of the queue. TryAcquire
-// stands in no line: it must still be given a key that is free.
+// Release must remove a claimant that does not have the key from the queue. TryAcquire
+// bypasses the queue: it must be given a free key even if others wait.
 type Queue interface {
-	// Enqueue must give the key to w.Holder if it is free and nobody waits for it, or
-	// if w.Holder has it already: the outcome is Granted, as with TryAcquire.
+	// Enqueue must give the key to w.Holder if it is free and nobody waits for it, or if
+	// w.Holder already has it: the outcome is Granted, as with TryAcquire.
 	//
-	// Otherwise it must put the claimant at the end of the key's queue, and the
-	// outcome is Queued; a claimant that is in it already must keep its place. If
-	// the key is free, the first in the queue must be given it. A claimant that
-	// cannot be woken at present must not be queued: the outcome is MustPoll.
+	// Otherwise it must put the claimant at the end of the key's queue, and the outcome is
+	// Queued; a claimant that is already in the queue must keep its place. If the key is
+	// free, it must be given to the first in the queue. A claimant that cannot be woken at
+	// present must not be queued: the outcome is MustPoll.
 	//
 	// A claimant must ask again when it is woken, and at the latest when AskAgain has
-	// passed: the store learns that it lives, and it learns what a lost
-	// wake-up would have told it. One that leaves must call Release.
+	// passed: that shows the store that it is alive, and makes up for a lost wake-up. A
+	// claimant that stops waiting must call Release.
 	//
-	// Enqueue must answer Refused if the claim has been released already, as far as
-	// the store remembers.
+	// If the claim has already been released, Enqueue must answer Refused, for as long as
+	// the store remembers the release.
 	Enqueue(ctx context.Context, w Waiter) (Outcome, error)
 }
 
-// Waiter is a claimant that waits.
+// Waiter is a claimant that can wait in a [Queue].
 type Waiter struct {
 	Claim
-	// Wake is called when the claimant should ask again now: it may have been given
-	// the key, or a wake-up may have been lost. It may be called before the
-	// call that queued the claimant returns, and for a claimant that has left. It must
-	// return at once: the store calls it on a goroutine that others wait for.
+	// Wake is called when the claimant should ask again: it may have been given the key, or
+	// an earlier wake-up may have been lost. It may be called before the call that queued
+	// the claimant returns, and after the claimant has stopped waiting. It must return at
+	// once, because other waiters need the goroutine that calls it.
 	Wake func()
 }

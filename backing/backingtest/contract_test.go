@@ -13,16 +13,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What no answer of a store shows, and what a claimant must do.
+// unseen is what no answer of a store can show, and what a claimant must do.
 var unseen = []string{
-	`The words "must" and "may" in this package are the contract: backingtest quotes them.`,
+	`The words "must" and "may" in this package are the contract.`,
 	"Expiry must be judged by the store's own clock, never by the caller's wall clock.",
-	"Clients whose clocks are hours off must not matter.",
-	"ReleaseMemory is how long a store must remember a release at least: a little more than the 5 s that the mutex spends on trying to release a lock.",
-	"A wake-up may be late, come twice, or be about a key that another holder has by now, and no claimant must take it for a grant: only the outcome of an operation is one.",
-	"A claimant must ask again when it is woken, and at the latest when AskAgain has passed: the store learns that it lives, and it learns what a lost wake-up would have told it.",
-	"One that leaves must call Release.",
-	"It must return at once: the store calls it on a goroutine that others wait for.",
+	"Clients whose clocks are hours off must make no difference.",
+	"ReleaseMemory is the minimum time for which a store must remember a release: a little more than the 5 s for which the mutex tries to release a lock.",
+	"It may be late, come twice, or concern a key that another holder has by now: a claimant must rely on nothing but the outcome of an operation.",
+	"A claimant must ask again when it is woken, and at the latest when AskAgain has passed: that shows the store that it is alive, and makes up for a lost wake-up.",
+	"A claimant that stops waiting must call Release.",
+	"It must return at once, because other waiters need the goroutine that calls it.",
 }
 
 func TestQuotesStandInTheContract(t *testing.T) {
