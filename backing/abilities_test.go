@@ -12,10 +12,10 @@ import (
 	"github.com/effectlock/effectlock/backing/memory"
 )
 
-// embedding inherits all methods of a store, Abilities too.
+// embedding inherits all methods of a store, including Abilities.
 type embedding struct{ *memory.Backing }
 
-// uncomparable does so, and cannot be compared.
+// uncomparable does too, and cannot be compared.
 type uncomparable struct {
 	backing.Able
 	_ []int

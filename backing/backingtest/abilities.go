@@ -16,7 +16,7 @@ func exerciseAbilities(run runner) {
 	})
 }
 
-// offers says which abilities there are.
+// offers reports which abilities there are.
 type offers struct{ queue, passer, batcher, releaser bool }
 
 func abilitiesOf(b backing.Backing) offers {

@@ -13,7 +13,8 @@ import (
 	"github.com/effectlock/effectlock/backing/memory"
 )
 
-// Over a connection: wake-ups come late, twice and for nothing, and the key is not kept for long.
+// Over a connection, wake-ups come late, twice and for nothing, and the key is not kept for
+// long.
 func TestABackingThatWakesFromAfarPasses(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string][]Option{
@@ -77,8 +78,7 @@ func often(o backing.Outcome) backing.Outcome {
 	return o
 }
 
-// silent has no connection to wake anybody over, queues nobody, and does not remember
-// releases.
+// silent cannot wake anybody, so it queues nobody; nor does it remember releases.
 type silent struct{ *memory.Backing }
 
 func (s silent) Abilities() backing.Abilities {

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// stall is how long a case on waiting may take before the key may no longer be kept for
-// a claimant that was woken. The store chooses how long that is, and unlike the other
-// leases a case cannot ask for a longer one where the machine was slow.
+// stall is how long a case on waiting may take before the store may no longer keep the key
+// for a claimant that was woken. The store chooses that time, so unlike with other leases a
+// slow machine cannot be helped with a longer one.
 const stall = time.Second
 
-// patiently runs a case again that failed after it had stalled, and believes
-// it the third time. What a case leaves in a queue it takes out.
+// patiently runs a case again if it failed after it had stalled, and believes the third
+// failure. Whatever a case leaves in a queue is taken out.
 func (run runner) patiently() runner {
 	return func(name string, body func(*probe)) {
 		run(name, func(p *probe) {
@@ -33,8 +33,8 @@ func (run runner) patiently() runner {
 	}
 }
 
-// attempt runs body on a goroutine of its own, for a failure ends that, and
-// returns what it failed with.
+// attempt runs body on a goroutine of its own, which a failure ends, and returns the
+// failure.
 func (p *probe) attempt(name string, body func(*probe)) string {
 	p.Helper()
 	q, failed := *p, &recorder{then: func() {}}
@@ -52,7 +52,7 @@ func (p *probe) attempt(name string, body func(*probe)) string {
 	return failed.message
 }
 
-// disperse makes all claimants leave.
+// disperse makes all claimants stop waiting.
 func (p *probe) disperse() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -61,7 +61,7 @@ func (p *probe) disperse() {
 	}
 }
 
-// offersNot ends the case, which has nothing to show.
+// offersNot ends a case that has nothing to check.
 func (p *probe) offersNot(format string, args ...any) {
 	p.crowd.mu.Lock()
 	p.crowd.unoffered = fmt.Sprintf(format, args...)

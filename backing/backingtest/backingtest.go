@@ -1,22 +1,12 @@
 // Package backingtest checks that a store keeps the contract of package backing.
 //
-// One line adopts it:
-//
 //	func TestContract(t *testing.T) {
 //		backingtest.Run(t, func(t *testing.T) backing.Backing { return mystore.New() })
 //	}
 //
-// A failure quotes the sentence of the contract that broke, says what the
-// store answered, and lists the calls that led there.
-//
-// Beside cases that are written by hand, the kit has a model: a reference that says for each operation
-// what a store may answer. Random scripts of all operations that the store offers are played one
-// operation after the other, and the answers compared; of a script that fails, package rapid looks for the
-// shortest one, and prints the seed. Then several goroutines ask at once, and package porcupine looks
-// for an order of what they asked that the reference allows.
-//
-// What a lost answer, a dead connection or a restart would show, [RunFaults] checks,
-// with whatever means the test has to bring them about:
+// A failure quotes the sentence of the contract that was broken, says what the store
+// answered, and lists the calls that led to it. [RunFaults] checks what only a lost answer,
+// a cut connection or a restart would show, with whatever means the test has to cause them:
 //
 //	func TestContractUnderFaults(t *testing.T) {
 //		backingtest.RunFaults(t, func(t *testing.T) (backing.Backing, backingtest.Faults) {
@@ -24,6 +14,17 @@
 //			return mystore.New(server.Addr()), backingtest.Faults{Wipe: server.Wipe, Restart: server.Restart}
 //		})
 //	}
+//
+// Neither can check what no answer shows: that expiry is judged by the store's own clock,
+// say.
+//
+// # How it works
+//
+// Besides cases that are written by hand, the kit has a model: a reference that says, for
+// each operation, what a store may answer. Random scripts of the operations that the store
+// offers are played one operation at a time, and the answers are compared. Package rapid
+// shrinks a script that fails, and prints the seed. Then several goroutines ask at once,
+// and package porcupine looks for an order of their operations that the reference allows.
 package backingtest
 
 import (
@@ -35,39 +36,28 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Run checks the backing that newBacking makes against each promise that can be
-// seen from outside, every case in a subtest and with a backing of its own.
+// Run checks the backing that newBacking makes against each promise that can be seen from
+// outside. Every case is a subtest with a backing of its own.
 //
-// newBacking may open them all on one shared store, even one that other tests
-// use at the same moment: no two cases share a key. What it opens it should
-// close with t.Cleanup. Keys that a case leaves behind have leases of up to an
-// hour.
+// newBacking may open all backings on one shared store, even one that other tests are
+// using: no two cases share a key. It should close what it opens with t.Cleanup. Keys that
+// a case leaves behind have leases of up to an hour.
 //
-// The cases run in parallel with each other, in real time, and wait for leases
-// to run out, and to see that a release is remembered: some seconds in all. Run returns when all have ended, so that
-// what the caller defers is safe. A slow machine or a slow store makes
-// the kit slower; it does not make it fail.
+// The cases run in parallel, in real time, and take some seconds: they wait for leases to
+// expire, and for a release still to be remembered. Run returns when all have ended, so the
+// caller's deferred calls are safe. On a slow machine or with a slow store the kit takes
+// longer; it does not fail.
 //
-// The abilities that [backing.AbilitiesOf] finds are checked. The log of a case says if
-// it had nothing to check: an ability is not offered, or the store queues nobody at
-// present and rightly says so. The time for which a key is kept for a claimant that was
-// woken may be shorter than was asked for, but should outlast a few calls: the kit asks
-// as soon as it is woken. Where that time may have run out because the machine was slow, a
-// case is run again, up to three times.
+// The abilities that [backing.AbilitiesOf] finds are checked. The log of a case says if it
+// had nothing to check, because an ability is not offered or the store rightly says that it
+// queues nobody at present. A key that is kept for a claimant that was woken should be kept
+// for the duration of a few calls: the kit asks as soon as it is woken. A case in which
+// that time may have run out because the machine was slow is run again, up to three times.
 //
-// That late requests are refused is demanded of a store that is a [backing.Releaser],
-// which shows that it remembers releases; see [RemembersUnanswered]. Of others it is not: see
-// [RunFaults].
+// Only a store that is a [backing.Releaser], and so remembers releases, is required to
+// refuse late requests; see [RemembersUnanswered] and [RunFaults].
 //
-// The model plays 100 scripts, or as many as -rapid.checks says, on keys of their own. In real time they
-// share the store that one call of newBacking made, and wait for leases six times in all. When
-// exactly a lease ends, only the store knows: of a lease that may have ended and may not, both are right. In
-// histories of operations at once no lease ends, unless a machine is slower than a store keeps the
-// key for a claimant that was woken; then both are right as well. A claimant asks for the same lease
-// as long as it waits, and makes one request at a time that may give it the key.
-//
-// Run does not check what only a restart or a lost connection would show, which
-// [RunFaults] does, nor a clock that is off.
+// The model plays 100 scripts, or as many as -rapid.checks says.
 func Run(t *testing.T, newBacking func(t *testing.T) backing.Backing, opts ...Option) {
 	t.Helper()
 	k, err := newKit(opts)
@@ -82,7 +72,7 @@ func Run(t *testing.T, newBacking func(t *testing.T) backing.Backing, opts ...Op
 	})
 }
 
-// run runs cases, each in a subtest and with a probe of its own.
+// run runs each case in a subtest, with a probe of its own.
 func (k kit) run(t *testing.T, exercise func(runner), open func(*testing.T) *probe) {
 	t.Helper()
 	exercise(func(name string, body func(*probe)) {
@@ -93,7 +83,7 @@ func (k kit) run(t *testing.T, exercise func(runner), open func(*testing.T) *pro
 	})
 }
 
-// enter runs body where the time is that of the kit.
+// enter runs body in virtual or real time, as the kit says.
 func (k kit) enter(t *testing.T, body func(*testing.T)) {
 	t.Helper()
 	if k.virtual {
@@ -106,31 +96,30 @@ func (k kit) enter(t *testing.T, body func(*testing.T)) {
 // An Option changes how [Run] and [RunFaults] work.
 type Option func(*kit)
 
-// TTL sets the lease that the kit lets run out, 300 ms by default. A store
-// with a coarse clock needs a longer one: the kit takes a lease for broken that
-// ends more than a tenth too early, or more than a third too late.
+// TTL sets the lease that the kit lets run out, 300 ms by default. A store with a coarse
+// clock needs a longer one: the kit reports a lease that ends more than a tenth too early,
+// or more than a third too late.
 //
 // It is a whole number of milliseconds, from 10 ms to 10 s.
 func TTL(d time.Duration) Option { return func(k *kit) { k.ttl = d } }
 
-// Virtual runs every case, newBacking included, in a bubble of testing/synctest,
-// where no lease takes real time. It suits a backing whose only clock is the
-// time package and which waits for nothing outside the process.
+// Virtual runs every case, including newBacking, in a bubble of testing/synctest, where no
+// lease takes real time. It suits a store whose only clock is the time package and which
+// waits for nothing outside the process.
 func Virtual() Option { return func(k *kit) { k.virtual = true } }
 
 // RemembersUnanswered is for a store that knows which of its answers have reached their
-// caller. It remembers a release only while that may be repeated, and refuses a
-// released claim only if a request of the claim has no answer, and so may be late. What the
-// kit repeats has been answered: cases in which that is repeated after the next release, or in
-// which a released claim asks again, are left out. [RunFaults] loses answers and makes
-// requests late. And a store that repeats a request whose answer is late may call a grant
-// new that is resumed.
+// caller. Such a store remembers a release only while the release may be repeated, and
+// refuses a released claim only if a request of the claim has no answer, and so may be
+// late. It may also call a grant new that is resumed, if it repeated a request whose answer
+// was late. Cases that repeat an answered release after the next one, or ask again for a
+// released claim, are left out; [RunFaults] loses answers and makes requests late.
 func RemembersUnanswered() Option { return func(k *kit) { k.unanswered = true } }
 
 type kit struct {
 	unanswered bool
 	ttl        time.Duration
-	keys       int // how many at once
+	keys       int // how many keys a case uses at once
 	virtual    bool
 }
 
@@ -148,7 +137,7 @@ func newKit(opts []Option) (kit, error) {
 // A runner runs one case, with a fresh backing.
 type runner func(name string, body func(*probe))
 
-// in puts a topic before the names of its cases.
+// in puts a topic in front of the names of its cases.
 func (run runner) in(topic string) runner {
 	return func(name string, body func(*probe)) { run(topic+": "+name, body) }
 }

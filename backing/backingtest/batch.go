@@ -74,8 +74,8 @@ func exerciseBatch(run runner) {
 	})
 }
 
-// refreshesBoth shows that the order of a claim that fails and one that does
-// not makes no difference.
+// refreshesBoth checks that the order of a claim that fails and one that succeeds makes no
+// difference.
 func (p *probe) refreshesBoth() {
 	p.Helper()
 	fails := func(name string) backing.Claim { return backing.Claim{Key: p.key(name), Holder: "a", TTL: long} }
@@ -90,9 +90,9 @@ func (p *probe) held(key, holder string) []backing.Claim {
 	return []backing.Claim{{Key: key, Holder: holder, TTL: long}}
 }
 
-// mixedClaims returns claims of which every third has the key; another holder
-// has that of the next, and nobody that of the last. It begins and ends with
-// one that has not, so that answers that are off by one show.
+// mixedClaims returns claims of which every third has its key. Another holder has the key
+// of the next, and nobody that of the last. The first and the last claim do not have their
+// keys, so that answers that are off by one show.
 func (p *probe) mixedClaims(n int) (claims []backing.Claim, held []bool) {
 	p.Helper()
 	for i := range n {
@@ -132,7 +132,7 @@ func (p *probe) refreshesAll(r rule, claims []backing.Claim, want []bool) {
 	for i, held := range want {
 		c := claims[i]
 		if answers[i].Held != held {
-			p.breaks(r, "claim %d of %d, by %s: the answer is %t, want %t", i, len(claims), quote(c.Holder), answers[i].Held, held)
+			p.breaks(r, "the answer to claim %d of %d, by %s, is %t; want %t", i, len(claims), quote(c.Holder), answers[i].Held, held)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Mistakes that show while the way to the store is cut, or when it is healed.
+// Mistakes that show while the connection to the store is cut, or when it is healed.
 var brokenByCuts = []brokenByFault{
 	{"does not look at the context of what is under way", []rule{endsSoon}, before(func(w *wire, _ *Faults) backing.Backing {
 		w.deaf = true
@@ -37,7 +37,7 @@ var brokenByCuts = []brokenByFault{
 	})},
 }
 
-// lateInLine is late with a request for a place in the queue, and with nothing else.
+// lateInLine is late only with requests for a place in the queue.
 type lateInLine struct{ *wire }
 
 func (l lateInLine) Abilities() backing.Abilities { return allOf(l) }

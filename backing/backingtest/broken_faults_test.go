@@ -46,7 +46,7 @@ func behind(flaw string) func() (backing.Backing, Faults) {
 	}
 }
 
-// before is a client that uses a sound one in a wrong way.
+// before is a client that misuses a sound one.
 func before(mistake func(w *wire, f *Faults) backing.Backing) func() (backing.Backing, Faults) {
 	return func() (backing.Backing, Faults) {
 		w, faults := wired(sound)

@@ -6,7 +6,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Clients that take no answer for a no, each in one operation and for one reason.
+// Clients that take a missing answer for a no, each in one operation and for one reason.
 var brokenByHushing = func() (all []brokenByFault) {
 	hushing := func(operation, reason string, hides error) {
 		all = append(all, brokenByFault{operation + " hides that " + reason, []rule{noAnswer}, before(func(w *wire, _ *Faults) backing.Backing {

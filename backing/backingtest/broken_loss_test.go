@@ -8,7 +8,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Mistakes that show when a store is started again, with its data or without.
+// Mistakes that show when a store is restarted, with its data or without.
 var brokenByLosses = []brokenByFault{
 	{"Refresh creates the key again", []rule{refreshElse, refreshAllEach}, behind("Refresh creates the key again")},
 	{"tokens begin again in an empty store", []rule{tokensRise}, behind("tokens are counted")},
@@ -33,7 +33,7 @@ var brokenByLosses = []brokenByFault{
 	})},
 }
 
-// restarting is a store that changes when it is started again.
+// restarting is a store that changes when it is restarted.
 func restarting(change func(*flawed)) func() (backing.Backing, Faults) {
 	return func() (backing.Backing, Faults) {
 		f := &flawed{}
@@ -43,7 +43,7 @@ func restarting(change func(*flawed)) func() (backing.Backing, Faults) {
 	}
 }
 
-// stoic asks the store only once, unless it is woken.
+// stoic asks the store again only when it is woken.
 type stoic struct {
 	*wire
 	mu     sync.Mutex

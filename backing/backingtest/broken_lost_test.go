@@ -6,7 +6,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Mistakes that a lost answer brings to light.
+// Mistakes that a lost answer reveals.
 var brokenByLostAnswers = []brokenByFault{
 	{"TryAcquire refuses its own holder", []rule{sameHolder}, behind("TryAcquire forgets its holder")},
 	{"Release forgets what it released", []rule{releaseTwice}, behind("a second Release answers false")},
@@ -29,7 +29,7 @@ var brokenByLostAnswers = []brokenByFault{
 	}},
 }
 
-// tired does not ask any more what once had no answer.
+// tired never repeats a request that once had no answer.
 func tired(operation string) func() (backing.Backing, Faults) {
 	return before(func(w *wire, _ *Faults) backing.Backing {
 		w.tired = operation
@@ -37,7 +37,7 @@ func tired(operation string) func() (backing.Backing, Faults) {
 	})
 }
 
-// shy leaves and queues again where it does not know whether it is in the queue.
+// shy leaves and queues again if it does not know whether it is queued.
 type shy struct {
 	*wire
 	unsure record

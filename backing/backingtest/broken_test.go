@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A mistake of a store. A run of the kit must quote each sentence that it breaks; it may quote others
-// that are broken with them, as a lease that is too long shows in each operation that sets one.
+// A mistake of a store. A run of the kit must quote each sentence that it breaks. It may
+// also quote others that are broken with them: a lease that is too long shows in each
+// operation that sets one.
 type mistake struct {
 	flaw   string
 	breaks []rule
@@ -109,7 +110,8 @@ var mistakes = []mistake{
 	{"ReleaseClaim takes it for a release that it was asked before", []rule{foundNothing}, nil},
 }
 
-// beyondTheModel are mistakes with odd strings, attempts, contexts, wake-ups, and much at once.
+// beyondTheModel are mistakes with odd strings, attempts, contexts, wake-ups and
+// concurrency.
 var beyondTheModel = []mistake{
 	{"TryAcquire takes another attempt for another holder", []rule{sameButAttempt}, nil},
 	{"a release is remembered of every attempt of its holder", []rule{releaseFrees}, []rule{enqueueWaits}},
@@ -240,7 +242,7 @@ func (p *probe) failsWith(message string) {
 	}
 }
 
-// failure returns what body reports, "" if nothing.
+// failure returns what body reports, or "".
 func failure(body func(reporter)) string {
 	r := &recorder{then: func() {}}
 	ended := make(chan struct{})

@@ -12,7 +12,7 @@ type cast struct {
 	*probe
 	reference
 	keys    [twoKeys]string
-	patient bool // no lease runs out
+	patient bool // leases are so long that none runs out
 	*names
 }
 
@@ -41,7 +41,8 @@ func (p *probe) cast() *cast {
 // by is the same cast on another goroutine.
 func (c *cast) by(p *probe) *cast { return &cast{p, c.reference, c.keys, c.patient, c.names} }
 
-// play asks the store, and returns what each key saw of it: nothing, if the act would break the contract.
+// play sends the act to the store, and returns what each key saw of it: nothing if the act
+// would break the contract.
 func (c *cast) play(a act) (all []scene) {
 	a.name = c.offered(a.name)
 	if a.name == wait {
@@ -65,8 +66,8 @@ func (c *cast) play(a act) (all []scene) {
 	return []scene{{o, a.key, said}}
 }
 
-// isShort reports whether the lease is one that the script lets run out. A claimant that waits
-// asks for the same lease each time.
+// isShort reports whether the script lets the lease run out. A waiting claimant asks for
+// the same lease each time.
 func (c *cast) isShort(a act, r roles) bool {
 	switch {
 	case c.patient:
@@ -126,7 +127,8 @@ func (c *cast) refreshEach(o operation, who int) (all []scene) {
 	return all
 }
 
-// letPass waits until each short lease is over, or until one that has just begun is not.
+// letPass waits until every short lease is over, or until only one that has just begun is
+// not.
 func (c *cast) letPass(short bool) (all []scene) {
 	pause := c.ttl + c.ttl/3
 	if short {
@@ -139,7 +141,7 @@ func (c *cast) letPass(short bool) (all []scene) {
 	return all
 }
 
-// offered is the name of an operation that the store has.
+// offered returns the name of an operation that the store has.
 func (c *cast) offered(name string) string {
 	switch {
 	case name == "Enqueue" && c.queue == nil:

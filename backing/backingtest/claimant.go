@@ -11,19 +11,19 @@ import (
 type claimant struct {
 	backing.Claim
 	askAgain time.Duration
-	woken    chan struct{} // of capacity 1: it should ask again
+	woken    chan struct{} // of capacity 1; holds a value when the claimant should ask again
 }
 
 func (c *claimant) waiter() backing.Waiter {
 	return backing.Waiter{Claim: c.Claim, Wake: func() {
 		select {
 		case c.woken <- struct{}{}:
-		default: // it has not asked yet since the last time
+		default: // it has not asked since the last wake-up
 		}
 	}}
 }
 
-// A crowd is all claimants of a case, on whichever goroutine they were made.
+// A crowd is all claimants of a case, whichever goroutine made them.
 type crowd struct {
 	mu        sync.Mutex
 	all       []*claimant

@@ -29,7 +29,7 @@ func exerciseConcurrency(run runner) {
 				if round > 0 {
 					r = releaseFrees
 				}
-				p.breaks(r, "%d holders asked for a free key at once, and none got it", acquirers)
+				p.breaks(r, "%d holders asked for a free key at once, and none was granted it", acquirers)
 			}
 			p.isHeldBy(eachAtomic, k, *winner.Load())
 			p.releases(releaseFrees, k, *winner.Load(), true)
@@ -48,7 +48,7 @@ func exerciseConcurrency(run runner) {
 				if n := inside.Add(1); n != 1 {
 					p.breaks(eachAtomic, "%d holders have the key", n)
 				}
-				p.isHeldBy(eachAtomic, k, me) // first: one who was ousted has a lower token too
+				p.isHeldBy(eachAtomic, k, me) // first: a holder that was ousted has a lower token, too
 				p.isHigher(backing.Grant{Token: before.Swap(g.Token)}, g)
 				p.refresh(k, me, long)
 				p.isHeldBy(eachAtomic, k, me)
@@ -117,10 +117,10 @@ func exerciseConcurrency(run runner) {
 	})
 }
 
-// waits tries until it has the key, or until another probe of the team has failed.
+// waits retries until it has the key, or until another probe of the team has failed.
 func (p *probe) waits(key, holder string) backing.Grant {
 	p.Helper()
-	const tries = 10_000 // ten seconds at least: no turn of the others takes as long
+	const tries = 10_000 // at least ten seconds, longer than the others need
 	for range tries {
 		if p.going.Err() != nil {
 			runtime.Goexit()

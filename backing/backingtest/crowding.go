@@ -32,8 +32,8 @@ func exerciseCrowding(run runner) {
 		p.isFree(releaseFrees, k)
 	})
 
-	// Some leave as they are given the key; it must not stay with one who has gone.
-	run("those who leave are passed over", func(p *probe) {
+	// Some leave as they are given the key, and must not keep it.
+	run("claimants that leave are passed over", func(p *probe) {
 		const rounds, workers = 10, 6
 		p.leavesToAnother(p.key("control"), "b", "c")
 		p.enqueueGives(p.claimant(p.key("control"), "z", long))

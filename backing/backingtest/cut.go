@@ -8,11 +8,11 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// soon is what the contract calls so, on a machine that has other things to do. It
-// is less than the time after which clients give a connection up by themselves.
+// soon is the contract's "soon", on a machine that has other things to do. It is less than
+// the time after which clients give up a connection by themselves.
 const soon = 2 * time.Second
 
-// An inquiry is an operation on a key that a has.
+// An inquiry is an operation on a key that "a" has.
 type inquiry struct {
 	name string
 	ask  func(p *probe, ctx context.Context, key string) error
@@ -64,7 +64,7 @@ var (
 	}}
 )
 
-// Cases in which the way to the store is cut.
+// Cases in which the connection to the store is cut.
 func exerciseCut(run runner) {
 	queue, passer := run.offering("backing.Queue", hasQueue), run.offering("backing.Passer", hasPasser)
 	failsSoon := func(run runner, i inquiry) {
@@ -72,7 +72,7 @@ func exerciseCut(run runner) {
 			k := p.key("k")
 			p.acquires(freeIsGiven, k, "a", long)
 			p.whileCut(func() { p.givesUp(i, k) })
-			time.Sleep(p.ttl) // for what is under way to land: a bubble must not end before
+			time.Sleep(p.ttl) // until what is under way has arrived, which a bubble must outlast
 		})
 	}
 	for _, i := range inquiries {
@@ -90,7 +90,7 @@ func exerciseCut(run runner) {
 		p.comesToNothing(k)
 	})
 
-	// As a caller does that shuts down: it tries to clean up, which fails as well.
+	// As when a caller shuts down: its clean-up fails as well.
 	run("TryAcquire that is given up, and its Release too, takes nothing once it is released", func(p *probe) {
 		k := p.key("k")
 		p.whileCut(func() {
@@ -114,11 +114,11 @@ func exerciseCut(run runner) {
 	queue("Enqueue that is given up has no place once it is released", func(p *probe) {
 		k := p.key("k")
 		p.acquires(freeIsGiven, k, "a", long)
-		p.queues(p.claimant(k, "z", long)) // so that the store has all it needs to wake anybody
+		p.queues(p.claimant(k, "z", long)) // so that the store is ready to wake claimants
 		p.release(k, "z")
 		p.whileCut(func() { p.givesUp(enqueuing, k) })
 		p.release(k, "b")
-		time.Sleep(soon) // in which a place that was taken late must be given up
+		time.Sleep(soon) // time to give up a place that was taken late
 		p.releases(releaseFrees, k, "a", true)
 		p.isFree(settles, k)
 	})
@@ -158,8 +158,8 @@ func (p *probe) whileCut(steps func()) {
 	p.note("Faults.Heal()")
 }
 
-// givesUp asks twice, and each time gives it a moment: one context is cancelled
-// then, the other has a deadline.
+// givesUp asks twice, for a moment each: one context is cancelled after it, the other has a
+// deadline.
 func (p *probe) givesUp(i inquiry, key string) {
 	p.Helper()
 	moment := p.ttl / 10
@@ -176,11 +176,11 @@ func (p *probe) givesUp(i inquiry, key string) {
 	p.failsSoon(expires, endsSoon, i.name, ask)
 }
 
-// failsSoon checks that an operation which cannot reach the store fails soon after
-// its context ends, with the context's error. It may fail before, with another.
+// failsSoon checks that an operation which cannot reach the store fails soon after its
+// context ends, with the context's error. Before that it may fail with another.
 func (p *probe) failsSoon(ctx context.Context, r rule, name string, operation func(context.Context) error) {
 	p.Helper()
-	type result struct{ err, ended error } // ended as it was when the operation returned
+	type result struct{ err, ended error } // ended is the context's error when the operation returned
 	results := make(chan result, 1)
 	go func() { results <- result{operation(ctx), ctx.Err()} }()
 	<-ctx.Done()
@@ -188,16 +188,16 @@ func (p *probe) failsSoon(ctx context.Context, r rule, name string, operation fu
 	defer overdue.Stop()
 	select {
 	case o := <-results:
-		p.note("%s while the way is cut = %v", name, o.err)
+		p.note("%s during the cut = %v", name, o.err)
 		if o.err == nil {
-			p.breaks(noAnswer, "%s returned no error while the way to the store was cut, if Faults.Cut cuts it", name)
+			p.breaks(noAnswer, "%s returned no error during Faults.Cut; does Cut stop requests and answers?", name)
 		}
 		if !errors.Is(o.err, o.ended) && o.ended != nil {
 			p.breaks(r, "%s returned the error %v, want one that is %v", name, o.err, o.ended)
 		}
 	case <-overdue.C:
 		p.faults.Heal()
-		select { // which ends it, unless nothing does
+		select { // healing ends the operation, if anything does
 		case <-results:
 		case <-time.After(patience):
 		}
@@ -205,8 +205,8 @@ func (p *probe) failsSoon(ctx context.Context, r rule, name string, operation fu
 	}
 }
 
-// comesToNothing checks that a key which nobody has a right to is free, also when
-// everything that was under way has landed.
+// comesToNothing checks that a key to which nobody has a right is free, even when
+// everything that was under way has arrived.
 func (p *probe) comesToNothing(key string) {
 	p.Helper()
 	time.Sleep(p.ttl)
@@ -216,7 +216,7 @@ func (p *probe) comesToNothing(key string) {
 		}
 		if took := time.Since(start); took > soon {
 			holder, some := p.holder(key)
-			p.breaks(settles, "%v after the Release the key has the holder %s", took+p.ttl, maybe{quote(holder), some})
+			p.breaks(settles, "%v after the Release, the holder of the key is %s", took+p.ttl, maybe{quote(holder), some})
 		}
 	}
 }

@@ -8,52 +8,47 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Faults are what a test can do to the store behind one backing, and to the way
-// between the two. A function that is nil cannot be done: the log names the
-// cases that need it, and they show nothing.
+// Faults are what a test can do to the store behind one backing, and to the connection
+// between the two. A function that is nil cannot be done: the cases that need it check
+// nothing, and the log names them.
 //
-// RunFaults calls them from one goroutine, and never while an operation is under
-// way that it expects to be answered. Each must have taken effect when it returns.
+// RunFaults calls them from one goroutine, and never during an operation that it expects to
+// be answered. Each must have taken effect when it returns.
 type Faults struct {
-	// LoseReply lets the store apply the next operation, and loses the answer. It is one
-	// that may change something: any but IsLocked and GetHolder. Whether the client then sees a connection that broke, or tries
-	// again by itself, is up to it.
+	// LoseReply lets the store apply the next operation that may change something, which is
+	// any but IsLocked and GetHolder, and loses the answer. The client may see a broken
+	// connection or try again by itself.
 	LoseReply func()
-	// Cut lets nothing through, neither requests nor answers, and nobody is told:
-	// connections do not break by it.
+	// Cut lets nothing through, neither requests nor answers, and gives no sign of it: no
+	// connection breaks.
 	Cut func()
-	// Heal ends Cut; it must be set if Cut is. What was sent meanwhile may arrive
-	// now, somewhat later than what is sent from now on, or never: the later, the
-	// more it shows.
+	// Heal ends Cut; it must be set if Cut is. What was sent during the cut may arrive now,
+	// somewhat later than what is sent from now on, or never: the later, the more it shows.
 	Heal func()
-	// Wipe makes the store forget everything, as a server does that comes back from
-	// a crash without its data. It returns when the store can be used again, and so
-	// does Restart.
+	// Wipe makes the store forget everything, like a server that comes back from a crash
+	// without its data. Like Restart, it returns when the store can be used again.
 	Wipe func()
-	// Restart ends the store and starts it again, with its data.
+	// Restart stops the store and starts it again, with its data.
 	Restart func()
 }
 
-// RunFaults checks the promises of the contract that only show when something
-// goes wrong between the store and its client. It is meant beside [Run], which
-// checks everything else.
+// RunFaults checks the promises of the contract that show only when something goes wrong
+// between the store and its client. Use it beside [Run], which checks everything else.
 //
-// open makes the backing of one case and what can be done to its store. Unlike
-// the backings of Run, those must not share a store, nor a way to it, because the
-// cases run in parallel and each breaks its own. What open starts it should end
-// with t.Cleanup.
+// open makes the backing of one case, and says what can be done to its store. Unlike those
+// of Run, these backings must not share a store or a connection to it: the cases run in
+// parallel, and each breaks its own. open should end what it starts with t.Cleanup.
 //
-// What is checked: a client that asks again after a lost answer finds what the first
-// time did, with no lower token. A client that gives up while the way is cut learns it
-// soon, and leaves nothing behind once it has called Release. What the store did not
-// answer is an error. Nobody goes on holding what the store has forgotten; what it keeps
-// over a restart goes on to be held; and tokens rise over both.
+// It checks that a client which asks again after a lost answer finds what the first request
+// did, with no lower token; that a client which gives up during a cut returns soon, and
+// leaves nothing behind once it has called Release; that an operation without an answer is
+// an error; that nobody still holds what the store has forgotten, while what it keeps over
+// a restart is still held; and that tokens rise across both.
 //
-// After a fault, an operation that fails is asked again until it does not, for
-// up to 20 s. A context that ends is followed within 2 s, or the case is run
-// again, up to three times, because the machine may have been slow. What is still
-// under way after a cut is waited for no longer than a lease: what lands later,
-// the kit does not see.
+// After a fault, an operation that fails is asked again until it succeeds, for up to 20 s.
+// A context that ends must be obeyed within 2 s. If it is not, the case is run again, up to
+// three times, because the machine may have been slow. After a cut the kit waits for one
+// lease: it does not see requests that arrive later.
 func RunFaults(t *testing.T, open func(t *testing.T) (backing.Backing, Faults), opts ...Option) {
 	t.Helper()
 	k, err := newKit(opts)
@@ -102,8 +97,8 @@ func (p *probe) with(f Faults) *probe {
 	return p
 }
 
-// wipes makes the store forget everything. A clock that a store takes its tokens
-// from may stand still in virtual time, but not while a store loses its data.
+// wipes makes the store forget everything. The clock from which a store takes its tokens
+// may stand still in virtual time, but not while a store loses its data.
 func (p *probe) wipes() {
 	p.Helper()
 	control := p.key("control")

@@ -53,12 +53,12 @@ func TestABackingWithoutAbilitiesPassesUnderFaults(t *testing.T) {
 	}, Virtual())
 }
 
-// A client may ask again by itself, as most do.
+// A client may retry by itself, as most do.
 func TestABackingThatRepeatsItselfPassesUnderFaults(t *testing.T) {
 	t.Parallel()
 	RunFaults(t, func(*testing.T) (backing.Backing, Faults) {
 		w, faults := wired(sound)
-		faults.LoseReply = func() {} // and nobody but the client has seen it
+		faults.LoseReply = func() {} // and only the client has seen the reply
 		return w, faults
 	}, Virtual())
 }
@@ -90,7 +90,7 @@ func TestAFaultThatDoesNothingIsFoundOut(t *testing.T) {
 		want   string
 	}{
 		"Wipe": {Faults{Wipe: func() {}}, "backingtest: Faults.Wipe left a key that was held before"},
-		"Cut":  {Faults{Cut: func() {}, Heal: func() {}}, "while the way to the store was cut, if Faults.Cut cuts it"},
+		"Cut":  {Faults{Cut: func() {}, Heal: func() {}}, "during Faults.Cut; does Cut stop requests and answers?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

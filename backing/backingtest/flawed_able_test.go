@@ -20,12 +20,13 @@ type full interface {
 	backing.Releaser
 }
 
-// allOf is what Abilities of a full store returns.
+// allOf is the list that Abilities of a full store returns.
 func allOf(f full) backing.Abilities {
 	return backing.Abilities{Of: f, Queue: f, Passer: f, Batcher: f, Releaser: f}
 }
 
-// fiveOperations are all that a store needs to make a mistake whose name begins like this.
+// fiveOperations is the beginning of the names of mistakes that need only the five
+// operations.
 var fiveOperations = regexp.MustCompile(`^(TryAcquire [^s]|tokens|the TTL|leases|Refresh |Release [^f]|a second Release|IsLocked|GetHolder|keys|long|holders|the store)`)
 
 func (f *flawed) Abilities() backing.Abilities {
@@ -118,7 +119,7 @@ func (f *flawed) Pass(ctx context.Context, from backing.Claim, next backing.Wait
 	return f.pass(e, a, next, yield, &wake), nil
 }
 
-// pass is of one that has the key.
+// pass is the Pass of a holder that has the key.
 func (f *flawed) pass(e *entry, a acquisition, next backing.Waiter, yield bool, wake *func()) backing.Outcome {
 	late := f.isGone(e, next.Claim) && !f.is("Pass gives the key to one that has left")
 	if late && f.is("Pass to one that has left is refused") || yield && f.is("a store without a queue does not let go of a key to yield") {
@@ -157,7 +158,7 @@ func (f *flawed) pass(e *entry, a acquisition, next backing.Waiter, yield bool, 
 	return f.passed(g)
 }
 
-// passed is a grant by Pass, the first time or again.
+// passed is a grant by Pass, whether the first time or again.
 func (f *flawed) passed(g backing.Grant) backing.Outcome {
 	switch {
 	case f.is("Pass says that the grant is an old one"):

@@ -17,8 +17,8 @@ type (
 	holderOption = option.Option[string]
 )
 
-// A flawed store has all abilities, and makes one mistake that a lock library has made or could
-// make. Without a flaw it is sound: a mistake is a line of an operation.
+// A flawed store has all abilities, and makes one mistake that a lock library has made or
+// could make. Without a flaw it is sound: a mistake is a line of an operation.
 type flawed struct {
 	flaw string
 
@@ -28,13 +28,13 @@ type flawed struct {
 	calls atomic.Int64
 }
 
-// An entry is what the store has of a key.
+// An entry is the state of a key.
 type entry struct {
-	holder  string // "" if it is free
+	holder  string // "" if the key is free
 	attempt string
 	token   uint64
 	ends    time.Time
-	kept    time.Duration // for one that was woken: the TTL that it had asked for
+	kept    time.Duration // the TTL for which a woken claimant had asked
 	queue   []backing.Waiter
 	gone    map[acquisition]*release
 }
@@ -91,7 +91,7 @@ func (f *flawed) expire(e *entry) {
 	}
 }
 
-// lookFirst lets others in between.
+// lookFirst lets other operations in between.
 func (f *flawed) lookFirst(e *entry, flaw string) {
 	if f.is(flaw) {
 		f.mu.Unlock()
@@ -215,7 +215,7 @@ func (f *flawed) serve(e *entry) (wake func()) {
 	return first.Wake
 }
 
-// letGo frees the key of its holder, and remembers that.
+// letGo frees the key, and remembers the release.
 func (f *flawed) letGo(e *entry, a, next acquisition) {
 	r := &release{time.Now().Add(backing.ReleaseMemory), true, next}
 	e.gone[a] = r

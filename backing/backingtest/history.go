@@ -15,9 +15,10 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// checkHistories lets several goroutines ask at once, and looks for an order of what they
-// asked that the reference allows. What it finds is the work of chance: the seed
-// makes the same scripts, not the same races.
+// checkHistories lets several goroutines ask at once, and looks for an order of their
+// operations that the reference allows. What it finds is up to chance: the seed determines
+// the scripts, not the races. No lease ends, unless the machine is slower than the time for
+// which the store keeps the key for a claimant that was woken; then both answers are right.
 func (k kit) checkHistories(t *testing.T, open func(*testing.T) *probe) {
 	t.Run("model: operations at once", func(t *testing.T) {
 		t.Parallel()
@@ -34,7 +35,7 @@ func (k kit) checkHistories(t *testing.T, open func(*testing.T) *probe) {
 	})
 }
 
-// seed is that of rapid if it is set.
+// seed returns rapid's seed if it is set.
 func seed() int {
 	if f := flag.Lookup("rapid.seed"); f != nil {
 		if n, err := strconv.Atoi(f.Value.String()); err == nil && n != 0 {
@@ -44,7 +45,7 @@ func seed() int {
 	return int(rand.Int32())
 }
 
-// crowds returns what is wrong with a history, "" if nothing.
+// crowds returns what is wrong with a history, or "".
 func (p *probe) crowds(seed int) string {
 	const goroutines = 4
 	h := &history{}
@@ -71,8 +72,8 @@ func (p *probe) crowds(seed int) string {
 	return message
 }
 
-// A history is what goroutines asked at once. Its clock counts: in virtual time,
-// everything may happen at the same moment.
+// A history is the operations of concurrent goroutines. Its clock is a counter: in virtual
+// time, everything may happen at the same moment.
 type history struct {
 	clock atomic.Int64
 	mu    sync.Mutex

@@ -22,7 +22,7 @@ func exerciseInspection(run runner) {
 	})
 }
 
-// tellsOf blames the two questions themselves, where the other cases trust them.
+// tellsOf checks the two questions themselves, which the other cases trust.
 func (p *probe) tellsOf(key, holder string, held bool) {
 	p.Helper()
 	if got := p.locked(key); got != held {

@@ -6,7 +6,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Cases in which a request comes after the release of its claim.
+// Cases in which a request arrives after the release of its claim.
 func exerciseLate(run runner) {
 	refused := func(name, attempt string, release func(p *probe, c backing.Claim)) {
 		run(name, func(p *probe) {
@@ -68,7 +68,7 @@ func exerciseLate(run runner) {
 	})
 }
 
-// refusesLate asks for the key in each way, under a claim that has been released.
+// refusesLate asks for the key in each way, with a claim that has been released.
 func (p *probe) refusesLate(c backing.Claim) {
 	p.Helper()
 	p.isRefusedClaim(lateIsRefused, c)

@@ -70,7 +70,7 @@ func exerciseLeaving(run runner) {
 	})
 }
 
-// comesBack returns the claimant as one that begins again after its release.
+// comesBack returns the claimant as it begins again after its release.
 func (p *probe) comesBack(c *claimant) *claimant {
 	again := c.Claim
 	again.Attempt += "again"

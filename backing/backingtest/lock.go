@@ -92,7 +92,8 @@ func (l lock) join(holder string, ttl time.Duration) lock {
 	return l
 }
 
-// remember notes a release. One that frees nothing does not change what is remembered of one before.
+// remember notes a release. One that frees nothing does not change what is remembered of
+// one before.
 func (l lock) remember(e ended) lock {
 	if _, again := l.end(e.holder); again && !e.freed {
 		return l

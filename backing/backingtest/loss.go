@@ -56,7 +56,7 @@ func exerciseWipe(run runner) {
 	})
 }
 
-// Cases in which the store is started again, with its data.
+// Cases in which the store is restarted, with its data.
 func exerciseRestart(run runner) {
 	run("leases go on to run", func(p *probe) {
 		k := p.key("k")
@@ -110,8 +110,8 @@ func exerciseRestart(run runner) {
 	})
 }
 
-// findsOut lets c ask, as one does that may have missed a wake-up, until it has the key
-// that nobody else wants any more.
+// findsOut lets c, which may have missed a wake-up, ask until it has the key, which nobody
+// else wants any more.
 func (p *probe) findsOut(c *claimant) backing.Grant {
 	p.Helper()
 	for start := time.Now(); ; p.sleeps(c, min(soon, max(c.askAgain, p.ttl/30))) {
@@ -120,7 +120,7 @@ func (p *probe) findsOut(c *claimant) backing.Grant {
 			return g.Grant
 		}
 		if took := time.Since(start); took > patience {
-			p.breaks(enqueueTakes, "%s has asked for %v, and nobody else has the key", quote(c.Holder), took)
+			p.breaks(enqueueTakes, "%s has asked for %v without being granted the key, which nobody else has", quote(c.Holder), took)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Cases in which the store does what it is asked, and the answer gets lost.
+// Cases in which the store applies an operation, and the answer is lost.
 func exerciseLost(run runner) {
 	run("TryAcquire asked again finds its own grant", func(p *probe) {
 		k := p.key("k")
@@ -132,8 +132,8 @@ func exerciseLostPlaces(run runner) {
 	})
 }
 
-// loses takes a step whose answer is lost, and reports whether it was answered
-// with a no: the backing may have repeated the step inside, but then to a yes.
+// loses takes a step whose answer is lost, and reports whether the answer was no: the
+// backing may have repeated the step by itself, but then the answer must be yes.
 func (p *probe) loses(name string, step func(context.Context) (bool, error)) (denied bool) {
 	p.Helper()
 	p.faults.LoseReply()
@@ -147,7 +147,7 @@ func (p *probe) loses(name string, step func(context.Context) (bool, error)) (de
 	return err == nil && !ok
 }
 
-// losesEnqueue is for one of whom both a place and a grant would be an answer.
+// losesEnqueue is loses for a claimant that may be either queued or granted the key.
 func (p *probe) losesEnqueue(c *claimant) {
 	p.Helper()
 	p.loses("Enqueue by "+c.Holder, func(ctx context.Context) (bool, error) {
@@ -156,8 +156,8 @@ func (p *probe) losesEnqueue(c *claimant) {
 	})
 }
 
-// answers checks that nobody was denied. It comes after the store was asked again,
-// which shows whether that was the store's answer or that of its client.
+// answers checks that nobody was denied. It is called after the store was asked again,
+// which shows whether that answer was the store's or its client's.
 func (p *probe) answers(denied bool, name string) {
 	p.Helper()
 	if denied {
@@ -165,7 +165,7 @@ func (p *probe) answers(denied bool, name string) {
 	}
 }
 
-// keeps checks that holder has the key under g, and finds that again when it asks.
+// keeps checks that holder has the key under g, and is told so when it asks again.
 func (p *probe) keeps(key, holder string, g backing.Grant) {
 	p.Helper()
 	p.isHeldBy(sameHolder, key, holder)

@@ -12,11 +12,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// mostWaits is how often scripts wait for a lease in real time. Those that would wait more are left out,
-// unless they are needed to find the shortest one that fails.
+// mostWaits is how often scripts wait for a lease in real time. Scripts that would wait
+// more often are left out, unless rapid needs them to shrink a failure.
 const mostWaits = 6
 
-// checkModel compares the store with the reference.
+// checkModel compares the store with the reference. In real time all scripts share a store,
+// with keys of their own. Only the store knows when exactly a lease ends: while a lease may
+// or may not have ended, both answers are right. A claimant asks for the same lease as long
+// as it waits, and makes one request at a time that may give it the key.
 func (k kit) checkModel(t *testing.T, open func(*testing.T) *probe) {
 	t.Run("model: one operation after the other", func(t *testing.T) {
 		t.Parallel()
@@ -45,7 +48,8 @@ func (k kit) checkModel(t *testing.T, open func(*testing.T) *probe) {
 	})
 }
 
-// oncePerTest opens a store for all scripts, but in virtual time, where each has a bubble.
+// oncePerTest opens one store for all scripts, except in virtual time, where each has a
+// bubble.
 func (k kit) oncePerTest(t *testing.T, open func(*testing.T) *probe) func(*testing.T) *probe {
 	if k.virtual {
 		return open
@@ -54,13 +58,13 @@ func (k kit) oncePerTest(t *testing.T, open func(*testing.T) *probe) func(*testi
 	return func(*testing.T) *probe { return p }
 }
 
-// follows returns what a script shows to be broken, "" if nothing.
+// follows returns the breach that a script shows, or "".
 func (p *probe) follows(script []act) string {
 	message := p.attempt(strconv.FormatUint(rand.Uint64(), 36), func(p *probe) { p.cast().follow(script, false) })
 	if message == "" {
 		return ""
 	}
-	// To look after each operation shows earlier what went wrong.
+	// Checking after each operation shows a breach earlier.
 	if m := p.attempt(strconv.FormatUint(rand.Uint64(), 36), func(p *probe) { p.cast().follow(script, true) }); m != "" {
 		return m
 	}
@@ -84,7 +88,7 @@ func (c *cast) follow(script []act, looks bool) {
 	}
 }
 
-// judge returns the locks that explain the answer, and the sentence that demanded it.
+// judge returns the locks that explain the answer, and the sentence that required it.
 func (c *cast) judge(possible []lock, s scene) (after []lock, because rule) {
 	c.Helper()
 	if after = c.explain(possible, s); len(after) > 0 {
@@ -151,7 +155,7 @@ func (c *cast) broken(l lock, a allowed, r reply) rule {
 	return -1
 }
 
-// with fills in what only the reply shows.
+// with adds what only the reply shows.
 func (l lock) with(a allowed, o operation, r reply) lock {
 	switch r.said {
 	case granted:
@@ -173,7 +177,7 @@ func (l lock) with(a allowed, o operation, r reply) lock {
 	return l
 }
 
-// look asks for the holder, to blame what was done last for a wrong one.
+// look asks for the holder, and blames the last operation for a wrong one.
 func (c *cast) look(before, possible []lock, s scene, because rule) (after []lock) {
 	c.Helper()
 	holder, some := c.consistent(c.keys[s.key])
@@ -196,11 +200,12 @@ func (c *cast) look(before, possible []lock, s scene, because rule) (after []loc
 		because = before[0].overstays(holder)
 	}
 	slices.Sort(want)
-	c.breaks(because, "the key has the holder %s, want %s", got, strings.Join(slices.Compact(want), " or "))
+	c.breaks(because, "the holder of the key is %s, want %s", got, strings.Join(slices.Compact(want), " or "))
 	return nil
 }
 
-// blames returns the sentence that is broken if the key has a holder that it should not have.
+// blames returns the sentence that is broken if the key has a holder that it should not
+// have.
 func (l lock) blames(holder string, because rule) rule {
 	if !slices.Contains([]rule{releaseFrees, releaseReports, yieldPolls, passToReleased}, because) {
 		return because
@@ -218,7 +223,7 @@ func (l lock) blames(holder string, because rule) rule {
 	}
 }
 
-// overstays does so when only time has passed.
+// overstays is blames when only time has passed.
 func (l lock) overstays(holder string) rule {
 	switch {
 	case len(l.holders) == 0:

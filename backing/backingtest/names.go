@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// Names are those under which the claimants of a script act. The contract forbids a new request of a
-// claim that has been released, or is being released: a claimant that comes back has another name.
+// Names are those under which the claimants of a script act. The contract forbids a new
+// request of a claim that has been released, or is being released: a claimant that comes
+// back has another name.
 type names struct {
 	mu       sync.Mutex
 	again    [twoKeys][claimants]int // how often it came back

@@ -97,7 +97,7 @@ func exercisePass(run runner) {
 			p.isFree(yieldPolls, k)
 		case backing.Granted:
 			if p.queue == nil {
-				p.breaks(yieldPolls, "Pass by the holder answered a grant, and the store has no queue")
+				p.breaks(yieldPolls, "Pass by the holder answered a grant, although the store has no queue")
 			}
 			p.isHeldBy(passMoves, k, "c")
 		default:
@@ -152,7 +152,7 @@ func exercisePass(run runner) {
 	})
 }
 
-// passes hands the key, which a has, to next.
+// passes hands the key, which "a" has, to next.
 func (p *probe) passes(next *claimant, before backing.Grant) backing.Grant {
 	p.Helper()
 	return p.passesClaim(backing.Claim{Key: next.Key, Holder: "a", TTL: long}, next, before)
@@ -176,7 +176,7 @@ func (p *probe) passesClaim(from backing.Claim, next *claimant, before backing.G
 	return g.Grant
 }
 
-// passesTo passes a key, and checks of which kind the outcome is.
+// passesTo passes a key, and checks the kind of the outcome.
 func (p *probe) passesTo(r rule, want backing.Outcome, from string, next *claimant, yield bool) {
 	p.Helper()
 	if o := p.pass(from, next, yield); reflect.TypeOf(o) != reflect.TypeOf(want) {
@@ -189,7 +189,7 @@ func (p *probe) passesNot(from string, next *claimant) {
 	p.passesTo(passElse, backing.Refused{}, from, next, false)
 }
 
-// passesRound passes a key that p0 has from hand to hand.
+// passesRound passes a key that p0 has from holder to holder.
 func (p *probe) passesRound(k string, passes int) {
 	p.Helper()
 	g := backing.Grant{}

@@ -19,7 +19,7 @@ import (
 const (
 	// long is a lease that ends in no case, however slow the store is.
 	long = time.Hour
-	// patience is how long one operation may take, whatever the machine is at.
+	// patience is how long one operation may take on the slowest machine.
 	patience = 20 * time.Second
 )
 
@@ -66,12 +66,12 @@ func newProbe(r reporter, store backing.Backing, k kit) *probe {
 	return p
 }
 
-// key is the same key each time that a case names it, and a key that no other
-// case or earlier run has used.
+// key returns the same key whenever a case names it, and one that no other case or run has
+// used.
 func (p *probe) key(name string) string { return name + "-" + p.unique }
 
-// blaming returns a probe that sees a breach of r in whatever fails: for steps
-// that went well before, and now fail for one special string.
+// blaming returns a probe that reports every failure as a breach of r: for steps that
+// succeeded before, and now fail for one special string.
 func (p *probe) blaming(r rule) *probe {
 	q := *p
 	q.instead = &r
@@ -93,14 +93,13 @@ func (p *probe) breaks(r rule, format string, args ...any) {
 	p.Fatalf("%s", b.String())
 }
 
-// A call is an operation and its answer, put into words only if the case fails.
+// A call is an operation and its answer, formatted only if the case fails.
 type call struct {
 	format string
 	args   []any
 }
 
-// note keeps the last calls only: a case that makes thousands of calls makes
-// the same few over and over.
+// note keeps only the last calls: a case that makes thousands repeats the same few.
 func (p *probe) note(format string, args ...any) {
 	const most = 12
 	if len(p.calls) == most {
@@ -109,9 +108,9 @@ func (p *probe) note(format string, args ...any) {
 	p.calls = append(p.calls, call{format, args})
 }
 
-// ask gives an operation its context, and fails the case if it fails. Where there
-// are faults it asks again, as the mutex does: a connection that broke may show
-// only when it is used.
+// ask gives an operation its context, and fails the case if the operation fails. Where
+// there are faults it asks again, as the mutex does: a broken connection may show only when
+// it is used.
 func (p *probe) ask(operation func(context.Context) error) {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

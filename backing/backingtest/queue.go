@@ -7,7 +7,7 @@ import (
 )
 
 func exerciseQueue(run runner) {
-	run("gives a free key to the first who asks", func(p *probe) {
+	run("gives a free key to the first claimant that asks", func(p *probe) {
 		k := p.key("k")
 		before := p.acquires(freeIsGiven, k, "a", long)
 		p.releases(releaseFrees, k, "a", true)
@@ -73,7 +73,7 @@ func exerciseQueue(run runner) {
 		p.runsOut(p.ttl)
 		g, ok := p.try(k, "d", long)
 		if !ok {
-			// The store may have seen for itself that the lease is over.
+			// The store may have noticed by itself that the lease is over.
 			p.isHeldBy(tryBarges, k, "b")
 			return
 		}
@@ -141,7 +141,7 @@ func exerciseQueue(run runner) {
 	})
 }
 
-// servesInTurn is what a queue is for.
+// servesInTurn checks that waiters are served in the order in which they came.
 func (p *probe) servesInTurn(k string) {
 	p.Helper()
 	g := p.acquires(freeIsGiven, k, "a", long)

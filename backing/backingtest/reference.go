@@ -8,14 +8,14 @@ import (
 )
 
 // A reference says what a store may answer. It is the contract as a program: a key is free
-// or has a holder under a lease, others wait for it in turn, and releases are remembered.
+// or has a holder with a lease, others wait for it in order, and releases are remembered.
 type reference struct {
 	queues  bool
 	refuses bool // requests of a claim that was released
 	forgets bool // a release whose answer has arrived
 }
 
-// An allowed answer, the sentence that demands it, and the lock that it leads to.
+// An allowed answer, the sentence that requires it, and the lock that results from it.
 type allowed struct {
 	rule    rule
 	said    string
@@ -31,8 +31,8 @@ const (
 	queued, mustPoll, refused = "Queued", "MustPoll", "Refused"
 )
 
-// allows returns each answer to o that is right in the state l. There are several where the
-// contract leaves a choice, and where nobody but the store knows what it remembers.
+// allows returns every correct answer to o in the state l. There are several where the
+// contract leaves a choice, and where only the store knows what it remembers.
 func (r reference) allows(l lock, o operation) []allowed {
 	free, has := len(l.holders) == 0, l.has(o.holder)
 	switch o.name {
@@ -87,7 +87,7 @@ func (r reference) allows(l lock, o operation) []allowed {
 	}
 }
 
-// passes is the answer to Pass of a key that has been freed.
+// passes returns the answers to a Pass of a key that has been freed.
 func (r reference) passes(l lock, o operation) []allowed {
 	answers, line := l.grant(o.next, o, passMoves), l.join(o.next, o.ttl)
 	switch {
@@ -101,7 +101,7 @@ func (r reference) passes(l lock, o operation) []allowed {
 	return r.unlessLate(o.next, l, o, answers, says(passToReleased, mustPoll, l.serve(o.at)))
 }
 
-// passesAgain is the answer to a Pass by one that does not have the key.
+// passesAgain returns the answers to a Pass by a claim that does not have the key.
 func (r reference) passesAgain(l lock, o operation) (answers []allowed) {
 	before, _ := l.end(o.holder)
 	switch {
@@ -120,7 +120,8 @@ func (r reference) passesAgain(l lock, o operation) (answers []allowed) {
 	return answers
 }
 
-// releases is the answer to a release that frees the key, was answered before, or finds nothing.
+// releases returns the answers to a release that frees the key, was answered before, or
+// finds nothing.
 func (r reference) releases(l lock, o operation, rules [3]rule, words [3]string) []allowed {
 	before, again := l.end(o.holder)
 	switch then := l.without(o.holder).remember(ended{o.holder, "", false, o.at.from.Add(backing.ReleaseMemory)}); {
@@ -135,7 +136,7 @@ func (r reference) releases(l lock, o operation, rules [3]rule, words [3]string)
 	}
 }
 
-// unlessLate is answers, or late ones if the claim of holder has been released.
+// unlessLate returns answers, or the late ones if the claim of holder has been released.
 func (r reference) unlessLate(holder string, l lock, o operation, answers, late []allowed) []allowed {
 	switch e, released := l.end(holder); {
 	case !released:
@@ -147,7 +148,7 @@ func (r reference) unlessLate(holder string, l lock, o operation, answers, late 
 	}
 }
 
-// forgotten reports whether the store may not remember a release any more.
+// forgotten reports whether the store may have forgotten a release.
 func (r reference) forgotten(e ended, o operation) bool { return r.forgets || !o.at.to.Before(e.until) }
 
 func says(r rule, word string, then lock) []allowed { return []allowed{{r, word, then, "", false}} }
@@ -156,12 +157,13 @@ func queues(r rule, holder string, then lock) []allowed {
 	return []allowed{{r, queued, then, holder, false}}
 }
 
-// polls is for a claimant that cannot be woken. The store may keep the place that it has.
+// polls returns the answer to a claimant that cannot be woken. The store may keep its
+// place.
 func (l lock) polls(r rule, holder string, o operation) []allowed {
 	return slices.Concat(says(r, mustPoll, l.without(holder).serve(o.at)), says(r, mustPoll, l.serve(o.at)))
 }
 
-// grant is a new one.
+// grant makes a new grant.
 func (l lock) grant(holder string, o operation, r rule) []allowed {
 	early, late := ttlRuns, expiredIsFree
 	if r == passMoves {
@@ -171,14 +173,14 @@ func (l lock) grant(holder string, o operation, r rule) []allowed {
 	return []allowed{{r, granted, l.give(h), holder, false}}
 }
 
-// resume lets the lease of a holder run from now.
+// resume makes the lease of a holder run from now.
 func (l lock) resume(holder string, o operation, r rule) []allowed {
 	i := slices.IndexFunc(l.holders, func(h lease) bool { return h.holder == holder })
 	h := lease{holder, l.holders[i].token, o.at.lasting(o.ttl, o.ttl), r, r}
 	return []allowed{{r, granted, l.give(h), holder, true}}
 }
 
-// An operation was applied to one key, at some moment of at.
+// An operation was applied to one key, at some moment within at.
 type operation struct {
 	name   string
 	holder string

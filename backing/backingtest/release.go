@@ -74,7 +74,7 @@ func exerciseRelease(run runner) {
 		k := p.key("k")
 		p.acquires(freeIsGiven, k, "a", p.ttl)
 		if !p.release(k, "a") {
-			return // the machine was so slow that the lease had ended
+			return // the machine was too slow: the lease had ended
 		}
 		p.runsOut(p.ttl)
 		p.releases(releaseTwice, k, "a", true)
@@ -89,6 +89,6 @@ func exerciseRelease(run runner) {
 	})
 }
 
-// almostForgotten is as long as a store must remember a release, but for the time that a
-// few calls take.
+// almostForgotten is as long as a store must remember a release, less the time that a few
+// calls take.
 const almostForgotten = backing.ReleaseMemory - time.Second

@@ -36,7 +36,7 @@ func exerciseReleaser(run runner) {
 		p.acquiresClaim(freeIsGiven, expired)
 		p.runsOut(p.ttl)
 		p.acquires(freeIsGiven, another.Key, "b", long)
-		for range 2 { // that it was asked before is not what it reports
+		for range 2 { // the second is no different: the first freed nothing
 			p.reports(foundNothing, never, backing.NotHeld)
 			p.reports(foundNothing, expired, backing.NotHeld)
 			p.reports(foundNothing, another, backing.NotHeld)
@@ -76,7 +76,7 @@ func exerciseReleaser(run runner) {
 		p.isHeldBy(releaseInBetween, k, "b")
 	})
 
-	run.offering("backing.Queue", hasQueue)("gives the key to the first in line, and takes one that leaves out", func(p *probe) {
+	run.offering("backing.Queue", hasQueue)("gives the key to the first in the queue, and removes a claimant that leaves", func(p *probe) {
 		p.servesInTurn(p.key("control1"))
 		p.leavesToAnother(p.key("control2"), "b", "c")
 		k := p.key("k")

@@ -44,7 +44,7 @@ func TestAFailureListsTheCallsThatLedToIt(t *testing.T) {
 		p.acquires(freeIsGiven, "k\x00", "a", time.Second)
 		p.releases(releaseFrees, "k\x00", "b", true)
 	})
-	assert.Regexp(t, `^contract: "Release must free the key and answer true, if holder has it\."
+	assert.Regexp(t, `^contract: "If holder has the key, Release must free it and answer true\."
   Release by "b" answered false, want true
   after these calls:
     TryAcquire\("k\\x00", "a", 1s\) = Some\(token \d+\), <nil>

@@ -6,23 +6,24 @@ import (
 	"pgregory.net/rapid"
 )
 
-// An act is one step of a script: what one of few claimants asks for one of few keys.
+// An act is one step of a script: a request by one of a few claimants for one of a few
+// keys.
 type act struct {
 	name        string
 	key         int
 	who, next   int
-	short       bool // the lease is one that the script lets run out
+	short       bool // the script lets the lease run out
 	yield, late bool
 }
 
 const (
 	twoKeys, claimants = 2, 3
 	wait               = "wait"
-	passOver           = "Pass again" // the last one that was not refused
+	passOver           = "Pass again" // repeats the last Pass that was not refused
 )
 
-// scripts are of acts that are drawn with these weights. An act without a name is none, so that a long
-// script can shrink to a short one.
+// scripts are sequences of acts drawn with these weights. An act without a name does
+// nothing, so that a long script can shrink to a short one.
 var (
 	scripts = rapid.OneOf(scriptOf(30, "", ""), scriptOf(30, "", wait, wait))
 	hurried = scriptOf(10, "")

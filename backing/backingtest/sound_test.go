@@ -72,7 +72,7 @@ type slow struct {
 	most time.Duration
 }
 
-// slowly takes what the network takes, before an operation and after it.
+// slowly sleeps before and after an operation, as a network would.
 func slowly[A any](s slow, ask func() (A, error)) (A, error) {
 	time.Sleep(rand.N(s.most))
 	defer func() { time.Sleep(rand.N(s.most)) }()

@@ -5,16 +5,15 @@ import (
 	"strings"
 )
 
-// Shapes that stores are known to treat in a special way: separators, hash
-// tags, patterns, paths, ends of C strings and of protocol lines, text that
-// is not UTF-8 or has two forms.
+// Shapes that stores are known to treat specially: separators, hash tags, patterns, paths,
+// ends of C strings and of protocol lines, text that is not UTF-8 or has two forms.
 var oddShapes = []string{
 	" ", "  ", "\t", "\n", "\r\n", "\x00", "\xff\xfe", "\xc3(", "é", "e\u0301", "ключ", "锁", "🔒", "\u2028",
 	"{", "}", "{}", "}{", "{{", "}}", "{}{", "a{b}c", "a}b{", "{a}{b}",
 	":", "/", "../", ".", "*", "?", "[a]", "\\", "%", "%s", "'", `"`, ";", "$1", "--", "#",
 }
 
-// Pairs that a careless comparison takes for one.
+// Pairs that a careless comparison takes for equal.
 var alike = [][2]string{
 	{"holder", "holder1"}, {"1holder", "holder"}, {"holder", "Holder"}, {"holder", "holder "}, {" holder", "holder"},
 	{"holder", "holder\x00"}, {"holder\x00a", "holder\x00b"}, {"holder\n", "holder"}, {"é", "e\u0301"},
@@ -53,7 +52,7 @@ func exerciseStrings(run runner) {
 		p.lives(p.key("k"), "a")
 		p.areTwoKeys(p.key("k1"), p.key("k2"))
 		for i, pair := range alike {
-			// Not key: what tells a pair apart may be at either end.
+			// Not key: the difference of a pair may be at either end.
 			once := fmt.Sprint(p.unique, "-", i, "-")
 			for _, start := range []string{once, pair[0][:1] + once} {
 				p.blaming(anyBytes).lives(start+pair[0], "c")
@@ -85,7 +84,7 @@ func exerciseStrings(run runner) {
 	})
 }
 
-// lives takes a key through all that can happen to it.
+// lives takes a key through everything that can happen to it.
 func (p *probe) lives(key, holder string) {
 	p.Helper()
 	g := p.acquires(freeIsGiven, key, holder, long)

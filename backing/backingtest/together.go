@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// together runs work n times at once, each time with a probe of its own, and
-// fails when all have ended if one of them did, with what the first one said.
+// together runs work n times at once, each time with a probe of its own. If any of them
+// failed, it fails with the first failure when all have ended.
 func (p *probe) together(n int, work func(p *probe, i int)) {
 	p.Helper()
 	going, stop := context.WithCancel(p.going)
 	defer stop()
-	// Only the goroutine of a test may fail it; the others leave a note.
+	// Only the goroutine of a test may fail it; the others record their failure.
 	failed := &recorder{then: stop}
 	start := make(chan struct{})
 	var all sync.WaitGroup

@@ -36,6 +36,6 @@ func (p *probe) isHigher(before, after backing.Grant) {
 	p.Helper()
 	fences := before.Token != 0 || after.Token != 0
 	if fences && after.Token <= before.Token {
-		p.breaks(tokensRise, "the new grant has the token %d, the one before had %d", after.Token, before.Token)
+		p.breaks(tokensRise, "the new grant has token %d, the one before it had %d", after.Token, before.Token)
 	}
 }

@@ -35,8 +35,8 @@ func (p *probe) passClaim(from backing.Claim, next *claimant, yield bool) (o bac
 	return o
 }
 
-// isSound checks what every outcome must be, and takes down when c is to ask again: 0
-// if it is not in the queue.
+// isSound checks what holds for every outcome, and notes when c is to ask again: 0 if it is
+// not in the queue.
 func (p *probe) isSound(name string, c *claimant, o backing.Outcome) {
 	p.Helper()
 	c.askAgain = 0
@@ -48,11 +48,11 @@ func (p *probe) isSound(name string, c *claimant, o backing.Outcome) {
 		}
 		c.askAgain = o.AskAgain
 	default:
-		p.breaks(noAnswer, "%s answered %v, which is no outcome, and no error", name, o)
+		p.breaks(noAnswer, "%s answered %v, which is not an outcome, without an error", name, o)
 	}
 }
 
-// enqueueGives asks for a key that c must be given at once, as by TryAcquire.
+// enqueueGives enqueues c for a key that it must be given at once, as by TryAcquire.
 func (p *probe) enqueueGives(c *claimant) backing.Grant {
 	p.Helper()
 	o := p.enqueue(c)
@@ -63,7 +63,7 @@ func (p *probe) enqueueGives(c *claimant) backing.Grant {
 	return g.Grant
 }
 
-// queues puts claimants in line for a key that somebody else has. It ends the case if
+// queues puts claimants in the queue for a key that another holder has. It ends the case if
 // the store does not queue.
 func (p *probe) queues(all ...*claimant) {
 	p.Helper()
@@ -73,26 +73,26 @@ func (p *probe) queues(all ...*claimant) {
 		case backing.MustPoll:
 			p.offersNot("a place in the queue: %v", o.Why)
 		default:
-			p.breaks(enqueueWaits, "Enqueue by %s answered %v, and somebody else has the key", quote(c.Holder), outcome{o})
+			p.breaks(enqueueWaits, "Enqueue by %s answered %v, although another holder has the key", quote(c.Holder), outcome{o})
 		}
 	}
 }
 
-// isGiven checks that c has the key before it asks, is woken, and is granted the key
-// when it asks.
+// isGiven checks that c has the key before it asks, is woken, and is granted the key when
+// it asks.
 func (p *probe) isGiven(r rule, c *claimant, before backing.Grant) backing.Grant {
 	p.Helper()
 	p.isHeldBy(r, c.Key, c.Holder)
 	g := p.isWoken(c)
 	if !g.Resumed && !p.mayRepeat() {
-		p.breaks(resumedMeans, "%s had the key when it asked, and was granted it as a free one", quote(c.Holder))
+		p.breaks(resumedMeans, "%s had the key when it asked, and was granted it as if it were free", quote(c.Holder))
 	}
 	p.isHigher(before, g)
 	return g
 }
 
-// isWoken waits until c, which is in line or has come to its end, is granted the key
-// because it was woken. Like everybody that waits it asks again when it should.
+// isWoken waits until c, which is queued or has just been given the key, is granted the key
+// because it was woken. Like every waiter, c also asks again at AskAgain.
 func (p *probe) isWoken(c *claimant) backing.Grant {
 	p.Helper()
 	start, asked, woken := time.Now(), time.Now(), 0
@@ -107,7 +107,7 @@ func (p *probe) isWoken(c *claimant) backing.Grant {
 		asked = time.Now()
 		if g, ok := o.(backing.Granted); ok {
 			if !inTime && !polls {
-				p.breaks(wakes, "%s learned that it has the key only when it asked", quote(c.Holder))
+				p.breaks(wakes, "%s found out that it has the key only when it asked", quote(c.Holder))
 			}
 			return g.Grant
 		}
@@ -124,7 +124,7 @@ func (p *probe) isWoken(c *claimant) backing.Grant {
 	}
 }
 
-// sleeps waits until c is woken, and reports whether it was in time.
+// sleeps waits until c is woken, and reports whether that was in time.
 func (p *probe) sleeps(c *claimant, most time.Duration) bool {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
@@ -139,7 +139,7 @@ func (p *probe) sleeps(c *claimant, most time.Duration) bool {
 	}
 }
 
-// isServed waits in line.
+// isServed waits in the queue.
 func (p *probe) isServed(c *claimant) backing.Grant {
 	p.Helper()
 	if g, ok := p.enqueue(c).(backing.Granted); ok {

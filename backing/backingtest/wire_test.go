@@ -11,18 +11,18 @@ import (
 	"github.com/effectlock/effectlock/backing/memory"
 )
 
-// A wire is the client of a store that is far away: what it sends gets lost
-// on the way there, or on the way back.
+// A wire is the client of a store that is far away: a request may be lost on its way there,
+// or its answer on the way back.
 type wire struct {
 	open func() full // makes an empty store
-	// What a client may do wrong.
-	deaf   bool   // it does not look at the context of an operation that is under way
-	failed error  // what it says when a context ends, if not the context's error
-	late   bool   // what it has sent arrives although the context has ended
-	undo   bool   // it undoes that if the claimant has released meanwhile
-	hushed string // the operation in which it takes no answer for a no
-	hides  error  // and the reason why there is none
-	tired  string // the operation that it gives up for good when it fails
+	// The mistakes of a client.
+	deaf   bool   // ignores the context during an operation
+	failed error  // returned when a context ends, instead of the context's error
+	late   bool   // requests arrive although the context has ended
+	undo   bool   // undoes late requests if the claimant has released meanwhile
+	hushed string // the operation in which a missing answer counts as a no
+	hides  error  // the error that hushed ignores
+	tired  string // the operation that is never repeated once it has failed
 	gaveUp atomic.Bool
 
 	mu       sync.Mutex
@@ -52,7 +52,7 @@ func wired(open func() full) (*wire, Faults) {
 
 func sound() full { return memory.New() }
 
-// unremembering does not refuse what is late: its clients must see to that.
+// unremembering does not refuse late requests: its clients must take care of them.
 func unremembering() full { return &flawed{flaw: "late requests are not refused"} }
 
 func (w *wire) set(change func()) {
@@ -61,7 +61,7 @@ func (w *wire) set(change func()) {
 	change()
 }
 
-// there is where a request arrives, and what keeps it from arriving.
+// there is where a request arrives, unless something stops it.
 func (w *wire) there() (store full, cut chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -77,7 +77,7 @@ func (w *wire) loses() bool {
 
 var errConnection = errors.New("the connection broke")
 
-// who wants what a request asks for; nobody, for most.
+// who returns the claimant for which a request asks for the key; most requests have none.
 type who struct{ key, holder string }
 
 func send[A any](ctx context.Context, w *wire, operation string, by who, request func(context.Context, full) (A, error)) (answer A, err error) {
@@ -124,7 +124,7 @@ func send[A any](ctx context.Context, w *wire, operation string, by who, request
 	return answer, err
 }
 
-// lands is a request that was sent before its sender left.
+// lands applies a request that was sent before its sender left.
 func (w *wire) lands(cut chan struct{}, by who, request func(context.Context, full)) {
 	<-cut
 	time.Sleep(aMoment)

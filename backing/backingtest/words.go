@@ -7,7 +7,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// quote is a string that prints quoted, and not in full if it is long.
+// quote is a string that prints quoted, and shortened if it is long.
 type quote string
 
 func (s quote) String() string {
@@ -42,7 +42,7 @@ func (c claim) String() string {
 	return words
 }
 
-// grant prints a token, and how it was come by.
+// grant prints a token, and whether the grant was resumed.
 type grant backing.Grant
 
 func (g grant) String() string {
@@ -52,7 +52,7 @@ func (g grant) String() string {
 	return fmt.Sprintf("token %d", g.Token)
 }
 
-// outcome prints what Enqueue or Pass answered.
+// outcome prints the answer of Enqueue or Pass.
 type outcome struct{ backing.Outcome }
 
 func (o outcome) String() string {

@@ -2,9 +2,9 @@ package backingtest
 
 import "github.com/effectlock/effectlock/backing"
 
-// Cases that show how passing a key and waiting for it go together.
+// Cases about passing a key while others wait for it.
 func exerciseYield(run runner) {
-	run("gives the key to the first who waits, and the next holder waits behind", func(p *probe) {
+	run("gives the key to the first waiter, and the next holder waits behind it", func(p *probe) {
 		p.servesInTurn(p.key("control"))
 		k := p.key("k")
 		b, c, d := p.claimant(k, "b", long), p.claimant(k, "c", long), p.claimant(k, "d", long)
@@ -21,7 +21,7 @@ func exerciseYield(run runner) {
 		p.isFree(releaseFrees, k)
 	})
 
-	run("finds the next holder, asked again, where it has come since", func(p *probe) {
+	run("a second time finds the next holder where it is by then", func(p *probe) {
 		p.servesInTurn(p.key("control"))
 		k := p.key("k")
 		b, c := p.claimant(k, "b", long), p.claimant(k, "c", long)
@@ -40,7 +40,7 @@ func exerciseYield(run runner) {
 		p.isFree(passAgain, k)
 	})
 
-	run.offering("a memory of answered releases", refusesReleased)("to one that has been released gives the key to the first who waits", func(p *probe) {
+	run.offering("a memory of answered releases", refusesReleased)("to one that has been released gives the key to the first waiter", func(p *probe) {
 		p.servesInTurn(p.key("control"))
 		k := p.key("k")
 		b, c := p.claimant(k, "b", long), p.claimant(k, "c", long)
@@ -51,7 +51,7 @@ func exerciseYield(run runner) {
 		p.isGiven(passToReleased, b, g)
 	})
 
-	run("and not, gives it to the next holder though others wait", func(p *probe) {
+	run("without yielding gives the key to the next holder although others wait", func(p *probe) {
 		k := p.key("k")
 		b := p.claimant(k, "b", long)
 		g := p.acquires(freeIsGiven, k, "a", long)

@@ -6,8 +6,8 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// RefreshAll implements [backing.Batcher]. It refreshes the leases one by one,
-// so that nobody waits for the mutex until thousands of them are done.
+// RefreshAll implements [backing.Batcher]. It refreshes the leases one by one, so that no
+// other operation waits for thousands of them.
 func (b *Backing) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 	all := make([]backing.Refreshed, len(claims))
 	for i, c := range claims {

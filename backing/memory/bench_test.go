@@ -10,7 +10,7 @@ import (
 	"github.com/effectlock/effectlock/backing/memory"
 )
 
-// A holder of its own for each grant, as the mutex does it.
+// Each grant has a holder of its own, as with the mutex.
 func BenchmarkAcquireRelease(b *testing.B) {
 	ctx, m := context.Background(), memory.New()
 	c := backing.Claim{Key: "k", TTL: 30 * time.Second}
@@ -35,7 +35,7 @@ func BenchmarkAcquireReleaseParallelKeys(b *testing.B) {
 	})
 }
 
-// Each release gives the key to the one that waits.
+// Each release gives the key to the one waiter.
 func BenchmarkHandover(b *testing.B) {
 	ctx, m := context.Background(), memory.New()
 	next := backing.Waiter{Claim: backing.Claim{Key: "k", Holder: "0", TTL: 30 * time.Second}, Wake: func() {}}

@@ -1,8 +1,12 @@
 // Package memory keeps locks in the memory of one process.
 //
-// It is the embedded default: no server, no configuration, nothing to close.
-// It excludes the goroutines of this process from one another, and nobody
-// else; for several processes use package redis.
+//	lock, err := mutex.New(memory.New(), "nightly-report", mutex.Config{})
+//	err = lock.Do(ctx, func(ctx context.Context) error { return report(ctx) })
+//
+// It needs no server and no configuration, and there is nothing to close. It excludes the
+// goroutines of one process from one another, if their mutexes share one [Backing]; for
+// several processes use package redis. It also serves tests of code that locks: under
+// testing/synctest its leases run on virtual time.
 package memory
 
 import (
@@ -16,27 +20,23 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Backing is a [backing.Backing] whose store is a map. All its methods are
-// safe for concurrent use; none of them waits, so each looks at its context
-// once and then runs to its end.
+// Backing is a [backing.Backing] whose store is a map. It has all abilities: see
+// [Backing.Abilities]. Its methods are safe for concurrent use. None of them waits, so each
+// checks its context once and then runs to its end.
 //
-// It has all abilities, see [Backing.Abilities]. A claimant that waits in the queue is
-// woken on the goroutine of the call that frees the key, before that call returns and
-// with no mutex held; see [Backing.Enqueue].
+// Leases expire by the monotonic clock, so setting the machine's wall clock does not affect
+// them. Where that clock stops while the machine sleeps (Linux), leases stop together with
+// the holders that they guard against.
 //
-// Leases expire on the monotonic clock: setting the machine's wall clock does
-// not touch them. Where that clock stops while the machine sleeps (Linux), so
-// do the leases, together with the holders that they guard against.
+// Fencing tokens are microseconds since 1970, or one more than the previous token if that
+// is higher. They rise with every grant while the Backing lives, and from one run of the
+// process to the next unless the wall clock is set back or there is more than one grant per
+// microsecond.
 //
-// Fencing tokens are microseconds since 1970, or one more than the token
-// before if that is higher: so they rise with every grant while the Backing
-// lives, and from one run of the process to the next as long as the wall clock
-// is not set back and grants come slower than one a microsecond.
-//
-// It starts no goroutine and has no Close. An expired lease takes up space until a
-// later operation sweeps it away. So does the memory of a release, for
-// [backing.ReleaseMemory]: a few hundred bytes, so a thousand locks a second come to a
-// few MB. A key that nobody waits for has no queue.
+// A Backing starts no goroutine and has no Close. An expired lease takes up space until a
+// later operation sweeps it away. So does a release for [backing.ReleaseMemory]: it takes a
+// few hundred bytes, so a thousand locks a second come to a few MB. A key that nobody waits
+// for has no queue.
 type Backing struct {
 	created time.Time // instants are durations since then: 8 bytes, no pointer
 
@@ -52,9 +52,9 @@ type lease struct {
 	attempt string // of the claim that was granted or refreshed last
 	token   uint64
 	expires time.Duration
-	// queue is nil if nobody waits. It stands here, and not in a map of its own,
-	// so that a Release that nobody waits for need not look for it. A lease that
-	// has expired keeps it.
+	// queue is nil if nobody waits. It is kept here, not in a map of its own, so that a
+	// Release that nobody waits for need not look for it. A lease that has expired keeps
+	// its queue.
 	queue *queue
 }
 
@@ -66,8 +66,7 @@ var _ interface {
 	backing.Releaser
 } = (*Backing)(nil)
 
-// New returns an empty store. Mutexes exclude each other only if they share
-// the one Backing.
+// New returns an empty store. Mutexes exclude each other only if they share one Backing.
 func New() *Backing {
 	return &Backing{
 		created:  time.Now(),
@@ -140,11 +139,11 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 	return option.Some(held.holder), nil
 }
 
-// give makes c.Holder the holder of a key that is free, under a new grant.
-// Those who wait for the key go on waiting.
+// give makes c.Holder the holder of a free key, under a new grant. The waiters for the key
+// go on waiting.
 func (b *Backing) give(c backing.Claim, waiting *queue, now time.Duration) backing.Grant {
 	b.sweep(now)
-	// One counter for all keys needs no memory for the keys that are gone.
+	// One counter for all keys needs no memory for keys that are gone.
 	b.last = max(b.last+1, b.clock(now))
 	b.extend(c, lease{holder: c.Holder, token: b.last, queue: waiting.without(c.Holder)}, now)
 	return backing.Grant{Token: b.last}
@@ -157,21 +156,20 @@ func (b *Backing) extend(c backing.Claim, held lease, now time.Duration) backing
 	return backing.Grant{Token: held.token, Resumed: true}
 }
 
-// lease returns the last lease of key, and whether it runs at now. b.mu must be
-// held, and now read under it: otherwise an older now could see a lease alive that a newer
-// one has already found dead.
+// lease returns the last lease of key, and whether it runs at now. b.mu must be held, and
+// now read under it: with an older now, a lease could seem alive that a newer one has
+// already found expired.
 func (b *Backing) lease(key string, now time.Duration) (lease, bool) {
 	held, ok := b.leases[key]
 	return held, ok && now < held.expires
 }
 
-// clock is the wall clock at now in microseconds, had nobody set it since New.
+// clock is the wall clock at now in microseconds, as if nobody had set it since New.
 func (b *Backing) clock(now time.Duration) uint64 {
 	return uint64(b.created.UnixMicro() + now.Microseconds())
 }
 
-// after is now plus ttl. A lease of centuries ends at the end of time, not in
-// the past.
+// after is now plus ttl. A lease of centuries ends at the end of time, not in the past.
 func after(now, ttl time.Duration) time.Duration {
 	return now + min(ttl, math.MaxInt64-now)
 }

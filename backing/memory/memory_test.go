@@ -16,6 +16,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/backing/backingtest"
 	"github.com/effectlock/effectlock/backing/memory"
+	"github.com/effectlock/effectlock/mutex"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -87,6 +88,19 @@ func holder(t *testing.T, m *memory.Backing, key string) option.Option[string] {
 	return h
 }
 
+func Example() {
+	lock, err := mutex.New(memory.New(), "nightly-report", mutex.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report := func(context.Context) (string, error) { return "the report", nil }
+	done, err := mutex.WithLock(lock, report)(context.Background())
+	fmt.Println(done, err)
+	// Output: the report <nil>
+}
+
+// What the mutex asks of a store.
 func ExampleNew() {
 	ctx, store := context.Background(), memory.New()
 	claim := func(holder string) backing.Claim {

@@ -7,7 +7,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Pass implements [backing.Passer]. With yield it wakes the first waiter, before it
+// Pass implements [backing.Passer]. With yield, it wakes the first waiter before it
 // returns.
 func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {

@@ -10,15 +10,15 @@ import (
 
 // Enqueue implements [backing.Queue].
 //
-// A waiter is woken by whichever goroutine frees the key with Release or Pass, or finds
-// with Enqueue that its lease has expired. That happens before the call returns and
-// without a mutex held, so Wake may use the Backing. No wake-up comes too early or gets
-// lost, and the key is kept for the waiter for its whole TTL: nothing can be paused here
-// but the process with all its holders.
+// A waiter is woken on the goroutine that frees the key with Release or Pass, or finds with
+// Enqueue that its lease has expired. Wake is called before that operation returns and with
+// no mutex held, so it may use the Backing. No wake-up is early or lost, and the key is
+// kept for the waiter for its whole TTL: only the process can be paused here, and all
+// holders with it.
 //
-// AskAgain is what is left of the holder's lease, at least a millisecond: nobody is
-// woken when it expires. It is never more than w.TTL, because a shorter lease may
-// follow a long one.
+// AskAgain is the rest of the holder's lease, because nobody is woken when it expires. It
+// is at least a millisecond, and at most w.TTL, because a shorter lease may follow a long
+// one.
 func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -55,15 +55,15 @@ func (b *Backing) wait(w backing.Waiter, held lease, now time.Duration) backing.
 	return backing.Queued{AskAgain: max(time.Millisecond, min(held.expires-now, w.TTL))}
 }
 
-// giveFirst gives a key that is free to the first of its queue.
+// giveFirst gives a free key to the first in its queue.
 func (b *Backing) giveFirst(waiting *queue, now time.Duration) wakeUp {
 	first := waiting.first()
 	b.give(first.Claim, waiting, now)
 	return first.Wake
 }
 
-// giveFirstBefore gives a key that is free to the first of its queue when w
-// has its place in it. If w is that first, the outcome says so, and it is not woken.
+// giveFirstBefore gives a free key to the first in its queue, once w is in that queue. If w
+// itself is the first, it is not woken: the outcome says so.
 func (b *Backing) giveFirstBefore(w backing.Waiter, held lease, now time.Duration) (backing.Outcome, wakeUp) {
 	waiting := held.queue.with(w)
 	if waiting.first().Holder == w.Holder {
@@ -75,7 +75,7 @@ func (b *Backing) giveFirstBefore(w backing.Waiter, held lease, now time.Duratio
 
 func granted(g backing.Grant) backing.Outcome { return backing.Granted{Grant: g} }
 
-// wakeUp is what must be called once the mutex is free again, or nil.
+// wakeUp is called once the mutex is free again. It may be nil.
 type wakeUp func()
 
 func (w wakeUp) call() {
@@ -84,11 +84,11 @@ func (w wakeUp) call() {
 	}
 }
 
-// queue is the line of the waiters for one key; nil is the empty one. A map
-// beside the list spares those who leave or ask again, and everybody else who
-// needs the mutex, a search through thousands.
+// queue holds the waiters for one key; nil is the empty queue. A map beside the list saves
+// a search through thousands when a waiter leaves or asks again, during which everybody
+// else would need the mutex.
 type queue struct {
-	line   list.List // of backing.Waiter
+	order  list.List // of backing.Waiter
 	places map[string]*list.Element
 }
 
@@ -97,11 +97,11 @@ func (q *queue) has(holder string) bool {
 }
 
 func (q *queue) first() backing.Waiter {
-	return q.line.Front().Value.(backing.Waiter)
+	return q.order.Front().Value.(backing.Waiter)
 }
 
-// with adds w at the end. If it is there already, it keeps its place; what it
-// says this time counts.
+// with adds w at the end. A waiter that is already queued keeps its place; its latest claim
+// and Wake count.
 func (q *queue) with(w backing.Waiter) *queue {
 	if q == nil {
 		q = &queue{places: make(map[string]*list.Element)}
@@ -110,7 +110,7 @@ func (q *queue) with(w backing.Waiter) *queue {
 		place.Value = w
 		return q
 	}
-	q.places[w.Holder] = q.line.PushBack(w)
+	q.places[w.Holder] = q.order.PushBack(w)
 	return q
 }
 
@@ -118,9 +118,9 @@ func (q *queue) without(holder string) *queue {
 	if !q.has(holder) {
 		return q
 	}
-	q.line.Remove(q.places[holder])
+	q.order.Remove(q.places[holder])
 	delete(q.places, holder)
-	if q.line.Len() == 0 {
+	if q.order.Len() == 0 {
 		return nil
 	}
 	return q

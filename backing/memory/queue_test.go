@@ -40,7 +40,7 @@ func TestReleaseWakesTheNextBeforeItReturns(t *testing.T) {
 func TestAskAgainIsWhatIsLeftOfTheLease(t *testing.T) {
 	for _, c := range []struct {
 		name            string
-		lease, gone, in time.Duration // of the holder, of that, the waiter's TTL
+		lease, gone, in time.Duration // the lease of the holder, how much of it has passed, the waiter's TTL
 		want            time.Duration
 	}{
 		{"a new lease", time.Minute, 0, time.Hour, time.Minute},
@@ -131,7 +131,7 @@ func TestThousandsOfWaitersAreServedInTurn(t *testing.T) {
 		enqueue(t, m, backing.Waiter{Claim: c, Wake: func() {
 			go func() {
 				defer all.Done()
-				order = append(order, i) // who has the lock
+				order = append(order, i) // in the order of the grants
 				_, _ = m.Release(context.Background(), "k", c.Holder)
 			}()
 		}})
@@ -165,7 +165,7 @@ func numbers(n int) (all []string) {
 	return all
 }
 
-// waiter returns a claimant and how often it has been woken.
+// waiter returns a claimant, and the number of its wake-ups.
 func waiter(key, holder string, ttl time.Duration) (backing.Waiter, *int) {
 	woken := new(int)
 	return backing.Waiter{

@@ -7,8 +7,8 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// An acquisition is named by a claim: it begins with the first request for the key, and
-// a release ends it for ever.
+// An acquisition begins with the first request of a claim for the key, and a release ends
+// it for good.
 type acquisition struct{ key, holder, attempt string }
 
 func acquisitionOf(c backing.Claim) acquisition { return acquisition{c.Key, c.Holder, c.Attempt} }
@@ -17,7 +17,7 @@ func acquisitionOf(c backing.Claim) acquisition { return acquisition{c.Key, c.Ho
 type release struct {
 	until time.Duration // when it is forgotten
 	freed bool          // the claimant had the key
-	next  acquisition   // the one that Pass was asked to give the key to; zero after Release
+	next  acquisition   // the one that Pass was to give the key to; zero after Release
 }
 
 // Release implements [backing.Backing]. It frees the key whatever the Attempt of the
@@ -44,8 +44,8 @@ func (b *Backing) release(c backing.Claim) (backing.Released, wakeUp) {
 
 	held, ok := b.lease(c.Key, now)
 	before, again := b.remembered(c, now)
-	// What the holder has may be from a later acquisition, which a repeat must leave
-	// alone. Without an Attempt it is not known which one is meant.
+	// What the holder has may be from a later acquisition, which a repeated release must
+	// leave alone. Without an Attempt it is not known which acquisition is meant.
 	if !again || c.Attempt == "" {
 		if ok && held.holder == c.Holder {
 			b.remember(c, held, acquisition{}, now)
@@ -56,7 +56,7 @@ func (b *Backing) release(c backing.Claim) (backing.Released, wakeUp) {
 			b.leases[c.Key] = held
 		}
 	}
-	// Remembered although nothing was held: the request for it may be still to come.
+	// Remembered although nothing was held: a request for the key may still be on its way.
 	before.until = after(now, backing.ReleaseMemory)
 	b.sweep(now)
 	b.released[acquisitionOf(c)] = before
@@ -66,7 +66,7 @@ func (b *Backing) release(c backing.Claim) (backing.Released, wakeUp) {
 	return backing.NotHeld, nil
 }
 
-// free gives a key that its holder has given up to the first waiter.
+// free gives a key that has been released to the first waiter.
 func (b *Backing) free(key string, waiting *queue, now time.Duration) wakeUp {
 	if waiting == nil {
 		delete(b.leases, key)
@@ -75,9 +75,9 @@ func (b *Backing) free(key string, waiting *queue, now time.Duration) wakeUp {
 	return b.giveFirst(waiting, now)
 }
 
-// remember takes down that the holder has let go, as two acquisitions if need be: the
-// one that said so, and the one that had the key. They differ if the lock was released
-// in the holder's name by a caller that does not know its Attempt.
+// remember records a release, as two acquisitions if necessary: the one that was named, and
+// the one that had the key. They differ if the lock was released in the holder's name by a
+// caller that does not know its Attempt.
 func (b *Backing) remember(c backing.Claim, held lease, next acquisition, now time.Duration) {
 	b.sweep(now)
 	r := release{until: after(now, backing.ReleaseMemory), freed: true, next: next}

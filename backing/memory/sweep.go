@@ -5,20 +5,20 @@ import "time"
 // Below this size a sweep would save too little to be worth its time.
 const minSweep = 1024
 
-// sweep makes room before something is added: when the store has grown to
-// twice what the sweep before left, it drops what has expired. A sweep looks
-// at everything, but so seldom that it adds a constant to each grant.
+// sweep makes room before something is added: when the store has grown to twice the size
+// that the previous sweep left, it drops what has expired. A sweep looks at everything, but
+// so rarely that it adds a constant to each grant.
 //
-// A goroutine with a ticker would need a Close; a heap by expiry would cost
-// every refresh a logarithm.
+// A goroutine with a ticker would need a Close; a heap by expiry would cost every refresh a
+// logarithm.
 func (b *Backing) sweep(now time.Duration) {
 	size := len(b.leases) + len(b.released)
 	if size < b.sweepAt {
 		return
 	}
 	leases, released := b.alive(now)
-	// Deleting in place would keep the maps at their greatest size for ever;
-	// moving what is alive pays only if that is the smaller part.
+	// Deleting in place would keep the maps at their greatest size for ever. Moving what is
+	// alive pays only if that is the smaller part.
 	if leases+released <= size/2 {
 		b.leases = moved(b.leases, leases, func(l lease) bool { return l.matters(now) })
 		b.released = moved(b.released, released, func(r release) bool { return now < r.until })
@@ -41,7 +41,7 @@ func (b *Backing) alive(now time.Duration) (leases, released int) {
 	return leases, released
 }
 
-// matters reports whether the lease runs, or has left somebody waiting.
+// matters reports whether the lease runs, or somebody waits behind it.
 func (l lease) matters(now time.Duration) bool { return now < l.expires || l.queue != nil }
 
 func moved[K comparable, V any](from map[K]V, size int, alive func(V) bool) map[K]V {

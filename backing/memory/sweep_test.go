@@ -54,7 +54,7 @@ func TestMemoryOfABurstIsGivenBack(t *testing.T) {
 		}
 		require.Len(t, b.leases, burst)
 		time.Sleep(time.Minute)
-		for i := range burst { // one key over and over: nothing is added but what a release leaves
+		for i := range burst { // one key over and over: only its releases are added
 			c := backing.Claim{Key: "k", Holder: strconv.Itoa(i), TTL: time.Millisecond}
 			_, _ = b.TryAcquire(t.Context(), c)
 			_, _ = b.Release(t.Context(), "k", c.Holder)
@@ -129,14 +129,14 @@ func TestNothingIsKeptForAKeyThatNobodyWaitsFor(t *testing.T) {
 	}
 	require.NotNil(t, b.leases["k"].queue)
 	_, _ = b.Release(ctx, "k", "b") // leaves
-	_, _ = b.Release(ctx, "k", "a") // gives the key to the only one left
+	_, _ = b.Release(ctx, "k", "a") // gives the key to the only waiter left
 	assert.Equal(t, "c", b.leases["k"].holder)
 	assert.Nil(t, b.leases["k"].queue)
 	_, _ = b.Release(ctx, "k", "c")
 	assert.Empty(t, b.leases)
 }
 
-// Where each release gives the key to the next, nobody else makes room.
+// Where each release gives the key to the next waiter, no other operation makes room.
 func TestMemoryDoesNotGrowWithTheNumberOfHandovers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
