@@ -41,7 +41,7 @@ type AcknowledgeError struct {
 }
 
 func (e *AcknowledgeError) Error() string {
-	return fmt.Sprintf("redis: %d of %d replicas acknowledged within %v: look at their replication link, or allow more time in RequireAcks", e.Got, e.Needed, e.Within)
+	return fmt.Sprintf("redis: %d of %d replicas acknowledged within %v: check their replication links, or give RequireAcks more time", e.Got, e.Needed, e.Within)
 }
 
 // Tag returns "AcknowledgeError".

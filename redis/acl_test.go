@@ -109,7 +109,7 @@ func TestDocumentedUserCanLockAndNoRuleIsTooMuch(t *testing.T) {
 			unserved := rule == "+publish" || rule == "+zrangebyscore"
 			if !unserved || !errors.Is(err, errNotWoken) {
 				assert.True(t, backing.IsPermanent(err), "%v", err)
-				assert.ErrorContains(t, err, ": the user needs the rules "+strings.Join(rules, " "))
+				assert.ErrorContains(t, err, ": give the user the rules "+strings.Join(rules, " "))
 			}
 		})
 	}
@@ -147,7 +147,7 @@ func TestDocumentedUserCanLockOnACluster(t *testing.T) {
 		err := as(append(append(append([]string{}, rules...), more[:i]...), more[i+1:]...))
 		require.Error(t, err, "without %s", rule)
 		if errorsAs[*redis.SetupError](err) {
-			assert.ErrorContains(t, err, ": the user needs the rules "+strings.Join(append(documentedRules(t), more...), " "))
+			assert.ErrorContains(t, err, ": give the user the rules "+strings.Join(append(documentedRules(t), more...), " "))
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (b *Backing) classify(err error) error {
 	case !ok:
 		advice = b.adviceOnSilence(err)
 	case errors.Is(err, goredis.Nil) && !isNil(err):
-		advice = "the Sentinels know no group of this name: check MasterName of the client"
+		advice = "the Sentinels know no group of this name: check MasterName in the client's options"
 	default:
 		verdict, advice = b.verdictOn(answer.Error())
 		if b.contact.note(verdict == refused) {
@@ -104,11 +104,11 @@ func (b *Backing) verdictOn(text string) (verdict, advice string) {
 	}
 	switch redirected := begins("MOVED ") || begins("ASK "); {
 	case redirected && b.oneServer: // its client never follows a redirection
-		return permanent, "the server is a node of a Cluster: use redis.NewClusterClient"
+		return permanent, "the server is a node of a Cluster: use goredis.NewClusterClient"
 	case redirected && cluster: // its client gives up for now while slots move
 		return passing, ""
 	case redirected:
-		return passing, "the client did not follow this redirection: unless it is one for a Cluster, use redis.NewClusterClient"
+		return passing, "the client did not follow this redirection: if it is not for a Cluster, use goredis.NewClusterClient"
 	}
 	for _, setup := range setups {
 		for begin := range strings.SplitSeq(setup[2], "|") {
@@ -135,12 +135,12 @@ func (b *Backing) adviceOnSilence(err error) string {
 	timeout, waited := errors.AsType[net.Error](err)
 	switch client, _ := b.client.(*goredis.Client); {
 	case noTLS:
-		return "the port does not use TLS: leave out TLSConfig, or write redis:// instead of rediss://"
+		return "the port does not use TLS: remove TLSConfig from the client's options, or write redis:// instead of rediss://"
 	case strings.Contains(err.Error(), "redis: can't parse"), strings.Contains(err.Error(), "redis: invalid reply"):
-		return "this is not a reply of a Redis server: check the address"
+		return "this reply is not from a Redis server: check the address"
 	case b.contact.answered.Load(): // a connection may break, and a server be slow
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "the server closes the connection: check whether its port wants TLS, whether it is in protected mode, whether it has reached maxclients, and whether it is a proxy that does not know HELLO"
+		return "the server closes the connection: check whether its port requires TLS, whether it is in protected mode, whether it has reached maxclients, and whether it is a proxy that does not support HELLO"
 	case client != nil && client.Options().TLSConfig != nil && waited && timeout.Timeout():
 		return "check whether the port uses TLS"
 	}

@@ -61,7 +61,7 @@ func TestAnswerOfAServerIsExplainedAndPermanentIfItStays(t *testing.T) {
 		{before70 + ":58: @user_script: 58: Write commands not allowed after non deterministic commands. Call redis.replicate_commands()", stays, "Redis 6.2 or later"},
 		{"ERR Error compiling script (new function): user_script:1: '=' expected", stays, "Redis 6.2 or later"},
 		{before70 + ":1: Script attempted to access nonexistent global variable 'table'", stays, "Redis 6.2 or later"},
-		{"ERR unknown command 'evalsha', with args beginning with: 'f0' '3'", stays, "use redis.NewFailoverClient"},
+		{"ERR unknown command 'evalsha', with args beginning with: 'f0' '3'", stays, "use goredis.NewFailoverClient"},
 		{"ERR unknown command `EVALSHA`, with args beginning with: ", stays, "Redis 6.2 or later"},
 		{"ERR Unknown subcommand or wrong number of arguments for 'slots'", stays, "Redis 6.2 or later"},
 		{"@user_script: 52: Unknown Redis command called from Lua script", stays, "Redis 6.2 or later"},
@@ -70,11 +70,11 @@ func TestAnswerOfAServerIsExplainedAndPermanentIfItStays(t *testing.T) {
 		{"ERR unknown command `sentinel`, with args beginning with: `get-master-addr-by-name`", passes, "SentinelAddrs"},
 
 		{"ERR DB index is out of range", stays, "DB in the client's options"},
-		{"ERR SELECT is not allowed in cluster mode", stays, "redis.NewClusterClient"},
-		{"ERR This instance has cluster support disabled", stays, "redis.NewClient"},
+		{"ERR SELECT is not allowed in cluster mode", stays, "goredis.NewClusterClient"},
+		{"ERR This instance has cluster support disabled", stays, "goredis.NewClient"},
 		{"DENIED Redis is running in protected mode because …", stays, "password"},
-		{"MOVED 12182 127.0.0.1:7002", stays, "use redis.NewClusterClient"},
-		{"ASK 12182 127.0.0.1:7002", stays, "use redis.NewClusterClient"},
+		{"MOVED 12182 127.0.0.1:7002", stays, "use goredis.NewClusterClient"},
+		{"ASK 12182 127.0.0.1:7002", stays, "use goredis.NewClusterClient"},
 
 		{"READONLY You can't write against a read only replica.", passes, "connect to the primary"},
 		{before70 + ": 32: -READONLY You can't write against a read only replica.", passes, "connect to the primary"},
@@ -82,7 +82,7 @@ func TestAnswerOfAServerIsExplainedAndPermanentIfItStays(t *testing.T) {
 		{"CLUSTERDOWN The cluster is down", passes, "CLUSTER INFO"},
 		{"CROSSSLOT Keys in request don't hash to the same slot", passes, "names of keys"},
 		{"ERR max number of clients reached", passes, "maxclients"},
-		{before70 + ": 32: -OOM command not allowed when used memory > 'maxmemory'.", passes, ""},
+		{before70 + ": 32: -OOM command not allowed when used memory > 'maxmemory'.", passes, "raise maxmemory"},
 		{"LOADING Redis is loading the dataset in memory", passes, ""},
 		{"ERR Script attempted to access a non local key in a cluster node", passes, ""},
 	} {
@@ -108,7 +108,7 @@ func TestMissingPermissionNamesTheRulesThatAreNeeded(t *testing.T) {
 	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
 	defer c.Close()
 	err := New(c, KeyPrefix("app:")).classify(refusal("NOPERM No permissions to access a key"))
-	assert.EqualError(t, err, "NOPERM No permissions to access a key: the user needs the rules ~app:* "+aclRules+aclClusterRules)
+	assert.EqualError(t, err, "NOPERM No permissions to access a key: give the user the rules ~app:* "+aclRules+aclClusterRules)
 }
 
 // A client that follows redirections may have given up for now.
@@ -120,12 +120,12 @@ func TestRedirectionMayPassUnlessTheClientIsOneOfASingleServer(t *testing.T) {
 	wrapped := newUnused(t, struct{ goredis.UniversalClient }{cluster})
 	err := wrapped.classify(moved)
 	assert.False(t, backing.IsPermanent(err))
-	assert.EqualError(t, err, "MOVED 12182 127.0.0.1:7002: the client did not follow this redirection: unless it is one for a Cluster, use redis.NewClusterClient")
+	assert.EqualError(t, err, "MOVED 12182 127.0.0.1:7002: the client did not follow this redirection: if it is not for a Cluster, use goredis.NewClusterClient")
 }
 
 func TestFailureWithoutAnAnswerMayPass(t *testing.T) {
 	t.Parallel()
-	closing := "the server closes the connection: check whether its port wants TLS"
+	closing := "the server closes the connection: check whether its port requires TLS"
 	for _, tt := range []struct {
 		err      error
 		advice   string // of a server that has never answered
@@ -139,7 +139,7 @@ func TestFailureWithoutAnAnswerMayPass(t *testing.T) {
 		{context.DeadlineExceeded, "", ""},
 		{errors.New("WRONGTYPE is not what the server said"), "", ""},
 		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "the port does not use TLS", "the port does not use TLS"},
-		{errors.New(`redis: can't parse map reply: "HTTP/1.1 400 Bad Request"`), "not a reply of a Redis server", "not a reply of a Redis server"},
+		{errors.New(`redis: can't parse map reply: "HTTP/1.1 400 Bad Request"`), "not from a Redis server", "not from a Redis server"},
 	} {
 		for answered, advice := range map[bool]string{false: tt.advice, true: tt.answered} {
 			b, failed := toServer(t), fmt.Errorf("wrapped: %w", tt.err)
@@ -196,7 +196,7 @@ func TestRefusedCredentialsMayPassForASecond(t *testing.T) {
 			stays := func() bool {
 				err := b.classify(said)
 				assert.ErrorIs(t, err, said)
-				assert.Regexp(t, "(asks for a password|check the user name and the password)", err.Error())
+				assert.Regexp(t, "(requires a password|check Username and Password)", err.Error())
 				_, explained := errors.AsType[*SetupError](err)
 				assert.True(t, explained)
 				return backing.IsPermanent(err)

@@ -90,7 +90,7 @@ func checkKey(key string) error {
 type ReservedKeyError struct{ Key string }
 
 func (e *ReservedKeyError) Error() string {
-	return fmt.Sprintf("redis: key %q has the form of a key that this package keeps for itself, {…}~queue, {…}~released:… or {…}~fence: choose another name", e.Key)
+	return fmt.Sprintf("redis: key %q has the form of one of this package's own keys ({…}~queue, {…}~released:… or {…}~fence): choose another key", e.Key)
 }
 
 // Tag returns "ReservedKeyError".

@@ -22,7 +22,7 @@ const maxBatch = 500
 // key's slot is moved.
 func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	if c.TTL <= 0 { // it would delete the lock
-		return false, fmt.Errorf("redis: Claim.TTL is %v; it must be more than 0", c.TTL)
+		return false, fmt.Errorf("redis: Claim.TTL is %v; it must be positive", c.TTL)
 	}
 	if err := checkKey(c.Key); err != nil {
 		return false, err
@@ -110,7 +110,7 @@ func (b *Backing) refreshTogether(ctx context.Context, claims []backing.Claim, w
 	}
 	reply, missing, err := b.send(ctx, inBulk, cmd)
 	if err == nil && (len(reply.Value) != len(which) || strings.Trim(reply.Value, "yn!") != "") {
-		err = fmt.Errorf("redis: a script replied %q for %d leases", reply.Value, len(which))
+		err = fmt.Errorf("redis: a script replied %q for %d leases: %s", reply.Value, len(which), alteredReply)
 	}
 	return reply.Value, cmp.Or(err, missing)
 }

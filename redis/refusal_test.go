@@ -53,11 +53,11 @@ func TestClientThatDoesNotFitTheServerIsExplained(t *testing.T) {
 	}{
 		{closed, true, "closed"},
 		{goredis.NewFailoverClient(&goredis.FailoverOptions{MasterName: "another", SentinelAddrs: sentinels, DialerRetries: 1, MaxRetries: -1}), false, "check MasterName"},
-		{once(goredis.Options{Addr: sentinels[0]}), true, "use redis.NewFailoverClient"},
+		{once(goredis.Options{Addr: sentinels[0]}), true, "use goredis.NewFailoverClient"},
 		{once(goredis.Options{Addr: redistest.Start(t).Addr(), DB: 4711}), true, "ERR DB index"},
 		{once(goredis.Options{Addr: redistest.StartEndpoint(t).Addr(), DB: 1}), true, "a Cluster has only database 0"},
-		{goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{redistest.Start(t).Addr()}}), true, "use redis.NewClient"},
-		{once(goredis.Options{Addr: secured.TLSAddr()}), false, "check whether its port wants TLS"},
+		{goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{redistest.Start(t).Addr()}}), true, "use goredis.NewClient"},
+		{once(goredis.Options{Addr: secured.TLSAddr()}), false, "check whether its port requires TLS"},
 		{once(goredis.Options{Addr: full.Addr()}), false, "maxclients"},
 	} {
 		for name, operation := range operations(redis.New(tt.client), "k") {

@@ -133,9 +133,12 @@ const (
 // noExpiry stands for a lease that does not end, which a foreign client may have made.
 const noExpiry = ^uint64(0)
 
+// alteredReply is the advice on a reply that no script gives.
+const alteredReply = "check whether a proxy or a hook of the client changes replies"
+
 func parseReply(value, want string) (reply, error) {
 	if value == "" || strings.IndexByte(want, value[0]) < 0 {
-		return reply{}, fmt.Errorf("redis: a script replied %q; want one of %q", value, want)
+		return reply{}, fmt.Errorf("redis: a script replied %q, want one of %q: %s", value, want, alteredReply)
 	}
 	r, number, err := reply{kind: kind(value[0])}, value[1:], error(nil)
 	switch isPlace := r.kind == queued || r.kind == unsubscribed; {
@@ -147,7 +150,7 @@ func parseReply(value, want string) (reply, error) {
 		err = strconv.ErrSyntax
 	}
 	if err != nil {
-		return reply{}, fmt.Errorf("redis: a script replied %q: want a letter and its number", value)
+		return reply{}, fmt.Errorf("redis: a script replied %q, want a letter and its number: %s", value, alteredReply)
 	}
 	return r, nil
 }

@@ -63,6 +63,8 @@ const (
 	maxIdle = 3 * time.Minute
 )
 
+var errSchemes = errors.New("it must begin with redis://, rediss:// (TLS) or unix://")
+
 func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	o, err := parse(url)
 	if err != nil {
@@ -99,14 +101,14 @@ func parse(raw string) (*goredis.Options, error) {
 	switch {
 	case !hasScheme: // go-redis would read redis:host as localhost
 		bare = raw[strings.LastIndex(raw, "@")+1:]
-		err = errors.New("no :// after a scheme")
+		err = errSchemes
 	case scheme == "redis", scheme == "rediss", scheme == "unix":
 		bare = scheme + "://" + bare
 		if _, err = goredis.ParseURL(bare); err == nil || isMisread(bare) {
-			err = errors.New("user and password must be percent-encoded")
+			err = errors.New("user and password must be percent-encoded, such as p%40ss for p@ss")
 		}
 	default: // the scheme may be a part of a password, so the error does not quote it
-		err = errors.New("the scheme is none of redis, rediss and unix")
+		err = errSchemes
 	}
 	if syntax, ok := errors.AsType[*url.Error](err); ok { // it quotes the URL with its query
 		err = syntax.Err

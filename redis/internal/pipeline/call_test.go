@@ -3,12 +3,14 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestCallAnswersWhatTheCommandAnswers(t *testing.T) {
@@ -85,6 +87,33 @@ func TestSocketsClockMayBeAheadOfTheContexts(t *testing.T) {
 	ctx := lagging{done: make(chan struct{})}
 	go func() { close(ctx.done) }()
 	assert.ErrorIs(t, WithContextErr(ctx, os.ErrDeadlineExceeded), context.DeadlineExceeded)
+}
+
+// The batch of a command ends with the contexts of all its callers, for whatever reason those ended.
+func TestCommandWhoseBatchHasEndedFailsWithTheReasonOfItsCaller(t *testing.T) {
+	t.Parallel()
+	late, cancel := context.WithTimeout(t.Context(), -time.Second)
+	defer cancel()
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	for _, tt := range []struct {
+		ctx  context.Context
+		err  error
+		want string
+		sent bool
+	}{
+		{late, context.Canceled, "redis: not sent before the context ended: context deadline exceeded", false},
+		{late, &noReplyError{context.Canceled}, "redis: no reply before the context ended: context deadline exceeded", true},
+		{left, context.Canceled, "redis: not sent before the context ended: context canceled", false},
+		{left, &noReplyError{context.Canceled}, "redis: no reply before the context ended: context canceled", true},
+		{late, fmt.Errorf("dial tcp: %w", context.Canceled), "context deadline exceeded: dial tcp: context canceled", false},
+	} {
+		_, err := (&Command{ctx: tt.ctx, err: tt.err}).result()
+		require.EqualError(t, err, tt.want)
+		assert.ErrorIs(t, err, tt.ctx.Err())
+		assert.Equal(t, tt.sent, MayBeApplied(err))
+		assert.Equal(t, !tt.sent, IsNotSent(err))
+	}
 }
 
 // lagging is a context whose deadline has passed before its timer fires.

@@ -156,10 +156,16 @@ func (s *sender) send(c *Command) (Reply, error) {
 
 // result is how the command went, for the caller when it is done.
 func (c *Command) result() (Reply, error) {
-	if c.err != nil {
-		return Reply{}, WithContextErr(c.ctx, c.err)
+	switch err := c.err; {
+	case err == nil:
+		return Reply{c.reply, c.attempt.unanswered}, nil
+	case c.ctx.Err() == nil || err.Error() != context.Canceled.Error():
+		return Reply{}, WithContextErr(c.ctx, err)
+	case MayBeApplied(err): // its batch has ended: "deadline exceeded: context canceled" would explain nothing
+		return Reply{}, noReply(c.ctx)
+	default:
+		return Reply{}, notSent(c.ctx)
 	}
-	return Reply{c.reply, c.attempt.unanswered}, nil
 }
 
 // take is result for a command that can be used again.

@@ -55,7 +55,11 @@ func (n *notifier) run(client goredis.UniversalClient) {
 	p := n.push
 	n.pubsub = client.Subscribe(context.Background()) // to nothing, and not connected yet
 	context.AfterFunc(n.ctx, func() { _ = n.pubsub.Close() })
-	n.end(n.serve(client))
+	err := n.serve(client)
+	if errors.Is(err, context.Canceled) { // by noRedial: go-redis would have made another connection
+		err = errBroken
+	}
+	n.end(err)
 	_ = n.pubsub.Close() // and waits for the call of Close above
 	p.mu.Lock()
 	delete(p.notifiers, n.addr)

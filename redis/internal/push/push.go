@@ -28,12 +28,14 @@ const (
 
 var (
 	errConfirmed   = errors.New("confirmed") // the outcome of an attempt that has succeeded
-	errUnconfirmed = fmt.Errorf("no confirmation within %v", confirmLimit)
-	errElsewhere   = errors.New("subscribed on another server than the one that publishes")
+	errUnconfirmed = fmt.Errorf("no confirmation within %v: if the server or a proxy has no pub/sub, use redis.WithoutPush", confirmLimit)
+	errElsewhere   = errors.New("subscribed to a server other than the one that publishes")
 	errSilent      = errors.New("the server does not answer")
-	errRing        = errors.New("a Ring has no pub/sub that reaches all of its servers; use a single server, Sentinel or Cluster client to be notified")
-	errClosed      = errors.New("the Backing is closed and receives no messages")
-	errUnended     = fmt.Errorf("redis: Close: a subscription has not ended within %v: the client's timeouts let its handshake take longer", closeLimit)
+	errBroken      = errors.New("the connection broke")
+	errUnused      = errors.New("the subscription ended because it was not used, and is being renewed")
+	errRing        = errors.New("no pub/sub of a Ring reaches all its servers, so waiters poll: use a client of a single server, a Sentinel group or a Cluster, or redis.WithoutPush")
+	errClosed      = errors.New("the Backing is closed, so waiters poll")
+	errUnended     = fmt.Errorf("redis: Close: a subscription has not ended within %v, because its handshake takes longer: give the client shorter timeouts", closeLimit)
 )
 
 // Push holds the subscriptions of one process. Its methods are safe for concurrent use.
@@ -143,7 +145,7 @@ func (p *Push) closeUnused() {
 	if p.waiters == 0 {
 		clear(p.channels)
 		for _, n := range p.notifiers {
-			n.end(nil)
+			n.end(errUnused)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package push
 
 import (
+	"bytes"
 	"context"
+	"net"
 	"strconv"
 	"sync"
 	"testing"
@@ -63,7 +65,7 @@ func TestSubscriptionThatIsNotConfirmedIsGivenUp(t *testing.T) {
 	}}))
 	e.confirmWithin, e.quiet = time.Second/2, time.Second
 	_, err := e.Listen(t.Context(), "k")
-	require.EqualError(t, err, "redis: SUBSCRIBE push:me: no confirmation within 1s")
+	require.EqualError(t, err, "redis: SUBSCRIBE push:me: no confirmation within 1s: if the server or a proxy has no pub/sub, use redis.WithoutPush")
 	assert.False(t, e.isReady("k"))
 	require.Eventually(t, func() bool { return asked(t, s.Client(t), "subscribe") == 1 }, ages, time.Millisecond)
 	awaitNoSubscribers(t, s.Client(t))
@@ -168,7 +170,7 @@ func TestSubscriptionThatIsUnheardAgainSoonIsAFailure(t *testing.T) {
 		require.Eventually(t, func() bool { return !e.isReady("k") }, ages, time.Millisecond)
 	}
 	_, err := e.Listen(t.Context(), "k")
-	require.EqualError(t, err, "redis: SUBSCRIBE push:me: subscribed on another server than the one that publishes")
+	require.EqualError(t, err, "redis: SUBSCRIBE push:me: subscribed to a server other than the one that publishes")
 	require.Eventually(t, func() bool { return e.isReady("k") }, ages, time.Millisecond, "it is tried again without being asked for")
 	assertReceives(t, e, c.Publish(t.Context(), "push:me", "again"))
 }
@@ -190,4 +192,51 @@ func TestProbeIsDueAfterEachConfirmationAndThenSeldom(t *testing.T) {
 	e.channels["push:me"].probed = time.Now().Add(-e.probeEvery)
 	e.mu.Unlock()
 	assert.True(t, e.ShouldProbe("k"))
+}
+
+// A channel that is wanted again while its unused connection closes fails with the reason.
+func TestSubscriptionThatEndsBecauseItWasUnusedSaysSo(t *testing.T) {
+	t.Parallel()
+	e := newListener(t, connect(t, &goredis.Options{Addr: "127.0.0.1:1"}))
+	closing := &notifier{push: e.Push}
+	closing.ctx, closing.end = context.WithCancelCause(e.ctx)
+	e.mu.Lock()
+	e.notifiers[""] = closing
+	e.mu.Unlock()
+	e.AddWaiters(-1)
+	e.closeUnused()
+	e.Prepare("k")
+	require.Eventually(t, func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.channels["push:me"].notifier == closing
+	}, ages, time.Millisecond)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.notifiers, "")
+	wanted := closing.channels()
+	attempt := wanted[0].attempt
+	e.again(context.Cause(closing.ctx), wanted...)
+	assert.ErrorIs(t, context.Cause(attempt), errUnused)
+}
+
+// refusingWrites is a connection that breaks when it is used to subscribe.
+type refusingWrites struct{ net.Conn }
+
+func (c refusingWrites) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("subscribe")) {
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
+}
+
+func TestConnectionThatBreaksBeforeItIsSubscribedIsReportedAsSuch(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	e := newListener(t, connect(t, &goredis.Options{Addr: s.Addr(), Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return refusingWrites{c}, err
+	}}))
+	_, err := e.Listen(t.Context(), "k")
+	require.EqualError(t, err, "redis: SUBSCRIBE push:me: the connection broke")
 }
