@@ -11,15 +11,17 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
-// RequireAcks makes a grant or a refresh count only if that many replicas have acknowledged it in the time
-// within, which is rounded up to whole milliseconds. It is for failovers that lose data: if replicas is the
-// number of those that can be elected, none is promoted that has not received the grants that count. Each grant and refresh then takes
-// as long as the slowest of those replicas needs, and commands do not share round trips.
+// RequireAcks makes a grant or a refresh count only if that many replicas have acknowledged
+// it within the given time, which is rounded up to whole milliseconds. It is for failovers
+// that lose data: if replicas is the number of replicas that can be elected, none is
+// promoted that lacks a grant that counts. Each grant and refresh then takes as long as the
+// slowest of those replicas, and commands do not share round trips.
 //
-// A grant that too few have acknowledged is taken back, and the acquire fails with an [*AcknowledgeError]. A
-// refresh fails likewise, and does not extend the lease that the holder relies on. A release does not wait for them: a
-// failover may bring a released lock back for the rest of its lease. RequireAcks panics if replicas or within is
-// not positive.
+// A grant that too few have acknowledged is undone, and the acquire fails with an
+// [*AcknowledgeError]. A refresh fails likewise, and does not extend the lease that the
+// holder relies on. A release does not wait for replicas: a failover may bring a released
+// lock back for the rest of its lease. RequireAcks panics if replicas or within is not
+// positive.
 func RequireAcks(replicas int, within time.Duration) Option {
 	if replicas <= 0 || within <= 0 {
 		panic(fmt.Sprintf("redis: RequireAcks(%d, %v): both must be positive", replicas, within))
@@ -32,11 +34,11 @@ func RequireAcks(replicas int, within time.Duration) Option {
 	}
 }
 
-// AcknowledgeError reports that a grant or a refresh reached too few replicas in time. A grant has been taken
-// back; a refresh has no effect on what its holder relies on.
+// AcknowledgeError reports that a grant or a refresh reached too few replicas in time. A
+// grant has been undone; a refresh does not extend the lease that its holder relies on.
 type AcknowledgeError struct {
-	Needed int           // how many replicas must acknowledge
-	Got    int           // how many replicas acknowledged
+	Needed int           // the replicas that must acknowledge
+	Got    int           // the replicas that did
 	Within time.Duration // the time that they had
 }
 
@@ -47,15 +49,16 @@ func (e *AcknowledgeError) Error() string {
 // Tag returns "AcknowledgeError".
 func (*AcknowledgeError) Tag() string { return "AcknowledgeError" }
 
-// shards is what the client of a Cluster can do that others cannot.
+// shards is the part of a Cluster's client that other clients lack.
 type shards interface {
 	MasterForKey(ctx context.Context, key string) (*goredis.Client, error)
 	ReloadState(ctx context.Context)
 }
 
-// sendAcknowledged sends a script and then WAIT on the same connection, for WAIT speaks of what was written
-// before it there, and a script cannot call it. It returns why the script's effects do not count, nil if they
-// do. The client may repeat both by itself, so there may always be an earlier copy that is still on its way.
+// sendAcknowledged sends a script and then WAIT on the same connection, because WAIT covers
+// what was written there before it, and a script cannot call it. It returns the reason why
+// the script's effects do not count, or nil. The client may repeat both by itself, so an
+// earlier copy may always still be on its way.
 func (b *Backing) sendAcknowledged(ctx context.Context, cmd *pipeline.Command) (value pipeline.Reply, missing, err error) {
 	if err := ctx.Err(); err != nil {
 		return pipeline.Reply{}, nil, backing.NotSent(err)

@@ -35,8 +35,8 @@ var (
 	errNotQueued = errors.New("a waiter is not queued")
 )
 
-// useAll runs every script, and every command in it, and returns the first error. admin may do what the user
-// may not.
+// useAll runs every script, and every command in it, and returns the first error. admin may
+// do what the user may not.
 func useAll(ctx context.Context, b *redis.Backing, admin goredis.UniversalClient) (first error) {
 	note := func(err error) { first = cmp.Or(first, err) }
 	for _, key := range []string{"plain", "with {tag}", "with a } only"} {

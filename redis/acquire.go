@@ -13,15 +13,17 @@ import (
 )
 
 const (
-	// reservedLease is how long a lock is reserved at most for a claimant that is woken. If its process has
-	// stopped, the others wait no longer than that.
+	// reservedLease is the longest time for which a lock is reserved for a claimant that is
+	// woken. If its process has stopped, the others wait no longer than that.
 	reservedLease = 2 * time.Second
-	// askAgain is how much of that lease may pass before a claimant in the queue asks again, if the holder's
-	// lease does not end before. A claimant that missed its message then still finds the lock reserved for it.
+	// askAgain is the part of that lease after which a queued claimant asks again, unless
+	// the holder's lease ends sooner. A claimant that missed its message then still finds
+	// the lock reserved for it.
 	askAgain = 0.75
-	// expirySlack is how long after the end of a lease the server has certainly noticed it.
+	// expirySlack is the time by which the server has certainly noticed the end of a lease.
 	expirySlack = 2 * time.Millisecond
-	// resubscribing is when a claimant asks again while its subscription is being replaced.
+	// resubscribing is the pause before a claimant asks again while its subscription is
+	// replaced.
 	resubscribing = 250 * time.Millisecond
 )
 
@@ -38,14 +40,15 @@ func (b *Backing) TryAcquire(ctx context.Context, c backing.Claim) (option.Optio
 	return option.Some(grantOf(r)), nil
 }
 
-// Enqueue implements [backing.Queue]. It takes one round trip if the lock is free or its server's messages are
-// received already, else up to two more, to subscribe.
+// Enqueue implements [backing.Queue]. It takes one round trip if the lock is free or this
+// process already receives its server's messages, otherwise up to two more, to subscribe.
 //
-// Wake is called on the goroutine that reads all messages. AskAgain is the end of the holder's lease, but at
-// most three quarters of the lease for which the lock would be reserved, so 1.5 s; and 0.25 s while a
-// subscription is replaced. MustPoll.Why is why the server did not confirm a subscription: the user may not
-// subscribe, the connection is refused, it took more than a second. It is tried again every
-// 100 ms to 2 s, until nobody has waited for 10 s.
+// Wake is called on the goroutine that reads all messages. AskAgain is the end of the
+// holder's lease, but at most three quarters of the lease for which the lock would be
+// reserved, which is 1.5 s; it is 0.25 s while a subscription is replaced. MustPoll.Why
+// says why the server did not confirm a subscription: the user may not subscribe, the
+// connection was refused, it took more than a second. Subscribing is retried every 100 ms
+// to 2 s, until nobody has waited for 10 s.
 func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcome, error) {
 	k, err := b.keysOf(w.Key)
 	if err != nil {
@@ -68,7 +71,8 @@ func (b *Backing) Enqueue(ctx context.Context, w backing.Waiter) (backing.Outcom
 	return b.enqueue(ctx, k, w, channel)
 }
 
-// enqueue asks for the lock, and for a place in the queue if the claimant can be woken through channel.
+// enqueue asks for the lock, and for a place in the queue if the claimant can be woken
+// through channel.
 func (b *Backing) enqueue(ctx context.Context, k *keys, w backing.Waiter, channel string) (backing.Outcome, error) {
 	in, mode := place{}, cannotQueue
 	if channel != "" {
@@ -86,13 +90,13 @@ func (b *Backing) enqueue(ctx context.Context, k *keys, w backing.Waiter, channe
 
 const tries, cannotQueue, queues, probes = "t", "p", "q", "u" // the ways to ask for a lock: ARGV[3] of acquire.lua
 
-// placeOf returns the place in the queue of a claimant that channel reaches.
+// placeOf returns the place in the queue of a claimant that can be woken through channel.
 func placeOf(w backing.Waiter, channel string) place {
 	lease := strconv.FormatInt(millis(leaseWhenWoken(w.Claim)), 10)
 	return place{lease + " " + channel + " " + w.Holder, w.Wake}
 }
 
-// outcome returns what a reply means to a claimant that waits.
+// outcome returns what a reply means for a claimant that waits.
 func (b *Backing) outcome(k *keys, c backing.Claim, r reply) backing.Outcome {
 	switch r.kind {
 	case granted, resumed:
@@ -118,7 +122,8 @@ func (b *Backing) acquire(ctx context.Context, k *keys, c backing.Claim, in plac
 	})
 }
 
-// grants runs a script that may give the lock to the claim c, and notes in the ledger what it has done.
+// grants runs a script that may give the lock to the claim c, and records in the ledger
+// what it has done.
 func (b *Backing) grants(ctx context.Context, c backing.Claim, req request, want string, command func() *pipeline.Command) (reply, error) {
 	r, err := b.run(ctx, acknowledged, want, command)
 	now, inDoubt := req.asked, r.repeated // the claimant is queued, or may be
@@ -126,10 +131,10 @@ func (b *Backing) grants(ctx context.Context, c backing.Claim, req request, want
 	case backing.IsNotSent(err):
 		now = req.before
 	case err != nil:
-		// With RequireAcks the refused copy may be the second, and the first may have no reply. But a server that
-		// refuses for good has refused both.
+		// With RequireAcks the refused copy may be the second, and the first may have no
+		// reply. But a server that refuses for good has refused both.
 		inDoubt = pipeline.MayBeApplied(err) || b.acks.Needed > 0 && !backing.IsPermanent(err)
-	case r.missing != nil: // the grant is taken back; the claim goes on, so this release is not remembered
+	case r.missing != nil: // the grant is undone; the claim goes on, so this release is not remembered
 		_, failed := b.release(ctx, c, "", false, noMemory)
 		now, inDoubt, err = place{}, failed != nil, errors.Join(r.missing, failed)
 	case r.isGrant():
@@ -147,7 +152,7 @@ func (b *Backing) grants(ctx context.Context, c backing.Claim, req request, want
 	return r, nil
 }
 
-// nameOf returns a name that distinguishes a claim from earlier and later ones of the same holder.
+// nameOf returns a name that distinguishes a claim from other claims of the same holder.
 func nameOf(c backing.Claim) string {
 	if c.Attempt == "" {
 		return c.Holder
@@ -159,10 +164,11 @@ func grantOf(r reply) backing.Grant {
 	return backing.Grant{Token: r.number, Resumed: r.kind == resumed}
 }
 
-// leaseWhenWoken is how long a lock is reserved for a claimant.
+// leaseWhenWoken returns how long a lock is reserved for a claimant.
 func leaseWhenWoken(c backing.Claim) time.Duration { return min(c.TTL, reservedLease) }
 
-// untilNext is how long a claimant in the queue may sleep, if the holder's lease ends in remaining milliseconds.
+// untilNext returns how long a queued claimant may sleep if the holder's lease ends in
+// remaining milliseconds.
 func untilNext(c backing.Claim, remaining uint64) time.Duration {
 	most := time.Duration(askAgain * float64(leaseWhenWoken(c)))
 	remaining = min(remaining, uint64(most.Milliseconds()))                 //nolint:gosec // most is positive

@@ -18,13 +18,14 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// SetupError reports that no lock can be had because of how the client, the server or the user is set up, and
-// what to do about it. It is marked by [backing.Permanent] if trying again does not help, as with a server
-// that is too old, or a plain client of a Cluster. It is not marked if the fault may pass, as at a replica that
-// may become the primary, or with credentials that have been refused for no more than a second.
+// SetupError reports that the set-up of the client, the server or the user prevents a lock,
+// and says what to do about it. It is marked by [backing.Permanent] if retrying does not
+// help, as with a server that is too old or a plain client of a Cluster. It is not marked
+// if the fault may pass, as with a replica that may become the primary, or credentials that
+// have been refused for no more than a second.
 //
-// A claim that fails with it must be released all the same: an earlier request may have been applied, and a
-// server that is too old may apply the first half of one.
+// A claim that fails with it must still be released: an earlier request may have been
+// applied, and a server that is too old may apply the first half of one.
 type SetupError struct {
 	Advice string // what to do, or what to check
 	Err    error  // the client's error
@@ -37,22 +38,24 @@ func (e *SetupError) Unwrap() error { return e.Err }
 // Tag returns "SetupError".
 func (*SetupError) Tag() string { return "SetupError" }
 
-// setups has three parts for each kind of answer: the verdict, the beginnings, and the advice.
+// setups has three parts for each kind of error: the verdict, how it begins, and the
+// advice.
 var setups = regexp.MustCompile(`(?m)^(passing|permanent|refused) +(.*)\n +(.*)$`).FindAllStringSubmatch(setupsText, -1)
 
 //go:embed setups.txt
 var setupsText string
 
-const passing, permanent, refused = "passing", "permanent", "refused" // what setups.txt explains
+const passing, permanent, refused = "passing", "permanent", "refused" // the verdicts of setups.txt
 
 const (
 	aclRules        = "&push:* +eval +evalsha +get +set +del +exists +pttl +pexpire +time +zadd +zrem +zscore +zincrby +zrangebyscore +zremrangebyscore +publish +subscribe"
 	aclClusterRules = " +cluster|slots +spublish +ssubscribe"
 )
 
-// classify notes what an answer shows about the client's settings, and adds advice to errors that they cause.
-// It marks the errors that trying again cannot cure. All others, such as a refused connection, may pass within
-// the lease; the mutex's policy decides how long to try.
+// classify records what an answer shows about the client's settings, and adds advice to
+// errors that the settings cause. It marks errors that retrying cannot cure. All others,
+// such as a refused connection, may pass within the lease; the mutex's policy decides how
+// long to retry.
 func (b *Backing) classify(err error) error {
 	if err == nil {
 		b.contact.note(false)
@@ -86,11 +89,12 @@ func (b *Backing) classify(err error) error {
 	return err
 }
 
-// scriptFailure finds the error of a command inside a script: Redis before 7.0 says where it was, with or
-// without "ERR Error running script (call to f_…): " and a minus sign.
+// scriptFailure finds the error of a command inside a script: Redis before 7.0 reports
+// where it occurred, with or without "ERR Error running script (call to f_…): " and a minus
+// sign.
 var scriptFailure = regexp.MustCompile(`^(?:ERR Error running script .*)?@user_script: ?\d+: -?(.*)`)
 
-// verdictOn returns the verdict on an error of a server, and the advice, which is "" if the error needs none.
+// verdictOn returns the verdict on a server's error, and the advice, "" if it needs none.
 func (b *Backing) verdictOn(text string) (verdict, advice string) {
 	if inner := scriptFailure.FindStringSubmatch(text); inner != nil {
 		text = inner[1]
@@ -103,9 +107,9 @@ func (b *Backing) verdictOn(text string) (verdict, advice string) {
 		rules += aclClusterRules
 	}
 	switch redirected := begins("MOVED ") || begins("ASK "); {
-	case redirected && b.oneServer: // its client never follows a redirection
+	case redirected && b.oneServer: // the client never follows a redirection
 		return permanent, "the server is a node of a Cluster: use goredis.NewClusterClient"
-	case redirected && cluster: // its client gives up for now while slots move
+	case redirected && cluster: // the client has given up for now, because slots are moving
 		return passing, ""
 	case redirected:
 		return passing, "the client did not follow this redirection: if it is not for a Cluster, use goredis.NewClusterClient"
@@ -120,8 +124,9 @@ func (b *Backing) verdictOn(text string) (verdict, advice string) {
 	return passing, ""
 }
 
-// isNil reports whether err is the answer that there is no such key. A Sentinel that knows no group of that name
-// gives the same answer, but go-redis joins it with the answers of the other Sentinels.
+// isNil reports whether err is the answer that a key does not exist. A Sentinel that knows
+// no group of the given name answers the same, but go-redis joins it with the answers of
+// the other Sentinels.
 func isNil(err error) bool {
 	for err != nil && err != goredis.Nil { //nolint:errorlint // errors.Is looks into joined errors
 		err = errors.Unwrap(err)
@@ -129,7 +134,7 @@ func isNil(err error) bool {
 	return err != nil
 }
 
-// adviceOnSilence returns the advice on a failure in which no Redis server has answered.
+// adviceOnSilence returns the advice on a failure without an answer of a Redis server.
 func (b *Backing) adviceOnSilence(err error) string {
 	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
 	timeout, waited := errors.AsType[net.Error](err)
@@ -138,7 +143,7 @@ func (b *Backing) adviceOnSilence(err error) string {
 		return "the port does not use TLS: remove TLSConfig from the client's options, or write redis:// instead of rediss://"
 	case strings.Contains(err.Error(), "redis: can't parse"), strings.Contains(err.Error(), "redis: invalid reply"):
 		return "this reply is not from a Redis server: check the address"
-	case b.contact.answered.Load(): // a connection may break, and a server be slow
+	case b.contact.answered.Load(): // connections break, and servers are slow
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "the server closes the connection: check whether its port requires TLS, whether it is in protected mode, whether it has reached maxclients, and whether it is a proxy that does not support HELLO"
 	case client != nil && client.Options().TLSConfig != nil && waited && timeout.Timeout():
@@ -148,24 +153,24 @@ func (b *Backing) adviceOnSilence(err error) string {
 }
 
 const (
-	// lateCredentials is how long credentials may be refused before that counts as permanent: a password may be
-	// changed on the server a moment before the client has it.
+	// lateCredentials is how long credentials may be refused before that counts as
+	// permanent: a password may be changed on the server a moment before the client has it.
 	lateCredentials = time.Second
 	// forgetRefusals is how long after a refusal the next one begins a new streak.
 	forgetRefusals = 10 * time.Second
 )
 
-// contact is what the answers of the servers so far show about the client's settings.
+// contact is what the servers' answers so far show about the client's settings.
 type contact struct {
 	answered atomic.Bool // whether a server has answered at all
 
 	mu      sync.Mutex
-	refused time.Time // when the current streak of refused credentials began; zero if none
-	last    time.Time // when the last refusal of that streak came
+	refused time.Time // the start of the current streak of refused credentials; zero if none
+	last    time.Time // the last refusal of that streak
 }
 
-// note notes an answer of a server, and reports whether it has refused the client's credentials for longer than
-// lateCredentials.
+// note records an answer of a server, and reports whether the client's credentials have
+// been refused for longer than lateCredentials.
 func (c *contact) note(refused bool) (stays bool) {
 	c.answered.Store(true)
 	c.mu.Lock()

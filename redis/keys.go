@@ -10,15 +10,16 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/slot"
 )
 
-// keys are the names of the keys of a lock. Those that every command needs are kept as words of a command, which
-// saves an allocation each.
+// keys are the names of the keys of a lock. Those that every command needs are kept as
+// words of a command, which saves an allocation each.
 type keys struct {
 	lock                              string
 	lockWord, queueWord, releasedWord any
 }
 
-// keysOf names the keys of the lock of a mutex key. It fails with *[ReservedKeyError]. The names that were used
-// last are kept: making them takes a tenth of the time that the library adds to a lock.
+// keysOf returns the keys of the lock of a mutex key. It fails with *[ReservedKeyError].
+// The most recent names are kept: making them takes a tenth of the time that the library
+// adds to a lock.
 func (b *Backing) keysOf(key string) (*keys, error) {
 	b.namesMu.Lock()
 	defer b.namesMu.Unlock()
@@ -37,11 +38,12 @@ func (b *Backing) keysOf(key string) (*keys, error) {
 	return k, nil
 }
 
-// newKeys names the keys of a lock.
+// newKeys makes the names of the keys of a lock.
 //
-// Putting every lock into braces is the obvious way to keep its keys in its hash slot, but a lock with a "}" in
-// it cannot be a tag. Such a lock stands behind a tag of its slot, and behind its length, which says where it
-// ends. A digit follows the first "}" in this form only.
+// Putting every lock into braces is the obvious way to keep its keys in its hash slot, but
+// a lock with a "}" in it cannot be a tag. Such a lock is preceded by a tag of its slot and
+// by its length, which says where it ends. Only in this form does a digit follow the first
+// "}".
 func newKeys(prefix, key, client string) *keys {
 	lock := prefix + key
 	owned := prefix + "{" + lock + "}"
@@ -55,7 +57,7 @@ func newKeys(prefix, key, client string) *keys {
 	return &keys{lock, lock, owned + "~queue", owned + "~released:" + client}
 }
 
-// released names the memory of a release by the client.
+// released returns the key in which a release by this client is remembered.
 func (k *keys) released(in memoryOf) any {
 	if in.claim == "" {
 		return k.releasedWord
@@ -63,8 +65,8 @@ func (k *keys) released(in memoryOf) any {
 	return k.releasedWord.(string) + ":" + in.claim
 }
 
-// fence names the key of the last token: one for the whole server, or, where a script must not touch several
-// slots, one for each slot.
+// fence returns the key of the last token: one for the whole server or, where a script must
+// keep to one slot, one for each slot.
 func (b *Backing) fence(k *keys) any {
 	if !b.slots.Load() {
 		return b.commonFence
@@ -77,7 +79,7 @@ func fenceOf(prefix string, in uint16) string { return prefix + "{" + slot.Tag(i
 // reserved matches this package's own keys, without the prefix.
 var reserved = regexp.MustCompile(`(?s)^\{.*\}.*(~queue|~fence|~released:.*)$`)
 
-// checkKey refuses this package's own keys, for every operation.
+// checkKey refuses this package's own keys. Every operation calls it.
 func checkKey(key string) error {
 	if strings.HasPrefix(key, "{") && reserved.MatchString(key) {
 		return backing.NotSent(backing.Permanent(&ReservedKeyError{Key: key}))
@@ -85,8 +87,8 @@ func checkKey(key string) error {
 	return nil
 }
 
-// ReservedKeyError reports a mutex key that looks like a key that this package keeps for itself. Nothing was
-// sent. Trying again does not help: it is marked by [backing.Permanent].
+// ReservedKeyError reports a mutex key that looks like one of this package's own keys.
+// Nothing was sent. It is marked by [backing.Permanent]: choose another key.
 type ReservedKeyError struct{ Key string }
 
 func (e *ReservedKeyError) Error() string {
@@ -96,12 +98,12 @@ func (e *ReservedKeyError) Error() string {
 // Tag returns "ReservedKeyError".
 func (*ReservedKeyError) Tag() string { return "ReservedKeyError" }
 
-// KeyPrefix sets what stands before each mutex key, "dmutex:" if unset. Programs exclude each other only if
-// they use the same prefix. An empty prefix locks the mutex key itself. All other keys of this package begin
-// with the prefix as well.
+// KeyPrefix sets the prefix of each key in Redis, "dmutex:" by default. Programs exclude
+// each other only if they use the same prefix. With an empty prefix the lock is the mutex
+// key itself. All other keys of this package begin with the prefix as well.
 //
-// A prefix may contain a hash tag, as in "app:{locks}:". It then puts all locks into one slot. KeyPrefix panics
-// if it contains a "{" without a tag.
+// A prefix may contain a hash tag, as in "app:{locks}:", which puts all locks into one
+// slot. KeyPrefix panics if the prefix contains a "{" without a tag.
 func KeyPrefix(prefix string) Option {
 	if strings.Contains(prefix, "{") && slot.HashTag(prefix) == prefix {
 		panic(fmt.Sprintf("redis: KeyPrefix(%q): a { in a prefix must begin a hash tag that ends in the prefix, as in app:{locks}:", prefix))

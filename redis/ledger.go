@@ -15,24 +15,25 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// A ledger has an entry for each claimant of which the server may know more than it has answered. A claimant
-// is in any of four states; in none of them it has no entry:
+// A ledger has an entry for each claimant about which the server may know more than it has
+// answered. A claimant is in any number of four states; in none of them it has no entry:
 //
 //	queued    it may be in the queue, as member
 //	waiting   messages wake it: wake is set
 //	in doubt  a request of it has no reply, and may be applied within undoFor
 //	undone    it has left, its release has no answer, and is repeated: undo is set
 //
-// Invariant: a claimant that waits is queued and not undone; a claimant that is undone is queued or in doubt. A
-// claimant that does not wait is forgotten undoFor after its last request: the network no longer delivers it.
+// Invariant: a claimant that waits is queued and not undone; a claimant that is undone is
+// queued or in doubt. A claimant that does not wait is forgotten undoFor after its last
+// request, when the network can no longer deliver that.
 type ledger struct {
 	mu      sync.Mutex
 	entries map[claimant]*entry
-	waiting func(delta int) // is called with each change of the number of claimants that wait
+	waiting func(delta int) // called when the number of waiting claimants changes
 
 	ctx     context.Context // of the releases that are repeated; ends with close
 	cancel  context.CancelFunc
-	undoing sync.WaitGroup // counts the goroutines that release something
+	undoing sync.WaitGroup // the goroutines that repeat a release
 }
 
 type claimant struct{ key, holder string }
@@ -45,7 +46,8 @@ type entry struct {
 	undo    *time.Timer
 }
 
-// place is where a claimant is in a queue. If member is "" it is in none, and wake is nil.
+// place is the place of a claimant in a queue. Outside any queue, member is "" and wake is
+// nil.
 type place struct {
 	member string
 	wake   func()
@@ -57,7 +59,7 @@ func newLedger(waiting func(delta int)) *ledger {
 	return l
 }
 
-// close ends the repeated releases, and waits for them. None begins afterwards.
+// close ends the repeated releases and waits for them. None begins afterwards.
 func (l *ledger) close() {
 	l.mu.Lock()
 	l.cancel()
@@ -68,13 +70,13 @@ func (l *ledger) close() {
 // request is a request for the lock that is under way.
 type request struct {
 	who           claimant
-	before, asked place // of the claimant before the request is applied, and after it queues it
-	inDoubt       bool  // because of earlier requests
+	before, asked place // the claimant's place before the request, and if the request queues it
+	inDoubt       bool  // earlier requests have left the claimant in doubt
 }
 
-// begin notes that a request is about to be sent. If it asks for a place in the queue, the claimant can be woken
-// even by a message that overtakes the reply. If the claimant was being undone, that ends: it has come back
-// under its holder id.
+// begin records that a request is about to be sent. If the request asks for a place in the
+// queue, the claimant can already be woken, even by a message that overtakes the reply. If
+// the claimant was being undone, that ends: it has come back under its holder id.
 func (l *ledger) begin(who claimant, asked place) request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,9 +93,9 @@ func (l *ledger) begin(who claimant, asked place) request {
 	return r
 }
 
-// end notes the place at which a request has left the claimant, and whether a copy of it may yet be applied.
-// The claimant may have left meanwhile, and its release may have come before the server queued it: its next
-// release takes it out of the queue.
+// end records the place in which a request has left the claimant, and whether a copy of the
+// request may yet be applied. The claimant may have left meanwhile, and its release may
+// have arrived before the server queued it: its next release removes it from the queue.
 func (l *ledger) end(r request, now place, inDoubt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,7 +111,7 @@ func (l *ledger) end(r request, now place, inDoubt bool) {
 	switch {
 	case e.member == "" && !e.inDoubt:
 		l.remove(r.who)
-	case e.wake == nil: // it may never be released: a claimant whose last request was answered holds nothing
+	case e.wake == nil: // a claimant whose last request was answered holds nothing, and may never release
 		time.AfterFunc(undoFor, func() {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -120,8 +122,8 @@ func (l *ledger) end(r request, now place, inDoubt bool) {
 	}
 }
 
-// leave notes that a claimant is about to release. It returns what the release must say: as which member the
-// claimant may be in the queue, and whether it is in doubt.
+// leave records that a claimant is about to release. It returns what the release must say:
+// the member as which the claimant may be in the queue, and whether it is in doubt.
 func (l *ledger) leave(who claimant) (member string, inDoubt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -133,7 +135,7 @@ func (l *ledger) leave(who claimant) (member string, inDoubt bool) {
 	return e.member, e.inDoubt
 }
 
-// released ends the entry of a claimant whose release was answered.
+// released removes the entry of a claimant whose release was answered.
 func (l *ledger) released(who claimant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,13 +170,13 @@ func (l *ledger) move(e *entry, to place) {
 }
 
 const (
-	firstUndo = time.Second / 2 // the pause before the first repetition of a release; each pause doubles
+	firstUndo = time.Second / 2 // the pause before a release is repeated; it doubles each time
 	undoFor   = time.Minute     // how long a release is repeated
-	undoLimit = 5 * time.Second // how long one try may take
+	undoLimit = 5 * time.Second // how long one attempt may take
 )
 
-// undo repeats the release of a claimant whose requests may yet be applied. Once a release is answered, the
-// server refuses the requests that arrive after it.
+// undo repeats the release of a claimant whose requests may yet be applied. Once a release
+// is answered, the server refuses requests that arrive after it.
 func (l *ledger) undo(who claimant, release func(ctx context.Context, member string) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -210,7 +212,7 @@ func (l *ledger) undo(who claimant, release func(ctx context.Context, member str
 	e.undo = timer
 }
 
-// wakeAll wakes all claimants that wait, because messages may have been lost.
+// wakeAll wakes all waiting claimants, because messages may have been lost.
 func (l *ledger) wakeAll() {
 	l.mu.Lock()
 	all := slices.Collect(maps.Keys(l.entries))
@@ -229,12 +231,13 @@ func (l *ledger) wake(who claimant) {
 	}
 	wake := e.wake
 	l.mu.Unlock()
-	wake() // it may ask, and so use the ledger
+	wake() // without the mutex: it may ask, and so use the ledger
 }
 
-// onMessage wakes the claimant that a message is for. The message is "<length of the lock's name> <the lock's
-// name><holder's id>", as both may hold any bytes. It is a hint to ask, so one that cannot be read is ignored.
-// All messages are read on one goroutine, which calls onMessage.
+// onMessage wakes the claimant for which a message is meant. The message is "<length of the
+// lock's name> <the lock's name><holder's id>", because both may contain any bytes. It is
+// only a hint, so one that cannot be read is ignored. onMessage is called on the one
+// goroutine that reads all messages.
 func (b *Backing) onMessage(payload string) {
 	digits, names, _ := strings.Cut(payload, " ")
 	n, err := strconv.Atoi(digits)

@@ -31,7 +31,8 @@ const (
 	fenceKey = "dmutex:{3560}~fence" // 3560 hashes to slot 0
 )
 
-// start runs a server and, when the test ends, checks that it keeps nothing for ever but fences.
+// start runs a server and, when the test ends, checks that it keeps nothing for ever but
+// fences.
 func start(t *testing.T, args ...string) (*redistest.Server, *goredis.Client) {
 	t.Helper()
 	s := redistest.Start(t, args...)
@@ -240,8 +241,9 @@ func (w waiting) isWoken(t *testing.T) {
 	}
 }
 
-// isGranted waits until w is woken, and asks for the lock that is reserved for it. On a machine
-// that has stopped for two seconds it is queued again, and asks when it is woken next.
+// isGranted waits until w is woken, and asks for the lock that is reserved for it. On a
+// machine that has stopped for two seconds it is queued again, and asks when it is woken
+// next.
 func (w waiting) isGranted(t *testing.T, b *redis.Backing) backing.Grant {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {

@@ -38,7 +38,8 @@ func TestReleasesUnderWayHaveMemoriesOfTheirOwn(t *testing.T) {
 	assert.Equal(t, common, m.take("k", "d"))
 }
 
-// Each failure of a release keeps the memory for its own time, in which the release is repeated.
+// Each failure of a release keeps the memory for its own time, in which the release is
+// repeated.
 func TestMemoryOfAReleaseThatFailedIsKeptForItsRepeats(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

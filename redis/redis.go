@@ -1,68 +1,80 @@
 // Package redis keeps locks in Redis: one server, a Sentinel group, or a Cluster.
 //
 //	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
-//	m, err := mutex.New(redis.New(client), "nightly-report", mutex.Config{})
+//	lock, err := mutex.New(redis.New(client), "nightly-report", mutex.Config{})
+//	err = lock.Do(ctx, func(ctx context.Context) error { return report(ctx) })
+//
+// The client is that of go-redis, whose package is called redis too. Import it as
+//
+//	goredis "github.com/redis/go-redis/v9"
+//
+// # What is guaranteed
+//
+// Every operation is one script or one command, and so is atomic. Time is the server's
+// alone. Waiters are served first come, first served. Fencing tokens are the server's clock
+// in microseconds, or one more than the last token if that is higher. They rise across
+// expiry, restart, failover and loss of all data, unless the server's clock was set back by
+// more than the time since the last grant and the fence, the key of the last token, is gone
+// as well.
+//
+// A change of topology that loses no data never lets two hold a lock, if the clocks of the
+// servers differ by less than the margin of the mutex, 1 % of the TTL.
+//
+// # What is not
+//
+// Redis replicates asynchronously: a failover may promote a replica that has not received a
+// grant. The lock can then be granted a second time while the first holder still works: see
+// [RequireAcks]. Eviction can do the same: use the maxmemory-policy noeviction. Where it
+// matters, let the resource refuse old fencing tokens.
+//
+// # How waiters are served
+//
+// A release reserves the lock for the first in the queue, for 2 s, and publishes a wake-up
+// to its process alone. A waiter whose process does not receive messages is passed over;
+// one whose process has stopped, but is still connected, costs the others 2 s. TryAcquire
+// and foreign clients bypass the queue: while anyone is queued, they find the lock free
+// only after a lease has expired. A foreign client that deletes the key wakes nobody:
+// waiters ask every 1.5 s.
+//
+// # Costs
+//
+// Each operation is one round trip, which concurrent operations share. Handing a lock to a
+// waiter of another process takes one more. Waiting takes a subscription on a connection of
+// its own, one for all locks of a server. A connection that a load balancer has dropped
+// costs a request up to 2 s: set the client's ConnMaxIdleTime below the load balancer's
+// limit.
+//
+// To shut down, end the work, call mutex.AwaitCleanup, then [Backing.Close], and then close
+// the client.
 //
 // # What is stored
 //
-// A lock is one string key, whose value is the holder's id and whose expiry is the lease. That is the
-// well-known scheme of SET key holder NX PX lease and compare-and-delete: any other client that follows it
-// on the same key excludes this package and is excluded by it. All keys begin with the prefix:
+// A lock is one string key, whose value is the holder's id and whose expiry is the lease.
+// This is the well-known scheme of SET key holder NX PX lease and compare-and-delete: any
+// other client that follows it on the same key excludes this package and is excluded by it.
+// All keys begin with the prefix:
 //
 //	dmutex:<key>                            the holder's id, for the lease
 //	dmutex:{dmutex:<key>}~queue             the waiters, for a minute after it was last needed
 //	dmutex:{dmutex:<key>}~released:<client> the last release by a client, for 6 s
 //	dmutex:{3560}~fence                     the last fencing token of all locks; never expires
 //
-// Where a script must keep to one hash slot, each slot has a fence of its own. A mutex key with a hash tag keeps
-// its slot: dmutex:{tag}17:dmutex:orders-{tag}~queue. A mutex key of such a form is refused: [*ReservedKeyError].
+// Where scripts must keep to one hash slot, as on a Cluster, each slot has a fence of its
+// own. A mutex key with a hash tag keeps its slot:
+// dmutex:{tag}17:dmutex:orders-{tag}~queue. A mutex key of such a form is refused:
+// [*ReservedKeyError]. Wake-ups are published on the channel push:<random id> or, on a
+// Cluster, the shard channel push:{<tag>}:<random id>, which needs Redis 7.
 //
-// # How waiters are served
+// # Permissions
 //
-// Waiters stand in the queue, first come, first served. A release reserves the lock for the first of them, for
-// 2 s, and publishes a wake-up to its process alone, on the channel push:<random id> or, on a Cluster, the
-// shard channel push:{<tag>}:<random id>, which needs Redis 7. A waiter whose process does not receive messages
-// is passed over; a waiter whose process has stopped, but is still connected, costs the others 2 s. TryAcquire and
-// foreign clients bypass the queue: while anyone is queued they find the lock free only after a lease has
-// expired. A foreign client that deletes the key wakes nobody: waiters ask every 1.5 s.
-//
-// # What is promised, and what is not
-//
-// Every operation is one script or one command, so it is atomic. Time is the server's alone. Tokens are the
-// server's clock in microseconds, or one more than the last token if that is higher. So they go on increasing
-// after expiry, restart, failover and loss of all data, unless the server's clock was set back by more than
-// the time since the last grant and the fence is gone as well.
-//
-// A change of topology that loses no data keeps two from holding a lock, if the clocks of the servers differ by
-// less than the margin of the mutex, 1 % of the TTL. Redis replicates asynchronously: a failover may promote a
-// replica that has not received a grant, and the lock can then be granted a second time while the first holder
-// still works: see [RequireAcks]. So can an eviction: use the maxmemory-policy noeviction. Let the resource
-// refuse old fencing tokens where that matters.
-//
-// # What runs, what it costs, and who ends it
-//
-//	commands under way        the client's timeouts, or the Close of the client
-//	the subscription          10 s after the last waiter has left, or Backing.Close
-//	repeated releases         a minute after the caller has left, or Backing.Close
-//	a clean-up of the mutex   5 s after its caller has left; see mutex.AwaitCleanup
-//	the client                the caller, or the scope of FromURL
-//
-// To shut down, end the work, call mutex.AwaitCleanup, then Backing.Close, and then close the client.
-//
-// Each operation is one round trip, which those of one moment share; one more when a lock is handed to a waiter
-// of another process. To wait costs a subscription on a connection of its own, one for all locks of a server.
-// A connection that a load balancer has dropped costs a request up to 2 s: let the client's ConnMaxIdleTime
-// be shorter than the load balancer's limit.
-//
-// # What a user needs
-//
-// Redis 6.2 or later. An ACL user can lock with these rules:
+// Locks need Redis 6.2 or later. An ACL user needs these rules:
 //
 //	~dmutex:* &push:* +eval +evalsha +get +set +del +exists +pttl +pexpire +time +zadd +zrem +zscore +zincrby +zrangebyscore +zremrangebyscore +publish +subscribe
 //
-// and on a Cluster with +cluster|slots, +spublish and +ssubscribe besides. +ping is needed by [FromURL], and
-// +wait by [RequireAcks]. A user without &push:* or +subscribe waits by polling. Which servers, proxies and
-// services were tried is in docs/servers.md of the repository.
+// and on a Cluster +cluster|slots, +spublish and +ssubscribe as well. [FromURL] needs
+// +ping, and [RequireAcks] needs +wait. A user without &push:* or +subscribe waits by
+// polling. The servers, proxies and services that were tried are listed in docs/servers.md
+// of the repository.
 package redis
 
 import (
@@ -80,35 +92,34 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/push"
 )
 
-// Backing keeps locks in Redis. It implements [backing.Backing], and has all the abilities of
-// [backing.Abilities].
+// Backing keeps locks in Redis. It implements [backing.Backing], with all the abilities of
+// [backing.Abilities]. It is safe for concurrent use. A process should have one Backing for
+// all its locks: locks that are handed over through a Backing wake only its own waiters.
 //
-// A Backing is safe for concurrent use. Locks that are handed over through one Backing wake only its own
-// waiters: a process should have one Backing for all its locks.
+// Whatever the client's timeouts, an operation returns at most about 120 ms after its
+// context ends. Its command may still be applied. It is not sent again, unless it shares
+// its round trip with others whose contexts last longer. The server refuses an acquire that
+// arrives after its holder has released. The client may retry refreshes by itself, and
+// nothing else.
 //
-// Whatever the client's timeouts, an operation returns at most about 120 ms after its context ends. A command
-// that is under way then is left to those timeouts; it may still be applied, but is not sent again, unless it
-// shares its round trip with others whose contexts last longer. An acquire that is applied after its holder has
-// released is refused by the server. The client may repeat refreshes by itself, and nothing else that it is
-// sent.
-//
-// Errors are the client's, in a [*SetupError] if there is something to do about them, with [backing.Permanent]
-// around those that trying again cannot cure: a key of another type, a command or key that the user may not
-// use, a server that is too old or needs another client, credentials that have been refused for more than a
-// second, a closed client, and [*ReservedKeyError].
+// Errors are the client's. Those that a different set-up would avoid are in a
+// [*SetupError], which says what to do. [backing.Permanent] marks those that retrying
+// cannot cure: a key of another type, a command or key that the user may not use, a server
+// that is too old or needs another client, credentials that have been refused for more than
+// a second, a closed client, and [*ReservedKeyError].
 type Backing struct {
 	client      goredis.UniversalClient
 	oneServer   bool   // by its type, the client is one of a single server
 	id          string // distinguishes this Backing from others on the server
 	prefix      string
-	commonFence any         // a string
-	slots       atomic.Bool // the server refuses scripts whose keys are in several hash slots
+	commonFence any         // a string, as a word of a command
+	slots       atomic.Bool // scripts must keep to one hash slot
 	namesMu     sync.Mutex
 	names       map[string]*keys
-	acks        AcknowledgeError // what RequireAcks asks for; Needed is 0 without it
+	acks        AcknowledgeError // what RequireAcks requires; Needed is 0 without it
 	contact     contact
 	pipeline    *pipeline.Pipeline
-	bulk        *pipeline.Pipeline // for scripts that take long
+	bulk        *pipeline.Pipeline // for long-running scripts
 	push        *push.Push         // nil WithoutPush
 	ledger      *ledger
 	memories    memories
@@ -119,20 +130,23 @@ var _ backing.Able = (*Backing)(nil)
 // Option changes how a [Backing] stores its locks.
 type Option func(*Backing)
 
-// WithoutPush makes the Backing neither subscribe to anything nor queue its own waiters: they poll. It is for a
-// server or a user without pub/sub. Waiters of other processes that are in the queue are served all the same.
+// WithoutPush makes the waiters of this Backing poll: it neither subscribes nor queues
+// them. It is for a server without pub/sub, or a user who may not use it. Waiters of other
+// processes that are in the queue are still served.
 func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 
-// New keeps locks behind client, which the caller closes. It panics if client is nil. It sends nothing.
+// New keeps locks behind client, which the caller closes. It sends nothing. It panics if
+// client is nil.
 //
-// With its defaults go-redis dials five times for a request for a lock, in 0.4 s, and up to twenty times for a
-// refresh or a question, so that a server which is down may show as a timeout. With DialerRetries: 1 and
-// MaxRetries: -1 the error says why the server cannot be reached, and trying again is left to the mutex's
-// policy.
+// By default go-redis dials up to five times for a request for a lock, in 0.4 s, and up to
+// twenty times for a refresh or a query, so a server that is down may show as a timeout.
+// With DialerRetries: 1 and MaxRetries: -1 the error says why the server cannot be reached,
+// and the mutex's policy decides about retries.
 //
-// Hooks must be added to the client before its first lock. A client that is wrapped in a type of the caller's
-// own is used through that type alone. With a client that reads from replicas, IsLocked and GetHolder answer
-// what the replica knows; the operations on which the mutex's safety rests always go to the primary.
+// Hooks must be added to the client before its first lock. A client that is wrapped in a
+// type of the caller's own is used through that type alone. With a client that reads from
+// replicas, IsLocked and GetHolder return what the replica knows; the operations on which
+// the mutex's safety rests always go to the primary.
 func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	if client == nil {
 		panic("redis: New: client is nil")
@@ -154,12 +168,20 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	return b
 }
 
-// Close ends what runs in the background: the subscription, and the repeated releases of what may have been
-// granted to callers that have left. It waits for their goroutines, and fails if a subscription has not ended
-// after 5 s. The client stays open.
+// Close ends the subscription, and the repeated releases of locks that may have been
+// granted to callers that have left. It waits for their goroutines, and fails if a
+// subscription has not ended after 5 s. The client stays open.
 //
-// All operations still work, so that locks which are held can be released. But waiters poll from then on, and a
-// lock that cannot be released when its caller leaves stays for one lease. Close may be called more than once.
+// All operations still work, so that held locks can be released. But waiters poll from then
+// on, and a lock that cannot be released when its caller leaves stays for one lease. Close
+// may be called more than once.
+//
+// Without Close, what runs in the background ends by itself:
+//
+//	commands under way        at the client's timeouts, or when the client is closed
+//	the subscription          10 s after the last waiter has left
+//	repeated releases         a minute after the caller has left
+//	a clean-up of the mutex   5 s after its caller has left; see mutex.AwaitCleanup
 func (b *Backing) Close() error {
 	b.ledger.close()
 	if b.push == nil {
@@ -173,15 +195,15 @@ func (b *Backing) Abilities() backing.Abilities {
 	return backing.Abilities{Of: b, Queue: b, Passer: b, Batcher: b, Releaser: b}
 }
 
-// IsLocked implements [backing.Backing] with one round trip. It reads the key instead of asking whether it
-// exists, because a key of another type is no lock.
+// IsLocked implements [backing.Backing] with one round trip. It reads the key rather than
+// asking whether it exists, because a key of another type is not a lock.
 func (b *Backing) IsLocked(ctx context.Context, key string) (bool, error) {
 	holder, err := b.GetHolder(ctx, key)
 	return option.IsSome(holder), err
 }
 
-// GetHolder implements [backing.Backing] with one round trip. A lock that is reserved for a waiter is that
-// waiter's.
+// GetHolder implements [backing.Backing] with one round trip. A lock that is reserved for a
+// waiter belongs to that waiter.
 func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[string], error) {
 	if err := checkKey(key); err != nil {
 		return option.None[string](), err
@@ -199,8 +221,8 @@ func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[stri
 	return holder, b.classify(err)
 }
 
-// millis rounds up: a lease that is cut short would end before its holder thinks, and a lease of 0 ms would
-// delete the key.
+// millis rounds up: a lease that is cut short would end before its holder expects, and a
+// lease of 0 ms would delete the key.
 func millis(d time.Duration) int64 {
 	ms := d.Milliseconds()
 	if time.Duration(ms)*time.Millisecond < d {

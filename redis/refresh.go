@@ -14,12 +14,12 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/slot"
 )
 
-// maxBatch is how many leases one script refreshes. That takes about a millisecond, in which the server does
-// nothing else.
+// maxBatch is how many leases one script refreshes. That takes about a millisecond, during
+// which the server does nothing else.
 const maxBatch = 500
 
-// Refresh implements [backing.Backing] with one round trip. It touches one key only, so it is served while the
-// key's slot is moved.
+// Refresh implements [backing.Backing] with one round trip. It touches one key only, so it
+// works while the key's slot is being moved.
 func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	if c.TTL <= 0 { // it would delete the lock
 		return false, fmt.Errorf("redis: Claim.TTL is %v; it must be positive", c.TTL)
@@ -34,9 +34,9 @@ func (b *Backing) Refresh(ctx context.Context, c backing.Claim) (bool, error) {
 	return err == nil && r.kind == yes, err
 }
 
-// RefreshAll implements [backing.Batcher] with a script for every 500 leases of the same TTL; on a Cluster, a
-// Ring, or a client that may be either, for those whose keys have the same hash tag. Scripts that are sent
-// together share their round trips.
+// RefreshAll implements [backing.Batcher] with one script for every 500 leases of the same
+// TTL. On a Cluster, a Ring, or a client that may be either, the keys of a script also have
+// the same hash tag. Scripts that are sent together share round trips.
 func (b *Backing) RefreshAll(ctx context.Context, claims []backing.Claim) []backing.Refreshed {
 	answers := make([]backing.Refreshed, len(claims))
 	type group struct {
@@ -66,9 +66,10 @@ func (b *Backing) RefreshAll(ctx context.Context, claims []backing.Claim) []back
 	return answers
 }
 
-// refreshBatch refreshes the claims that which lists, and stores the answers. A proxy in front of several
-// servers sends a script to the server of its first key, which does not have the other locks. So a refusal in a
-// batch proves nothing: that lease is refreshed again alone.
+// refreshBatch refreshes the claims at the indices in which, and stores the answers. A
+// proxy in front of several servers sends a script to the server of its first key, which
+// does not have the other locks. So a refusal in a batch proves nothing: that lease is
+// refreshed again alone.
 func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, which []int, answers []backing.Refreshed) {
 	held, err := strings.Repeat("!", len(which)), error(nil)
 	if len(which) > 1 {
@@ -86,7 +87,7 @@ func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, whic
 			answers[i].Err = err
 		case kind(held[n]) == yes:
 			answers[i].Held = true
-		default: // alone, an answer is about this lock, and an error says why
+		default: // sent alone, an answer concerns this lock, and an error says why
 			again.Go(func() {
 				answers[i].Held, answers[i].Err = b.Refresh(ctx, claims[i])
 				if answers[i].Held && kind(held[n]) == no {
@@ -98,7 +99,7 @@ func (b *Backing) refreshBatch(ctx context.Context, claims []backing.Claim, whic
 	again.Wait()
 }
 
-// refreshTogether returns a character for each of the claims.
+// refreshTogether returns one character for each claim.
 func (b *Backing) refreshTogether(ctx context.Context, claims []backing.Claim, which []int) (string, error) {
 	cmd := pipeline.NewCommand(refreshAllScript, len(which))
 	for _, i := range which {

@@ -10,19 +10,21 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
-// How long the server remembers a release, in milliseconds: for as long as its holder may repeat it, or, if the
-// claim goes on, not at all.
+// How long the server remembers a release, in milliseconds: as long as its holder may
+// repeat it, or not at all if the claim goes on.
 const memory, noMemory = "6000", ""
 
-// Release implements [backing.Backing] with one round trip. It works on a server whose memory is full.
+// Release implements [backing.Backing] with one round trip. It works on a server whose
+// memory is full.
 func (b *Backing) Release(ctx context.Context, key, holder string) (bool, error) {
 	found, err := b.ReleaseClaim(ctx, backing.Claim{Key: key, Holder: holder})
 	return found != backing.NotHeld, err
 }
 
-// ReleaseClaim implements [backing.Releaser] with one round trip. The server remembers the release for 6 s. If
-// a request of the claim was left without a reply, the server refuses it for a minute, should it arrive late.
-// If the release of such a claim fails, or that of a claimant that waits, it is repeated for a minute.
+// ReleaseClaim implements [backing.Releaser] with one round trip. The server remembers the
+// release for 6 s. If a request of the claim has no reply, the server refuses it for a
+// minute, should it arrive late. The failed release of such a claim, or of a claimant that
+// waits, is repeated for a minute.
 func (b *Backing) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
 	if err := ctx.Err(); err != nil {
 		return backing.NotHeld, err
@@ -42,8 +44,8 @@ func (b *Backing) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Re
 	return found, err
 }
 
-// release also takes the claimant out of the queue, where it may stand as member. If the claimant is in doubt, the
-// server refuses for a minute those of its requests that arrive late.
+// release also removes the claimant from the queue, where it may be as member. If the
+// claimant is in doubt, the server refuses its late requests for a minute.
 func (b *Backing) release(ctx context.Context, c backing.Claim, member string, inDoubt bool, life string) (backing.Released, error) {
 	k, err := b.keysOf(c.Key)
 	if err != nil {
@@ -58,7 +60,7 @@ func (b *Backing) release(ctx context.Context, c backing.Claim, member string, i
 	switch {
 	case err != nil || r.kind == no:
 		return backing.NotHeld, err
-	case r.kind == earlier && !r.repeated: // else it was this very request
+	case r.kind == earlier && !r.repeated: // if it was repeated, the earlier copy may have freed it
 		return backing.FreedEarlier, nil
 	}
 	return backing.FreedNow, nil
@@ -69,10 +71,11 @@ const subscribeBeforeYield = 100 * time.Millisecond
 
 var flag = map[bool]optional{true: {value: "1"}}
 
-// Pass implements [backing.Passer] with one round trip. To be queued when it yields, the claimant needs a
-// subscription. Each Pass begins to subscribe, for a process with waiters of its own will soon have to yield, and
-// one that yields waits for the confirmation, up to 0.1 s. Without a subscription, and [WithoutPush], the lock goes
-// to the first in the queue, or is free for those that poll.
+// Pass implements [backing.Passer] with one round trip. A claimant is queued only if its
+// process is subscribed. Every Pass begins to subscribe, because a process with waiters of
+// its own will soon have to yield. One that yields waits for the confirmation, up to 0.1 s.
+// Without a subscription, and with [WithoutPush], the lock goes to the first in the queue,
+// or is free for those that poll.
 func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -107,23 +110,25 @@ func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Wai
 	return b.outcome(k, next.Claim, r), nil
 }
 
-// memories chooses the key in which the server remembers a release. All claims on a lock use one key in turn,
-// which costs the server a third of what a new key does. But while a release is under way or has failed, and so
-// may be repeated, the release of another claim on the same lock is remembered in a key of its own.
+// memories chooses the key in which the server remembers a release. The claims on a lock
+// use one key in turn, which costs the server a third of what a new key does. But while a
+// release is under way, or has failed and so may be repeated, a release of another claim on
+// the lock is remembered in a key of its own.
 type memories struct {
 	mu    sync.Mutex
 	inUse map[memoryOf]memoryUse
 }
 
-// memoryOf is a key in which a release is remembered: the claim's own, or, if claim is "", the common one.
+// memoryOf identifies a key in which a release is remembered: the claim's own, or the
+// common one if claim is "".
 type memoryOf struct{ lock, claim string }
 
 type memoryUse struct {
 	claim    string
-	releases int // how many are under way, or may be repeated
+	releases int // the number that are under way or may be repeated
 }
 
-// take returns the key for a release of the claim, the same one while that may be repeated.
+// take returns the key for a release of the claim: the same one while it may be repeated.
 func (m *memories) take(lock, claim string) memoryOf {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -138,7 +143,7 @@ func (m *memories) take(lock, claim string) memoryOf {
 	return at
 }
 
-// done ends the use of a key by a release, at once if that was answered.
+// done ends the use of a key by a release: at once if the release was answered.
 func (m *memories) done(at memoryOf, err error) {
 	if err != nil {
 		time.AfterFunc(backing.ReleaseMemory, func() { m.done(at, nil) })
@@ -153,8 +158,8 @@ func (m *memories) done(at memoryOf, err error) {
 	}
 }
 
-// subscribed returns the channel on which messages for lock arrive. If there is none yet, it begins to subscribe, and
-// waits for that only if the caller is to wait.
+// subscribed returns the channel on which messages for lock arrive. If there is none yet,
+// it begins to subscribe, and waits for the confirmation only if wait is set.
 func (b *Backing) subscribed(ctx context.Context, lock string, wait bool) (channel string, ready bool) {
 	if b.push == nil {
 		return "", false

@@ -95,8 +95,8 @@ func TestYieldWithoutSubscriptionLeavesTheNextHolderOutOfTheQueue(t *testing.T) 
 	assert.Empty(t, inQueue(t, c))
 }
 
-// A process that has never waited is not subscribed. When it first yields it subscribes, rather
-// than leave the lock free for those that poll.
+// A process that has never waited is not subscribed. When it first yields it subscribes,
+// rather than leave the lock free for those that poll.
 func TestTheFirstYieldOfAProcessSubscribes(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)

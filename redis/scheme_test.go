@@ -201,7 +201,7 @@ func TestReservedKeyIsRefusedByAllOperations(t *testing.T) {
 			if assert.ErrorAs(t, err, &reserved, "%s of %q", name, key) {
 				assert.Equal(t, key, reserved.Key)
 				assert.Equal(t, "ReservedKeyError", reserved.Tag())
-				assert.ErrorContains(t, err, "choose another name")
+				assert.ErrorContains(t, err, "choose another key")
 				assert.True(t, backing.IsPermanent(err))
 			}
 		}

@@ -23,7 +23,7 @@ var (
 	refreshAllScript = load("refresh_all")
 )
 
-func init() { // go-redis may repeat these by itself
+func init() { // go-redis may retry these by itself
 	refreshScript.Idempotent, refreshAllScript.Idempotent = true, true
 }
 
@@ -39,11 +39,12 @@ func load(parts ...string) *script.Script {
 	return script.New(parts...)
 }
 
-// optional is an argument that may be missing: the server then takes it to be unless.
+// optional is an argument that may be left out, in which case the server assumes unless.
 type optional struct{ value, unless string }
 
-// command returns a run of a script. The keys come first among the words, and keys is their number. The last
-// arguments are left out where they can be, because the server then has fewer to read.
+// command returns a run of a script. The words begin with the keys, whose number is keys.
+// Trailing arguments are left out where possible, because the server then has fewer to
+// read.
 func command(s *script.Script, keys int, words []any, more ...optional) *pipeline.Command {
 	cmd := pipeline.NewCommand(s, keys)
 	for _, word := range words {
@@ -63,11 +64,12 @@ type sending int
 
 const (
 	acknowledged   sending = iota // with the acknowledgements that RequireAcks asks for
-	inBulk                        // likewise, for a script that takes long: no other should wait behind it
+	inBulk                        // likewise, for a long-running script, behind which no other should wait
 	unacknowledged                // with the reply of the primary alone
 )
 
-// send sends a script and returns its reply. With RequireAcks, missing is why its effects do not count.
+// send sends a script and returns its reply. With RequireAcks, missing is the reason why
+// its effects do not count.
 func (b *Backing) send(ctx context.Context, how sending, cmd *pipeline.Command) (value pipeline.Reply, missing, err error) {
 	switch {
 	case b.acks.Needed > 0 && how != unacknowledged:
@@ -83,9 +85,10 @@ func (b *Backing) send(ctx context.Context, how sending, cmd *pipeline.Command) 
 	return value, nil, b.classify(err)
 }
 
-// run sends the script that command makes, and reads its reply, which must be of one of the kinds in want. A
-// server may refuse a script because its keys are in several hash slots, which the client's type does not
-// say if one address stands for many slots: then the command is made again, with a fence in the lock's slot.
+// run sends the script that command makes, and reads its reply, which must be of one of the
+// kinds in want. A server may refuse a script because its keys are in several hash slots.
+// The client's type does not reveal that if one address stands for many slots; the command
+// is then made again, with a fence in the lock's slot.
 func (b *Backing) run(ctx context.Context, how sending, want string, command func() *pipeline.Command) (reply, error) {
 	apart := b.slots.Load()
 	value, missing, err := b.send(ctx, how, command())
@@ -106,17 +109,17 @@ func (b *Backing) run(ctx context.Context, how sending, want string, command fun
 
 func isCrossSlot(err error) bool { return err != nil && strings.Contains(err.Error(), "CROSSSLOT") }
 
-// reply is what a script answered: a letter, and a number if one belongs to it.
+// reply is the answer of a script: a letter, and for some letters a number.
 type reply struct {
 	kind     kind
 	number   uint64 // the token of a grant, or the rest of the lease in ms, or noExpiry
 	repeated bool   // another copy of the script has no reply, and may yet be applied
-	missing  error  // why a grant or a refresh does not count, with RequireAcks
+	missing  error  // with RequireAcks, the reason why a grant or a refresh does not count
 }
 
 func (r reply) isGrant() bool { return r.kind == granted || r.kind == resumed }
 
-// kind is the first letter of what a script answers.
+// kind is the first letter of a script's answer.
 type kind byte
 
 const (
@@ -130,7 +133,7 @@ const (
 	earlier      kind = 'e' // freed earlier
 )
 
-// noExpiry stands for a lease that does not end, which a foreign client may have made.
+// noExpiry is the rest of a lease that does not end, which a foreign client may have made.
 const noExpiry = ^uint64(0)
 
 // alteredReply is the advice on a reply that no script gives.

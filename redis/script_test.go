@@ -40,7 +40,8 @@ func TestReplyIsALetterAndItsNumber(t *testing.T) {
 	}
 }
 
-// A copy of a script that changes the holder of the lock may arrive after its claim has been released.
+// A copy of a script that changes the holder of the lock may arrive after its claim has
+// been released.
 func TestTheClientItselfMayRepeatRefreshesAlone(t *testing.T) {
 	t.Parallel()
 	for s, may := range map[*script.Script]bool{acquireScript: false, passScript: false, releaseScript: false, refreshScript: true, refreshAllScript: true} {

@@ -26,7 +26,8 @@ func errorsAs[E error](err error) bool {
 	return ok
 }
 
-// logbook writes down all that an observer is told, in each way in which that may come into a log.
+// logbook writes down all that an observer is told, in each way in which that may come into
+// a log.
 type logbook struct {
 	mu     sync.Mutex
 	said   bytes.Buffer

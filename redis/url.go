@@ -15,8 +15,8 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/pipeline"
 )
 
-// URLError reports that the address given to [FromURL] cannot be used. Neither it nor its cause contains the user
-// or the password.
+// URLError reports that the address given to [FromURL] cannot be used. Neither it nor its
+// cause contains the user or the password.
 type URLError struct {
 	URL   string // without user, password and query
 	Cause error
@@ -32,18 +32,19 @@ func (e *URLError) Unwrap() error { return e.Cause }
 // Tag returns "URLError".
 func (e *URLError) Tag() string { return "URLError" }
 
-// FromURL connects to the server at a redis://, rediss:// (TLS) or unix:// URL and keeps locks there for as
-// long as the scope is open: the Backing and its connections are closed with the scope. The URL's query may set
-// what redis.ParseURL of go-redis knows, such as ?pool_size=20&read_timeout=1s. By default an idle connection
-// is closed after 3 min.
+// FromURL connects to the server at a redis://, rediss:// (TLS) or unix:// URL and keeps
+// locks there while the scope is open: closing the scope closes the Backing and its
+// connections. The URL's query may set whatever go-redis's ParseURL knows, such as
+// ?pool_size=20&read_timeout=1s. By default an idle connection is closed after 3 min.
 //
-// The effect fails with [*URLError] if the URL is malformed, and with the client's error and the server's
-// address if the server does not answer a PING: an [*effect.TimeoutError] if no answer comes for as long as the
-// client waits, 5 s by default and 10 s at most, or a [*SetupError] if the server refuses the client, or closes
-// the connection, as a port that wants TLS does. FromURL asks once, so a wrong password is not marked as
-// permanent.
+// The effect fails with [*URLError] if the URL is malformed. If the server does not answer
+// a PING it fails with the client's error and the server's address. That is an
+// [*effect.TimeoutError] if no answer comes for as long as the client waits, which is 5 s
+// by default and 10 s at most. It is a [*SetupError] if the server refuses the client, or
+// closes the connection, as a port that requires TLS does. FromURL asks once, so a wrong
+// password is not marked as permanent.
 //
-// Sentinel, Cluster and other options: make the client with go-redis, and [New].
+// For Sentinel, Cluster and other options, make the client with go-redis and call [New].
 func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Backing] {
 	return effect.AcquireRelease(
 		func(ctx context.Context) (*Backing, error) { return connect(ctx, url, opts) },
@@ -55,11 +56,12 @@ func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Back
 }
 
 const (
-	// pingLimit is for a server that neither answers nor refuses. The URL may set timeouts with which go-redis
-	// would need longer to give up.
+	// pingLimit is for a server that neither answers nor refuses. The URL may set timeouts
+	// with which go-redis would take longer to give up.
 	pingLimit = 10 * time.Second
-	// maxIdle is how long an idle connection is kept, unless the URL says otherwise. Load balancers drop idle
-	// connections after four minutes or more; go-redis keeps them for thirty.
+	// maxIdle is how long an idle connection is kept, unless the URL says otherwise. Load
+	// balancers drop idle connections after four minutes or more; go-redis keeps them for
+	// thirty.
 	maxIdle = 3 * time.Minute
 )
 
@@ -71,7 +73,7 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 		return nil, err
 	}
 	o.ContextTimeoutEnabled = true
-	o.DialerRetries = 1 // the mutex's own policy tries again as well, and should get the error soon
+	o.DialerRetries = 1 // the mutex retries by its own policy, and should get the error soon
 	o.ConnMaxIdleTime = cmp.Or(o.ConnMaxIdleTime, maxIdle)
 	b := New(goredis.NewClient(o), opts...)
 	ping, cancel := context.WithTimeout(ctx, pingLimit)
@@ -80,7 +82,7 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	_, err = pipeline.Call(ping, func(ctx context.Context) (string, error) { return b.client.Ping(ctx).Result() })
 	if err != nil {
 		_ = b.client.Close()
-		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) { // the caller has set none
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) { // not the caller's deadline
 			err = &effect.TimeoutError{Duration: time.Since(began).Round(time.Millisecond), Err: err}
 		}
 		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, b.classify(err))
@@ -88,9 +90,9 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 	return b, nil
 }
 
-// parse reads the URL. The reason why it is bad is found by reading it again without user and password, for the
-// messages of both parsers quote whatever they stumble over, and a password with a slash in it looks like a bad
-// port.
+// parse reads the URL. To find out why it is bad, it is parsed again without user and
+// password: the messages of both parsers quote whatever they fail on, and a password with a
+// slash in it looks like a bad port.
 func parse(raw string) (*goredis.Options, error) {
 	scheme, rest, hasScheme := strings.Cut(raw, "://")
 	o, err := goredis.ParseURL(raw)
@@ -107,7 +109,7 @@ func parse(raw string) (*goredis.Options, error) {
 		if _, err = goredis.ParseURL(bare); err == nil || isMisread(bare) {
 			err = errors.New("user and password must be percent-encoded, such as p%40ss for p@ss")
 		}
-	default: // the scheme may be a part of a password, so the error does not quote it
+	default: // the scheme may be part of a password, so the error does not quote it
 		err = errSchemes
 	}
 	if syntax, ok := errors.AsType[*url.Error](err); ok { // it quotes the URL with its query
@@ -116,16 +118,18 @@ func parse(raw string) (*goredis.Options, error) {
 	if hasScheme && scheme != "unix" && strings.ContainsAny(bare, ",;") {
 		err = errors.New("options are written as ?name=value&name=value")
 	}
-	// The rest may be options, and so a secret: other clients write host:6380,password=secret.
+	// The rest may be options, and so a secret: other clients write
+	// host:6380,password=secret.
 	if end := strings.IndexAny(bare, "?#,;"); end >= 0 {
 		bare = bare[:end]
 	}
 	return nil, &URLError{URL: bare, Cause: err}
 }
 
-// isMisread reports whether a URL that can be parsed most likely means something else: it ends too early, at
-// the slash or the hash mark of a password, or has options in the name of the host. That would connect to the
-// wrong server, and show a secret in its name.
+// isMisread reports whether a URL that can be parsed most likely means something else: it
+// ends too early, at the slash or the hash mark of a password, or its host name contains
+// options. Used as it is, it would connect to the wrong server and show a secret in the
+// server's name.
 func isMisread(raw string) bool {
 	u, err := url.Parse(raw)
 	return err == nil && (u.Fragment != "" || strings.Contains(u.Path, "@") || strings.ContainsAny(u.Host, ",;"))
