@@ -14,6 +14,9 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
+// A program that runs a report under a lock.
+//
+//nolint:testableexamples // it needs a server at this address
 func Example() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
 	defer client.Close()
