@@ -28,8 +28,8 @@ type Funcs struct {
 	GetHolderFunc  func(ctx context.Context, key string) (option.Option[string], error)
 }
 
-// Check reports the first operation that has neither a function nor a Base. mutex.New calls
-// it, and fails with a *mutex.ConfigError. Without that check such an operation panics.
+// Check fails if an operation has neither a function nor a Base: calling that operation would
+// panic. mutex.New calls Check, and fails with a *mutex.ConfigError that names the function.
 func (f *Funcs) Check() error {
 	if f.Base == nil {
 		for _, field := range []struct {
@@ -43,7 +43,7 @@ func (f *Funcs) Check() error {
 			{"GetHolderFunc", f.GetHolderFunc == nil},
 		} {
 			if field.missing {
-				return fmt.Errorf("one with %s, or with a Base to ask instead", field.name)
+				return fmt.Errorf("%s and Base of the Funcs are nil, set one of them", field.name)
 			}
 		}
 	}

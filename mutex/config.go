@@ -133,7 +133,7 @@ func check(b backing.Backing, key string) error {
 	}
 	if c, ok := b.(interface{ Check() error }); ok { // such as backing.Funcs, which may lack an operation
 		if err := c.Check(); err != nil {
-			return &ConfigError{"backing", fmt.Sprintf("%T", b), err.Error()}
+			return &ConfigError{"backing", fmt.Sprintf("%T", b), "a complete store: " + err.Error()}
 		}
 	}
 	if key == "" {

@@ -81,7 +81,7 @@ func TestGrantThatTooFewReplicasAcknowledgeIsTakenBack(t *testing.T) {
 		assertTooFew(t, r.Err)
 		assert.False(t, r.Held)
 	}
-	assertHolder(t, plain, "k", "a") // a refresh takes nothing back
+	assertHolder(t, plain, "k", "a") // a failed refresh undoes nothing
 	assertRefused(t, b, "k", "x")    // nor does a refusal need an acknowledgement
 	assertRefreshes(t, false, b, "k", "x")
 	assertReports(t, backing.FreedNow, b, claim("k", "a"))
@@ -130,7 +130,7 @@ func TestRequestForAcknowledgementThatIsLostIsRefusedAfterTheRelease(t *testing.
 	require.False(t, few)
 	assertHolder(t, redis.New(admin), "k", "a")
 	assertReports(t, backing.FreedNow, b, claim("k", "a"))
-	assertRefused(t, redis.New(admin), "k", "a") // as the copy would be
+	assertRefused(t, redis.New(admin), "k", "a") // as the copy would be refused
 }
 
 func TestRequireAcksPanicsForWhatCannotWork(t *testing.T) {
@@ -172,7 +172,7 @@ func TestGrantThatCannotBeTakenBackFailsWithBoth(t *testing.T) {
 	assertReports(t, backing.NotHeld, b, claim("k", "h"))
 }
 
-// WAIT goes to the master of the lock, on the connection that the script was sent on.
+// WAIT goes to the master of the lock, on the connection that sent the script.
 func TestAcknowledgementsOnAClusterAreOfTheLocksMaster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)
@@ -201,7 +201,7 @@ func TestAcknowledgementsOnAClusterAreOfTheLocksMaster(t *testing.T) {
 	}
 }
 
-// A client of one server may be one of a Cluster's, and follows no redirection.
+// A client of one server may be a Cluster's, and follows no redirection.
 func TestLockOfAnotherServerOfAClusterIsAnError(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)
@@ -221,7 +221,7 @@ func TestClusterThatIsGoneFailsRequestsForAcknowledgement(t *testing.T) {
 	assert.False(t, backing.IsPermanent(err))
 }
 
-// A client that does not know yet where the slot has gone learns it by the failure.
+// A client that does not know yet where the slot has moved finds out by the failure.
 func TestAcknowledgementsFollowASlotThatMoves(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)

@@ -78,7 +78,7 @@ func useAll(ctx context.Context, b *redis.Backing, admin goredis.UniversalClient
 		enqueue("w")
 		pass("w", "u", false)
 		release("v")
-		// One whose process is gone is passed over.
+		// A waiter whose process is gone is passed over.
 		note(admin.ZAdd(ctx, "dmutex:{dmutex:plain}~queue", goredis.Z{Score: 1, Member: "2000 push:gone x"}).Err())
 		release("u")
 		release("u")
@@ -152,12 +152,12 @@ func TestDocumentedUserCanLockOnACluster(t *testing.T) {
 	}
 }
 
-// documentedForCluster are the rules that a Cluster needs besides.
+// documentedForCluster are the additional rules that a Cluster needs.
 func documentedForCluster(t *testing.T) []string {
 	t.Helper()
 	source, err := os.ReadFile("redis.go")
 	require.NoError(t, err)
-	sentence := regexp.MustCompile(`(?m)^// and on a Cluster with (.*) besides`).FindSubmatch(source)
+	sentence := regexp.MustCompile(`(?m)^// and on a Cluster (\+.*) as well`).FindSubmatch(source)
 	require.NotNil(t, sentence)
 	rules := regexp.MustCompile(`\+[a-z|]+`).FindAllString(string(sentence[1]), -1)
 	require.NotEmpty(t, rules)

@@ -1,13 +1,13 @@
--- What acquire_free.lua leaves to be done.
+-- The rest of acquire_free.lua.
 local member = ARGV[4] or ''
 local late = waits and redis.pcall('ZSCORE', KEYS[2], 'x ' .. (ARGV[5] or ARGV[1]))
-if type(late) == 'string' then -- else it is none, or the key is of another type
+if type(late) == 'string' then -- otherwise there is none, or the key is of another type
   return 'n'
 end
 
 local owner = redis.call('GET', KEYS[1])
 if owner == ARGV[1] then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2]) -- first: then a full server lets the rest be written
+  redis.call('PEXPIRE', KEYS[1], ARGV[2]) -- first: a full server then accepts the other writes
   local token, failed = newToken()
   if not token then
     return failed

@@ -25,7 +25,7 @@ func TestManyLeasesAreRefreshedByOneScript(t *testing.T) {
 	}
 	locks.RefreshAll(t.Context(), claims[:2]) // the server knows the script
 	require.NoError(t, c.ConfigResetStat(t.Context()).Err())
-	claims[7].TTL = 2 * lease // which takes a script of its own
+	claims[7].TTL = 2 * lease // which takes another script
 	for i, r := range locks.RefreshAll(t.Context(), claims) {
 		assert.Equal(t, backing.Refreshed{Held: true}, r, "%d", i)
 	}
@@ -59,7 +59,7 @@ func TestServerThatIsGoneFailsAllLeasesOfABatch(t *testing.T) {
 	}
 }
 
-// refusesPairs is a hook in place of a server that never takes two keys in one script.
+// refusesPairs is a hook that imitates a server which never takes two keys in one script.
 type refusesPairs struct{ refused atomic.Int32 }
 
 func (*refusesPairs) DialHook(next goredis.DialHook) goredis.DialHook { return next }
@@ -79,7 +79,7 @@ func (*refusesPairs) ProcessPipelineHook(next goredis.ProcessPipelineHook) gored
 	return next
 }
 
-// Their tag says that the keys are in one slot.
+// By their tag, the keys are in one slot.
 func TestLeasesThatAreRefusedTogetherAreRefreshedAlone(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// BenchmarkAcquireAndRelease stands beside what everybody writes by hand. On one
-// processor (GOMAXPROCS=1, taskset) it shows what the library itself costs.
+// BenchmarkAcquireAndRelease compares the library with what everybody writes by hand. On
+// one processor (GOMAXPROCS=1, taskset) it shows what the library itself costs.
 func BenchmarkAcquireAndRelease(b *testing.B) {
 	for name, pair := range map[string]func(*goredis.Client) func(ctx context.Context, key, holder string) error{
 		"by hand": func(c *goredis.Client) func(context.Context, string, string) error {

@@ -24,12 +24,12 @@ func TestCloseEndsTheSubscriptionAndLeavesTheClientOpen(t *testing.T) { //nolint
 	queues(t, b, w)
 
 	require.NoError(t, b.Close())
-	w.isWoken(t) // to ask again, as no message can wake it any more
+	w.isWoken(t) // to ask again, because no message can wake it any more
 	outcome := enqueue(t, b, w)
 	require.IsType(t, backing.MustPoll{}, outcome)
 	assert.Error(t, outcome.(backing.MustPoll).Why)
 	assert.Empty(t, c.PubSubChannels(t.Context(), "*").Val())
-	assertReleases(t, true, b, "k", "a") // what is held can be released
+	assertReleases(t, true, b, "k", "a") // a held lock can still be released
 	require.NoError(t, b.Close(), "it may be closed again")
 	require.NoError(t, c.Close())
 	require.NoError(t, goleak.Find(before))
@@ -40,24 +40,24 @@ func TestCloseEndsASubscriptionThatIsBeingMade(t *testing.T) {
 	t.Parallel()
 	p, b, _ := throughProxy(t)
 	acquire(t, b, "k", "a")
-	p.AfterNext("evalsha", p.Cut) // the subscription finds nobody
+	p.AfterNext("evalsha", p.Cut) // the subscription reaches nobody
 	fails(t, func(ctx context.Context) error { _, err := b.Enqueue(ctx, waiter("k", "b").Waiter); return err })
 	began := time.Now()
 	require.NoError(t, b.Close())
-	assert.Less(t, time.Since(began), 4*time.Second) // 5 s, if it was not ended
+	assert.Less(t, time.Since(began), 4*time.Second) // it would take 5 s if it were not ended
 }
 
 func TestCloseEndsWhatIsUndoneLater(t *testing.T) {
 	t.Parallel()
 	p, b, direct := throughProxy(t)
-	p.CutReplies() // it is applied, and has no reply
+	p.CutReplies() // the request is applied, and has no reply
 	fails(t, func(ctx context.Context) error { _, err := b.TryAcquire(ctx, claim("k", "a")); return err })
 	p.Cut()
 	fails(t, func(ctx context.Context) error { _, err := b.Release(ctx, "k", "a"); return err })
-	require.NoError(t, b.Close()) // before it is tried again
-	p.Reset()                     // what is under way is lost
+	require.NoError(t, b.Close()) // before the release is repeated
+	p.Reset()                     // requests under way are lost
 	p.Heal()
-	stays(t, 2*time.Second, func() bool { // in which it would be undone
+	stays(t, 2*time.Second, func() bool { // in this time the grant would be undone
 		locked, err := direct.IsLocked(t.Context(), "k")
 		return err == nil && locked
 	})

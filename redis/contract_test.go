@@ -46,8 +46,8 @@ func TestContractUnderFaults(t *testing.T) {
 	}
 }
 
-// faulty is a backing of a server of its own, which keeps its data over a restart:
-// by default it may write its log after it has answered, if the disk is busy.
+// faulty is a backing on a server of its own, which keeps its data over a restart: by
+// default, Redis may write its log after it has answered, if the disk is busy.
 func faulty(t *testing.T, o goredis.Options) (backing.Backing, backingtest.Faults) {
 	t.Helper()
 	s, direct := start(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -56,8 +56,8 @@ func faulty(t *testing.T, o goredis.Options) (backing.Backing, backingtest.Fault
 	o.Dialer = w.dial
 	c := dial(t, o)
 	b := redis.New(c)
-	// A proxy cannot tell an operation from the reply that the server does not
-	// know its script.
+	// A proxy cannot distinguish an operation from the reply that the server does not know
+	// its script.
 	loadScripts(t, redis.New(direct))
 	warm(t, b)
 	t.Cleanup(func() { assert.Equal(t, w.lost, w.dropped(), "answers that were lost") })
@@ -70,8 +70,8 @@ func faulty(t *testing.T, o goredis.Options) (backing.Backing, backingtest.Fault
 	}
 }
 
-// ways lead to a server. What was sent on one that was cut arrives later than what
-// is sent on the next.
+// ways are connections to a server. What was sent on one that was cut arrives later than
+// what is sent on the next.
 type ways struct {
 	t      *testing.T
 	server string

@@ -4,22 +4,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/redis"
 )
 
-// A Cluster and a Sentinel group are made with go-redis as well; the client
-// stays yours.
+// A program that runs a report under a lock.
+//
+//nolint:testableexamples // it needs a server at this address
+func Example() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	defer client.Close()
+
+	lock, err := mutex.New(redis.New(client), "nightly-report", mutex.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report := func(ctx context.Context) (string, error) { return "the report", ctx.Err() }
+	done, err := mutex.WithLock(lock, report)(context.Background())
+	fmt.Println(done, err)
+}
+
+// A Cluster or a Sentinel group takes another client of go-redis, and nothing else.
 func ExampleNew() {
 	client := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{"redis-1:6379", "redis-2:6379"}})
 	defer client.Close()
-	var locks backing.Backing = redis.New(client, redis.KeyPrefix("billing:"))
-	fmt.Printf("%T\n", locks)
-	// Output: *redis.Backing
+	locks := redis.New(client, redis.KeyPrefix("billing:"))
+	_, err := mutex.New(locks, "invoices", mutex.Config{})
+	fmt.Println(err)
+	// Output: <nil>
 }
 
 // The connections live as long as the scope.
@@ -43,8 +62,43 @@ func ExampleFromURL() {
 	// invalid port ":six" after host
 }
 
+func ExampleBacking_Close() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	locks := redis.New(client, redis.WithoutPush())
+
+	// When all work has ended:
+	_, err := mutex.AwaitCleanup(locks)(context.Background())
+	err = errors.Join(err, locks.Close(), client.Close())
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func ExampleRequireAcks() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	defer client.Close()
+	locks := redis.New(client, redis.RequireAcks(2, 100*time.Millisecond))
+	defer locks.Close()
+
+	// An acquire that reaches one replica only fails with such an error.
+	var err error = &redis.AcknowledgeError{Needed: 2, Got: 1, Within: 100 * time.Millisecond}
+	if few, ok := errors.AsType[*redis.AcknowledgeError](err); ok {
+		fmt.Println(few.Got, "of", few.Needed)
+	}
+	// Output: 1 of 2
+}
+
+func ExampleReservedKeyError() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	defer client.Close()
+	_, err := redis.New(client).IsLocked(context.Background(), "{jobs}~queue")
+	if reserved, ok := errors.AsType[*redis.ReservedKeyError](err); ok {
+		fmt.Println(reserved.Key, backing.IsPermanent(err))
+	}
+	// Output: {jobs}~queue true
+}
+
 func ExampleSetupError() {
-	// What the first acquire on a server that is too old fails with.
+	// An acquire on a server that is too old fails with such an error.
 	err := backing.Permanent(&redis.SetupError{
 		Advice: "the server does not know SET with GET: locks need Redis 6.2 or later",
 		Err:    errors.New("ERR syntax error"),

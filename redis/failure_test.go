@@ -23,7 +23,7 @@ type refusal string
 func (r refusal) Error() string { return string(r) }
 func (refusal) RedisError()     {}
 
-// newUnused is a Backing whose client is asked for nothing.
+// newUnused is a Backing whose client is never used.
 func newUnused(t *testing.T, c goredis.UniversalClient) *Backing {
 	t.Helper()
 	t.Cleanup(func() { _ = c.Close() })
@@ -43,7 +43,7 @@ func TestAnswerOfAServerIsExplainedAndPermanentIfItStays(t *testing.T) {
 	for _, tt := range []struct {
 		says      string
 		permanent bool
-		advice    string // a part of it; "" if there is none
+		advice    string // part of the advice; "" if there is none
 	}{
 		{"WRONGTYPE Operation against a key holding the wrong kind of value", stays, "choose another key"},
 		{before70 + ":20: WRONGTYPE Operation against a key holding the wrong kind of value", stays, "choose another key"},
@@ -102,7 +102,7 @@ func TestAnswerOfAServerIsExplainedAndPermanentIfItStays(t *testing.T) {
 	assert.NoError(t, toServer(t).classify(nil))
 }
 
-// It names the prefix that is in use, and on a Cluster what is needed there.
+// The rules have the prefix in use, and on a Cluster those needed there.
 func TestMissingPermissionNamesTheRulesThatAreNeeded(t *testing.T) {
 	t.Parallel()
 	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
@@ -128,8 +128,8 @@ func TestFailureWithoutAnAnswerMayPass(t *testing.T) {
 	closing := "the server closes the connection: check whether its port requires TLS"
 	for _, tt := range []struct {
 		err      error
-		advice   string // of a server that has never answered
-		answered string // of one that has
+		advice   string // if the server has never answered
+		answered string // if it has
 	}{
 		{io.EOF, closing, ""},
 		{syscall.ECONNRESET, closing, ""},
@@ -169,7 +169,8 @@ func TestClosedClientStaysClosed(t *testing.T) {
 	assert.True(t, backing.IsPermanent(toServer(t).classify(fmt.Errorf("wrapped: %w", goredis.ErrClosed))))
 }
 
-// A Sentinel that does not know the group says nil, as a server does without a key.
+// A Sentinel that does not know the group answers nil, as a server does when there is no
+// key.
 func TestNilOfASentinelIsNoAnswerAboutAKey(t *testing.T) {
 	t.Parallel()
 	unknown := fmt.Errorf("redis: all sentinels specified in configuration are unreachable: %w", errors.Join(goredis.Nil))

@@ -17,8 +17,8 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// Names of any bytes are what they are: two keys are two locks, two ids two
-// holders, in whatever operation.
+// Names of any bytes are kept apart: two keys are two locks and two ids two holders, in
+// every operation.
 func FuzzKeysAndHolders(f *testing.F) {
 	megabyte := strings.Repeat("x", 1<<20)
 	for _, s := range [][4]string{
@@ -42,7 +42,7 @@ func FuzzKeysAndHolders(f *testing.F) {
 		assertHolder(t, other, key, holder)
 		if key2 != key {
 			assertFree(t, one, key2)
-			acquire(t, other, key2, holder2) // which is not in key's queue
+			acquire(t, other, key2, holder2) // it is not in key's queue
 		}
 		if holder2 != holder {
 			assertRefused(t, other, key, holder2)
@@ -75,7 +75,7 @@ func isReserved(key string) bool {
 	return regexp.MustCompile(`(?s)^\{.*\}.*(~queue|~fence|~released:.*)$`).MatchString(key)
 }
 
-// handsOver lets holder2 wait for holder's lock, get it, and give it back.
+// handsOver makes holder2 wait for holder's lock, get it, and pass it back.
 func handsOver(t *testing.T, one, other *redis.Backing, key, holder, holder2 string) {
 	t.Helper()
 	w := waiter(key, holder2)
@@ -85,7 +85,7 @@ func handsOver(t *testing.T, one, other *redis.Backing, key, holder, holder2 str
 	w.isGranted(t, other)
 	assertHolder(t, one, key, holder2)
 	passes(t, other, holder2, waiter(key, holder), true) // nobody else waits
-	assertReleases(t, true, other, key, holder2)         // that was done by Pass
+	assertReleases(t, true, other, key, holder2)         // Pass has released it
 	assertHolder(t, other, key, holder)
 }
 
@@ -99,8 +99,8 @@ func holderOf(t *testing.T, c *goredis.Client) string {
 }
 
 // Whatever else has got into the queue, a waiter that asks again gets the lock when it is
-// free: the server neither fails nor hangs, and no lock is reserved for one that cannot be
-// woken.
+// free: the server neither fails nor hangs, and no lock is reserved for a claimant that
+// cannot be woken.
 func FuzzQueueMembers(f *testing.F) {
 	for _, member := range []string{
 		"", "x", "2000 push:gone x", "2000  x", "2000 push:gone b", "2000 push:gone ", "0 push:gone x", "-1 push:gone x", "99999999999999999999 push:gone x",
@@ -120,7 +120,7 @@ func FuzzQueueMembers(f *testing.F) {
 		n++
 		first, second := fmt.Sprint("a", n), fmt.Sprint("b", n)
 		acquire(t, one, "k", first)
-		if score == score { // Redis takes all but NaN
+		if score == score { // Redis accepts anything but NaN
 			require.NoError(t, c.ZAdd(ctx, queueKey, goredis.Z{Score: score, Member: member}).Err())
 		}
 		w := waiter("k", second)

@@ -17,7 +17,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// nonsense are replies that no script of ours gives, to whatever it is asked.
+// nonsense are replies that no script of ours gives to any request.
 var nonsense = []string{
 	"+hello\r\n", "*0\r\n", "*1\r\n$3\r\n123\r\n", strings.Repeat("*1\r\n", 100) + ":1\r\n", "%1\r\n+g\r\n:1\r\n",
 	"~1\r\n:1\r\n", "$-1\r\n", "*-1\r\n", "_\r\n", ":-1\r\n", "$-7\r\n", ",1.5\r\n", ",nan\r\n", ",-inf\r\n",
@@ -28,12 +28,12 @@ var nonsense = []string{
 	"|1\r\n+a\r\n:1\r\n", "",
 }
 
-// oversized finds replies that announce more than they bring. go-redis makes room
-// for whatever length is announced.
+// oversized finds replies that announce more than they bring. go-redis allocates whatever
+// is announced.
 var oversized = regexp.MustCompile(`[$=!*~%>|]\+?\d{6,}`)
 
-// Whatever a server answers to whatever operation: it returns in time, and says
-// nothing that the server has not said.
+// Whatever a server answers, an operation returns in time, and reports nothing that the
+// server has not said.
 func FuzzReplies(f *testing.F) {
 	for _, reply := range nonsense {
 		f.Add(reply, false)
@@ -126,7 +126,7 @@ func FuzzReplies(f *testing.F) {
 	})
 }
 
-// go-redis panics at these.
+// go-redis panics on these.
 func TestMessagesThatTheClientCannotReadEndTheSubscriptionAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for _, message := range []string{"*0\r\n", "*1\r\n:1\r\n", "*1\r\n$7\r\nmessage\r\n", "*3\r\n$9\r\nsubscribe\r\n+x\r\n+y\r\n"} {

@@ -17,17 +17,17 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// hostile is a server that answers whatever is asked about a lock with the same
-// bytes, and everything else as a server should, so that clients get that far.
-// It is no Redis: it is what a broken one, or something else on its port, may be.
+// hostile is a server that answers every request about a lock with the same bytes, and
+// everything else as a server should, so that clients get that far. It imitates a broken
+// Redis, or something else on its port.
 type hostile struct {
 	listener net.Listener
 	running  sync.WaitGroup
 	reply    atomic.Pointer[string] // to scripts and GET
-	keeps    atomic.Bool            // the connection open after such a reply
+	keeps    atomic.Bool            // the connection stays open after such a reply
 	message  atomic.Pointer[string] // follows the confirmation of a subscription
 
-	subscribed atomic.Int64 // how often
+	subscribed atomic.Int64 // the number of subscriptions
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
@@ -53,7 +53,7 @@ func newHostile(t testing.TB) *hostile {
 	return h
 }
 
-// answer sets the reply, and whether more is to be expected after it.
+// answer sets the reply, and whether the connection stays open after it.
 func (h *hostile) answer(reply string, keeps bool) {
 	h.reply.Store(&reply)
 	h.keeps.Store(keeps)
@@ -62,7 +62,7 @@ func (h *hostile) answer(reply string, keeps bool) {
 // publish sets what a subscriber receives.
 func (h *hostile) publish(message string) { h.message.Store(&message) }
 
-// client is one that gives up soon.
+// client returns a client that gives up soon.
 func (h *hostile) client(t testing.TB, version int) *goredis.Client {
 	t.Helper()
 	c := dial(t, goredis.Options{
@@ -104,7 +104,7 @@ func (h *hostile) serve(c net.Conn) {
 	}
 }
 
-// to is the reply to a command, and whether the connection goes on.
+// to returns the reply to a command, and whether the connection stays open.
 func (h *hostile) to(words []string) (reply string, on bool) {
 	switch name := strings.ToLower(words[0]); name {
 	case "hello":

@@ -81,8 +81,8 @@ func TestReleasedClaimsAreForgottenAfterAMinute(t *testing.T) {
 	assertReports(t, backing.FreedNow, b, claim("k", "another"))
 }
 
-// The network holds the first copy of a request back. If go-redis repeated it, and the
-// second copy was answered, nobody would know that there is a first.
+// The network delays the first copy of a request. If go-redis repeated it, and the second
+// copy was answered, nobody would know that there was a first.
 func TestCopyThatWasNotAnsweredIsRefusedThoughALaterOneWas(t *testing.T) {
 	t.Parallel()
 	s, direct := start(t)
@@ -113,7 +113,7 @@ func TestCopyThatWasNotAnsweredIsRefusedThoughALaterOneWas(t *testing.T) {
 	stays(t, 100*time.Millisecond, func() bool { return holderOf(t, direct) == "" })
 }
 
-// Nothing else is written by a release that finds nothing.
+// A release that finds nothing writes nothing else.
 func TestClaimInDoubtIsRefusedByAFullServerToo(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
@@ -129,9 +129,9 @@ func TestClaimInDoubtIsRefusedByAFullServerToo(t *testing.T) {
 	assert.Empty(t, holderOf(t, c))
 }
 
-// holdBack is a client that is slow to write its first script: it has looked at
-// the context, and writes when it is told to, as go-redis may when it sets up a
-// connection for the command.
+// holdBack is a client that is slow to write its first script: it has checked the context,
+// and writes when it is told to, as go-redis may when it sets up a connection for the
+// command.
 type holdBack struct {
 	begun   atomic.Bool
 	write   chan struct{}
@@ -148,7 +148,7 @@ func newHoldBack(c *goredis.Client) *holdBack {
 // next makes the next script the one that is held back.
 func (h *holdBack) next() { h.begun.Store(false) }
 
-// letGo lets the script reach the server, and returns when it is applied.
+// letGo lets the script reach the server, and returns when it has been applied.
 func (h *holdBack) letGo() {
 	close(h.write)
 	<-h.written
@@ -167,14 +167,14 @@ func (h *holdBack) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 		if cmd.Name() != "evalsha" || !h.begun.CompareAndSwap(false, true) {
 			return next(ctx, cmd)
 		}
-		cmd.Args() // as what writes it does, and so it may be on its way
+		cmd.Args() // as if it were written, so it may be on its way
 		<-h.write
 		defer close(h.written)
 		return next(context.WithoutCancel(ctx), cmd)
 	}
 }
 
-// fails makes a request that is not answered in time.
+// fails sends a request that is not answered in time.
 func fails(t *testing.T, request func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

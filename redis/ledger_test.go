@@ -20,13 +20,13 @@ var (
 	queuedAsM = place{"m", func() {}}
 )
 
-// countingLedger returns a ledger, and how many claimants of it can be woken.
+// countingLedger returns a ledger, and the number of its claimants that can be woken.
 func countingLedger() (*ledger, *int) {
 	waiting := 0
 	return newLedger(func(delta int) { waiting += delta }), &waiting
 }
 
-// What may become of a request of me.
+// The possible outcomes of a request by "me".
 func asks(l *ledger) request       { return l.begin(me, place{}) }
 func asksToWait(l *ledger) request { return l.begin(me, queuedAsM) }
 func answered(l *ledger)           { l.end(asks(l), place{}, false) }
@@ -121,7 +121,7 @@ func TestEntryLastsAsLongAsTheServerMayKnowMoreThanItHasAnswered(t *testing.T) {
 	}
 }
 
-// The network delivers nothing for longer, and no release need follow.
+// The network delivers nothing later, and no release need follow.
 func TestClaimantThatDoesNotWaitIsForgottenAMinuteAfterItsLastRequest(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -152,7 +152,7 @@ func TestOnlyClaimantsThatWaitAreWoken(t *testing.T) {
 	b.ledger.end(request{who: claimant{"k", "in doubt"}}, place{}, true)
 	b.ledger.begin(me, place{"m", func() {
 		woken++
-		asks(b.ledger) // as one that overtakes the reply
+		asks(b.ledger) // like a message that overtakes the reply
 	}})
 	for _, foreign := range []string{"", " ", "hello", "8", "x dmutex:kh", "-1 dmutex:kh", "99 dmutex:kh", "8 dmutex:ki", "7 dmutex:kh", "8 dmutexxkh", "8  dmutex:kh", "17 dmutex:kin doubt", "8 dmutex:kin doubt", "1 kh"} {
 		b.onMessage(foreign)
@@ -172,7 +172,7 @@ func TestReleaseIsRepeatedUntilItIsAnsweredButForAMinuteAtMost(t *testing.T) {
 	t.Parallel()
 	const ms = time.Millisecond
 	for name, tt := range map[string]struct {
-		answers []error // then there is none any more
+		answers []error // of the first attempts; the others have none
 		after   []time.Duration
 	}{
 		"no answer":            {nil, []time.Duration{500 * ms, 1500 * ms, 3500 * ms, 7500 * ms, 15500 * ms, 31500 * ms, undoFor}},
@@ -223,7 +223,7 @@ func TestClaimantThatComesBackIsNotUndone(t *testing.T) {
 	}
 }
 
-// Nor is it forgotten when the release that was under way is answered.
+// Nor is it forgotten when the release under way is answered.
 func TestClaimantThatComesBackDuringTheReleaseIsKept(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []error{nil, errNoOne} {

@@ -25,14 +25,13 @@ func claim(key, holder string) backing.Claim {
 	return backing.Claim{Key: key, Holder: holder, TTL: lease}
 }
 
-// The keys that belong to the lock dmutex:k, and the one of all tokens.
+// The keys of the lock dmutex:k, and the fence of all locks.
 const (
 	queueKey = "dmutex:{dmutex:k}~queue"
 	fenceKey = "dmutex:{3560}~fence" // 3560 hashes to slot 0
 )
 
-// start runs a server and, when the test ends, checks that it keeps nothing for ever but
-// fences.
+// start starts a server and checks, when the test ends, that it keeps only fences for ever.
 func start(t *testing.T, args ...string) (*redistest.Server, *goredis.Client) {
 	t.Helper()
 	s := redistest.Start(t, args...)
@@ -41,7 +40,7 @@ func start(t *testing.T, args ...string) (*redistest.Server, *goredis.Client) {
 	return s, c
 }
 
-// dial returns a client with these options, which is closed with the test.
+// dial returns a client with these options, which is closed at the end of the test.
 func dial(t testing.TB, o goredis.Options) *goredis.Client {
 	t.Helper()
 	c := goredis.NewClient(&o)
@@ -49,7 +48,7 @@ func dial(t testing.TB, o goredis.Options) *goredis.Client {
 	return c
 }
 
-// as is a client of the user worker with these rules besides all that is allowed.
+// as returns a client of the user worker, who may do everything, changed by these rules.
 func as(t *testing.T, admin *goredis.Client, rules ...string) *goredis.Client {
 	t.Helper()
 	setUser(t, admin, append([]string{"~*", "&*", "+@all"}, rules...))
@@ -71,7 +70,7 @@ func assertAllExpire(t *testing.T, c *goredis.Client) {
 	}
 }
 
-// acquire takes a lock that must be free, or the holder's already.
+// acquire acquires a lock that must be free or already the holder's.
 func acquire(t *testing.T, b backing.Backing, key, holder string) uint64 {
 	t.Helper()
 	grant, err := b.TryAcquire(context.Background(), claim(key, holder))
@@ -123,8 +122,8 @@ func assertRefreshes(t *testing.T, want bool, b backing.Backing, key, holder str
 	assert.Equal(t, want, got)
 }
 
-// stays checks for a while that something remains as it is. Unlike testify's Never it
-// does so on the goroutine of the test, which ends no earlier than the last check.
+// stays checks for a while that something does not change. Unlike testify's Never it does
+// so on the goroutine of the test, which ends no earlier than the last check.
 func stays(t *testing.T, d time.Duration, as func() bool) {
 	t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -132,7 +131,7 @@ func stays(t *testing.T, d time.Duration, as func() bool) {
 	}
 }
 
-// operations are the five, each on the key by the same holder.
+// operations are the five operations, each on the key and by the same holder.
 func operations(b backing.Backing, key string) map[string]func(context.Context) error {
 	c := claim(key, "h")
 	return map[string]func(context.Context) error{
@@ -157,8 +156,8 @@ func ran(t *testing.T, c *goredis.Client, command string) int {
 	return n
 }
 
-// warm lets the server see the three scripts, so that each later operation is
-// one EVALSHA.
+// warm makes the server load the three scripts, so that each later operation is one
+// EVALSHA.
 func warm(t *testing.T, b *redis.Backing) {
 	t.Helper()
 	acquire(t, b, "warm", "h")
@@ -166,8 +165,8 @@ func warm(t *testing.T, b *redis.Backing) {
 	assertReleases(t, true, b, "warm", "h")
 }
 
-// throughProxy returns a backing whose replies the proxy can lose, and one that
-// goes past the proxy. The first never repeats a command by itself.
+// throughProxy returns a backing whose replies the proxy can lose, and one that bypasses
+// the proxy. The first never repeats a command by itself.
 func throughProxy(t *testing.T) (p *redistest.Proxy, b, direct *redis.Backing) {
 	t.Helper()
 	s, c := start(t)
@@ -178,8 +177,8 @@ func throughProxy(t *testing.T) (p *redistest.Proxy, b, direct *redis.Backing) {
 	return p, b, redis.New(c)
 }
 
-// indirect is a client whose own type is not known: no request is repeated because its
-// reply is not prompt, as on a machine that is busy.
+// indirect is a client of an unknown type: no request is repeated because its reply is
+// late, as on a busy machine.
 type indirect struct{ goredis.UniversalClient }
 
 func TestOneRoundTripForEachOperation(t *testing.T) {
@@ -196,7 +195,7 @@ func TestOneRoundTripForEachOperation(t *testing.T) {
 	assert.Zero(t, ran(t, c, "eval"))
 }
 
-// waiting is a claimant that waits, and its wake-ups.
+// waiting is a claimant that waits, with its wake-ups.
 type waiting struct {
 	backing.Waiter
 	woken chan struct{}
@@ -215,8 +214,8 @@ func enqueue(t *testing.T, b *redis.Backing, w waiting) backing.Outcome {
 	return o
 }
 
-// queues puts w in the queue for a lock that another has. A loaded machine may take long
-// to subscribe.
+// queues puts w in the queue for a lock that is held. A busy machine may take long to
+// subscribe.
 func queues(t *testing.T, b *redis.Backing, w waiting) backing.Queued {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -241,9 +240,8 @@ func (w waiting) isWoken(t *testing.T) {
 	}
 }
 
-// isGranted waits until w is woken, and asks for the lock that is reserved for it. On a
-// machine that has stopped for two seconds it is queued again, and asks when it is woken
-// next.
+// isGranted waits until w is woken, and asks for the lock that is reserved for it. If the
+// machine stopped for two seconds, w is queued again, and asks when it is woken next.
 func (w waiting) isGranted(t *testing.T, b *redis.Backing) backing.Grant {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
@@ -256,7 +254,7 @@ func (w waiting) isGranted(t *testing.T, b *redis.Backing) backing.Grant {
 	return backing.Grant{}
 }
 
-// inQueue lists the holders in the queue for the lock dmutex:k, in its order.
+// inQueue lists the holders in the queue for the lock dmutex:k, in order.
 func inQueue(t *testing.T, c *goredis.Client) []string {
 	t.Helper()
 	members, err := c.ZRange(context.Background(), queueKey, 0, -1).Result()
@@ -269,7 +267,7 @@ func inQueue(t *testing.T, c *goredis.Client) []string {
 	return holders
 }
 
-// standIn puts a waiter in the queue whose process listens to channel, if any does.
+// standIn queues a waiter whose process, if any, listens on channel.
 func standIn(t *testing.T, c *goredis.Client, channel, holder string) {
 	t.Helper()
 	ctx := context.Background()

@@ -38,8 +38,7 @@ func TestReleasesUnderWayHaveMemoriesOfTheirOwn(t *testing.T) {
 	assert.Equal(t, common, m.take("k", "d"))
 }
 
-// Each failure of a release keeps the memory for its own time, in which the release is
-// repeated.
+// Each failed release keeps the memory for as long as that release may be repeated.
 func TestMemoryOfAReleaseThatFailedIsKeptForItsRepeats(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -1,4 +1,4 @@
--- What pass_free.lua leaves to be done.
+-- The rest of pass_free.lua.
 local member, claim = ARGV[5] or '', ARGV[7] or ARGV[3]
 local owner = redis.call('GET', KEYS[1])
 local queues = ARGV[4] == 'q'
@@ -19,10 +19,10 @@ if owner ~= ARGV[3] then
   return queues and redis.call('ZSCORE', KEYS[2], member) and standing(member) or 'p'
 end
 
--- Before anything is written: a queue of another type is an error.
+-- Before anything is written, because a key of another type is an error.
 local waits = redis.call('EXISTS', KEYS[2]) == 1
 local late = waits and redis.call('ZSCORE', KEYS[2], 'x ' .. (ARGV[6] or ARGV[1]))
-redis.call('DEL', KEYS[1]) -- first: it is allowed when memory has run out
+redis.call('DEL', KEYS[1]) -- first: it is allowed even if memory has run out
 redis.call('SET', KEYS[4], handover, 'PX', '6000')
 if ARGV[9] == '1' then
   refuse(claim)

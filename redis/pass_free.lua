@@ -8,28 +8,28 @@
 -- ARGV[2]  lease, in whole milliseconds
 -- ARGV[3]  holder's id
 -- ARGV[4]  "q" if the next holder may be queued, "p" or missing if it cannot be woken
--- ARGV[5]  how the next holder stands in the queue, or would; "" or missing if it is not in
---          it and cannot be woken
--- ARGV[6]  the next holder's claim: its id and what tells apart its acquisitions; missing if
---          that is its id alone
+-- ARGV[5]  the next holder's member of the queue, present or future; "" or missing if it is
+--          not queued and cannot be woken
+-- ARGV[6]  the next holder's claim: its id, and what distinguishes its acquisitions; missing
+--          if that is its id alone
 -- ARGV[7]  the holder's claim, likewise
 -- ARGV[8]  "1" if those in the queue come first
 -- ARGV[9]  "1" if a request of the holder's claim has no reply, and must be refused if it
 --          arrives later
 --
 -- Returns "g<token>" or "r<token>" if the next holder has the lock, "q<ms>" if another
--- has it and the next one is in the queue, "p" if it was freed and the next one is in
--- no queue, or "n" if it was not the holder's to give.
+-- has it and the next holder is queued, "p" if it was freed and the next holder is not
+-- queued, or "n" if the holder did not have it.
 --
--- If the next holder cannot be woken, other processes may be in the same case, and
--- poll: to let them come first is then to free the lock.
+-- If the next holder cannot be woken, other processes may be in the same position, and
+-- poll: letting them come first then means freeing the lock.
 --
 -- A client whose reply was lost asks again. The memory of the handover names the next
--- holder, and so tells a repeat from the release of the lock by somebody else. What follows this header is
--- all that runs if nobody waits in the queue.
+-- holder, and so distinguishes a repeat from a release of the lock by somebody else. Only
+-- what follows this header runs if the queue is empty.
 if #ARGV == 3 and redis.call('GET', KEYS[1]) == ARGV[3] and redis.call('EXISTS', KEYS[2]) == 0 then
   local set = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-  if set.ok then -- else memory has run out
+  if set.ok then -- otherwise memory has run out
     redis.call('SET', KEYS[4], '>' .. #ARGV[3] .. ' ' .. ARGV[3] .. ARGV[1], 'PX', '6000')
     local token, failed = newToken()
     if not token then

@@ -37,13 +37,13 @@ func TestReservedLockIsShortUntilItsWaiterAsks(t *testing.T) {
 	}
 }
 
-// And no later than while the lock is still reserved for a waiter that has missed it.
+// And it asks while the lock is still reserved for a waiter that has missed its message.
 func TestAskAgainIsWhenTheLeaseEnds(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	locks := redis.New(c)
 	for _, tt := range []struct{ holders, ttl, want time.Duration }{
-		{time.Minute, time.Minute, 1500 * time.Millisecond}, // it would be reserved for 2 s
+		{time.Minute, time.Minute, 1500 * time.Millisecond}, // the lock would be reserved for 2 s
 		{time.Minute, time.Second, 750 * time.Millisecond},  // or for the TTL
 		{600 * time.Millisecond, time.Minute, 602 * time.Millisecond},
 		{0, time.Minute, 1500 * time.Millisecond}, // a foreign lock that does not end

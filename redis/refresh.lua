@@ -4,9 +4,9 @@
 -- ARGV[1]  holder's id
 -- ARGV[2]  lease, in whole milliseconds
 --
--- Returns "y", or "n" if the holder does not have the lock; then nothing changed.
+-- Returns "y", or "n" if the holder does not have the lock: then nothing changes.
 --
--- It touches one key only, so it is served while the key's slot is moved.
+-- It touches one key only, so it works while the key's slot is being moved.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 'n'
 end

@@ -4,9 +4,9 @@
 -- ARGV[1]    lease, in whole milliseconds
 -- ARGV[n+1]  holder's id
 --
--- Returns a string of a character for each lock: "y", or "n" if the holder does not
--- have the lock, or "!" if the server refused; then refreshing it alone tells why. A
--- string costs server and client a tenth of what an array does.
+-- Returns a string with one character per lock: "y", "n" if the holder does not have the
+-- lock, or "!" if the server refused; refreshing that lock alone shows why. A string costs
+-- server and client a tenth of what an array does.
 local answers = {}
 for n = 1, #KEYS do
   local owner = redis.pcall('GET', KEYS[n])

@@ -24,7 +24,7 @@ func TestFullServerRefusesAnAcquireAndAllowsARelease(t *testing.T) {
 	assert.False(t, backing.IsPermanent(err))
 	assert.Zero(t, c.Exists(t.Context(), "dmutex:k").Val())
 	assertRefreshes(t, true, b, "held", "h")
-	acquire(t, b, "held", "h") // the holder may ask again
+	acquire(t, b, "held", "h") // the holder may acquire it again
 	require.NoError(t, c.ScriptFlush(t.Context()).Err())
 	assertReleases(t, true, b, "held", "h")
 	assertReleases(t, true, b, "held", "h")

@@ -34,7 +34,7 @@ func TestTheLongestLeaseOverflowsNothing(t *testing.T) {
 	w := waiter("k", "b")
 	w.TTL = 1<<63 - 1
 	require.IsType(t, backing.Granted{}, enqueue(t, b, w))
-	left, err := client.Do(t.Context(), "PTTL", "dmutex:k").Int64() // of the client, a Duration overflows
+	left, err := client.Do(t.Context(), "PTTL", "dmutex:k").Int64() // the client's own PTTL overflows a Duration
 	require.NoError(t, err)
 	assert.Greater(t, left, (200 * 365 * 24 * time.Hour).Milliseconds())
 	o := queues(t, b, waiter("k", "d"))
@@ -65,7 +65,7 @@ func pass(t *testing.T, b *redis.Backing, from string, to waiting, yield bool) b
 	return o
 }
 
-// passes hands the lock on, which must be granted.
+// passes passes the lock to a claimant, which must be granted it.
 func passes(t *testing.T, b *redis.Backing, from string, to waiting, yield bool) backing.Grant {
 	t.Helper()
 	o := pass(t, b, from, to, yield)
@@ -111,7 +111,7 @@ func TestTheFirstYieldOfAProcessSubscribes(t *testing.T) {
 	ours.isGranted(t, locks)
 }
 
-// Two acquisitions under a configured holder id are told apart by their attempts alone.
+// Two acquisitions under a configured holder id differ only in their attempts.
 func TestPassToTheSameHolderThatQueuesItLeavesItWaiting(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)

@@ -42,7 +42,7 @@ func TestNewWithoutAClientPanics(t *testing.T) {
 	assert.PanicsWithValue(t, "redis: New: client is nil", func() { redis.New(nil) })
 }
 
-// unlock is what clients of the well-known scheme release with.
+// unlock is the script with which clients of the well-known scheme release.
 var unlock = goredis.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0`)
 
 func TestForeignClientsExcludeAndAreExcluded(t *testing.T) {
@@ -89,7 +89,7 @@ func TestReleaseIsForgottenInTimeAndTheLastTokenIsNot(t *testing.T) {
 	assert.Len(t, c.Keys(t.Context(), "*").Val(), 2, "and nothing else is left")
 }
 
-// releasedKey is the only memory of a release of the lock dmutex:k.
+// releasedKey returns the only memory of a release of the lock dmutex:k.
 func releasedKey(t *testing.T, c *goredis.Client) string {
 	t.Helper()
 	keys, err := c.Keys(t.Context(), "dmutex:{dmutex:k}~released:*").Result()
@@ -98,7 +98,7 @@ func releasedKey(t *testing.T, c *goredis.Client) string {
 	return keys[0]
 }
 
-// oddKeys are mutex keys with what matters to the hash slot.
+// oddKeys are mutex keys with characters that matter to the hash slot.
 var oddKeys = []string{"k", "{tag}k", "k{tag}", "{}k", "}", "{", "}{", "a}b", "a{b", "{{x}}y", "{tag}~", "~queue", "k~fence", " ", "\x00\xff", "{~queue", "~released:x}"}
 
 func TestAllKeysBeginWithThePrefix(t *testing.T) {
@@ -119,7 +119,7 @@ func TestAllKeysBeginWithThePrefix(t *testing.T) {
 	}
 }
 
-// useKey makes the lock, its queue and its memory of a release, and leaves them.
+// useKey creates the lock, its queue and its memory of a release, and keeps them.
 func useKey(t *testing.T, b *redis.Backing, key string) {
 	t.Helper()
 	acquire(t, b, key, "a")
@@ -153,7 +153,7 @@ func TestAllKeysOfALockAreInItsSlot(t *testing.T) {
 	}
 }
 
-// Nobody's lock is another's queue, whatever the names.
+// No lock is another lock's queue, whatever the names.
 func TestKeysOfDifferentLocksDiffer(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
@@ -214,7 +214,7 @@ func TestReservedKeyIsRefusedByAllOperations(t *testing.T) {
 	}
 }
 
-// With a prefix that is empty a reserved key would be another lock's own.
+// With an empty prefix, a reserved key would be another lock's own.
 func TestReservedKeyErrorStandsForNoOtherKey(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)

@@ -27,8 +27,8 @@ func errorsAs[E error](err error) bool {
 	return ok
 }
 
-// logbook writes down all that an observer is told, in each way in which that may come into
-// a log.
+// logbook records everything an observer receives, in each form in which it may get into a
+// log.
 type logbook struct {
 	mu     sync.Mutex
 	said   bytes.Buffer
@@ -43,7 +43,7 @@ func (l *logbook) observe(e mutex.Event) {
 	fmt.Fprintf(&l.said, "%v %+v\n%s", e, e, everyWord(e.Err))
 }
 
-// everyWord is an error, and each that it wraps, as they are printed.
+// everyWord returns an error, and each error that it wraps, as they are printed.
 func everyWord(err error) string {
 	if err == nil {
 		return ""
@@ -60,8 +60,8 @@ func everyWord(err error) string {
 	return said
 }
 
-// No password is in any error or event, whatever is wrong with it, nor the
-// user's name, and each failure names the operation and comes soon.
+// No error or event contains a password or the name of the user, whatever is wrong, and
+// each failure names the operation and comes soon.
 func TestCredentialsAreInNoErrorAndNoEvent(t *testing.T) {
 	t.Parallel()
 	const user, password, other = "alice-secret", "right-secret", "wrong-secret"
@@ -77,7 +77,7 @@ func TestCredentialsAreInNoErrorAndNoEvent(t *testing.T) {
 		s              *redistest.Server
 		user, password string
 		right          bool
-		permanent      bool // or may become so, if the credentials stay wrong
+		permanent      bool // the error is permanent, or becomes so if the credentials stay wrong
 	}{
 		"the user and its password":          {acl, user, password, true, false},
 		"the user and a wrong password":      {acl, user, other, false, true},
@@ -117,7 +117,7 @@ func TestCredentialsAreInNoErrorAndNoEvent(t *testing.T) {
 			}
 			url := "redis://" + c.user + ":" + c.password + "@" + c.s.Addr()
 			err = during(t.Context(), url, func(*redis.Backing) {})
-			if !c.right && name != "a user who may not" { // who may send a PING
+			if !c.right && name != "a user who may not" { // that user may send a PING
 				require.ErrorContains(t, err, "redis: PING "+c.s.Addr()+": ")
 			} else {
 				require.NoError(t, err)

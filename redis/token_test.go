@@ -30,7 +30,7 @@ func TestTokensIncreaseWhenTheServersClockWentBack(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	b := redis.New(c)
-	for _, at := range []uint64{ // of a server whose clock was ahead
+	for _, at := range []uint64{ // tokens of a server whose clock was ahead
 		1<<53 - 9,             // the largest integers that a Lua number holds exactly
 		1_999_999_999_999_990, // a few years
 		uint64(time.Now().Add(time.Hour).UnixMicro()), //nolint:gosec // not negative
@@ -51,7 +51,7 @@ func TestTokensIncreaseWhenTheServersClockWentBack(t *testing.T) {
 	assert.Equal(t, before+2, passes(t, b, "b", waiter("k", "d"), false).Token)
 }
 
-// last is the last token.
+// last returns the last token.
 func last(t *testing.T, c *goredis.Client) uint64 {
 	t.Helper()
 	token, err := c.Get(t.Context(), fenceKey).Uint64()
@@ -59,7 +59,7 @@ func last(t *testing.T, c *goredis.Client) uint64 {
 	return token
 }
 
-// Two grants in one microsecond: the script runs in less.
+// Two grants in one microsecond: the script takes less.
 func TestTokensOfOneMomentDiffer(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
@@ -71,7 +71,7 @@ func TestTokensOfOneMomentDiffer(t *testing.T) {
 	}
 	assert.Len(t, seen, 200)
 
-	// And what is no tie by the clock: the last token is the clock's of a moment ago.
+	// And no tie by the clock: the last token was the clock's a moment ago.
 	now := uint64(c.Time(t.Context()).Val().Add(time.Second).UnixMicro()) //nolint:gosec // not negative
 	require.NoError(t, c.Set(t.Context(), fenceKey, now, 0).Err())
 	assert.GreaterOrEqual(t, acquire(t, b, "k", "h"), now+1)

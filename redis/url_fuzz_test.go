@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever string is given for a URL, it is read, or refused with an error of the
-// promised type that is not much longer than the string.
+// Any string is either parsed as a URL, or refused with a URLError that is not much longer
+// than the string.
 func FuzzURL(f *testing.F) {
 	for _, raw := range []string{
 		"", "redis://", "redis://localhost", "redis://u:p@localhost:6379/3", "rediss://h?skip_verify=true", "unix:///s?db=3", "unix://u:p@/s",
@@ -40,8 +40,8 @@ func FuzzURL(f *testing.F) {
 	})
 }
 
-// A password that stands where a URL has it is in no message, encoded or not, and
-// in no address that may come into one.
+// No message contains a password of a URL, encoded or not, nor does an address that may get
+// into one.
 func FuzzPasswordInURL(f *testing.F) {
 	for _, s := range [][4]string{
 		{"redis", "u", "", "h:6379"}, {"rediss", "", "/", "h"}, {"redis", "u", ":", "h:port"}, {"redis", "u", "@", "h/db"}, {"redis", "u", "%zz", "h"},
@@ -52,7 +52,7 @@ func FuzzPasswordInURL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, scheme, user, char, rest string) {
 		const secret = "Tr0ub4dor"
 		if strings.ContainsAny(scheme, ":/?#@") || strings.ContainsAny(user, ":/?#@") || strings.Contains(rest, "@") || strings.Contains(rest, secret) {
-			return // another place for what would then be the password
+			return // the password would then be elsewhere
 		}
 		encoded := url.UserPassword(user, char+secret+char).String()
 		for _, credentials := range []string{encoded, user + ":" + secret + char + secret} {

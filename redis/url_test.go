@@ -105,7 +105,8 @@ func TestBadURLIsATypedErrorWithoutThePassword(t *testing.T) {
 	}
 }
 
-// It takes connections and never answers, and the URL allows it all the time in the world.
+// It accepts connections and never answers, and the URL allows it all the time in the
+// world.
 func TestServerThatIsSilentIsGivenUpAndNoLaterThanTheContextEnds(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -133,8 +134,8 @@ const loopback = "127.0.0.1"
 
 func soon() time.Time { return time.Now().Add(time.Hour) }
 
-// secured is a client that trusts the pool alone, and says what went wrong as soon
-// as it does.
+// secured returns a client that trusts only the pool, and reports a failure as soon as it
+// occurs.
 func secured(t *testing.T, addr string, pool *x509.CertPool) *goredis.Client {
 	t.Helper()
 	c := dial(t, goredis.Options{
@@ -144,7 +145,7 @@ func secured(t *testing.T, addr string, pool *x509.CertPool) *goredis.Client {
 	return c
 }
 
-// handsOverSoon releases a lock for which another process waits: it is woken, and granted
+// handsOverSoon releases a lock that another process waits for, which is woken and granted
 // the lock.
 func handsOverSoon(t *testing.T, one, other *redis.Backing) {
 	t.Helper()
@@ -164,7 +165,7 @@ func TestLocksAreTakenAndHandedOverThroughTLS(t *testing.T) {
 	s := redistest.StartTLS(t, ours.Issue(t, loopback, soon()))
 	handsOverSoon(t, redis.New(secured(t, s.TLSAddr(), ours.Pool())), redis.New(secured(t, s.TLSAddr(), ours.Pool())))
 	require.NoError(t, during(t.Context(), "rediss://"+s.TLSAddr()+"?skip_verify=true", func(b *redis.Backing) {
-		handsOverSoon(t, b, redis.New(s.Client(t))) // who comes without TLS is in the same queue
+		handsOverSoon(t, b, redis.New(s.Client(t))) // a waiter without TLS is in the same queue
 		handsOverSoon(t, redis.New(s.Client(t)), b)
 	}))
 	assertAllExpire(t, s.Client(t))
@@ -172,8 +173,8 @@ func TestLocksAreTakenAndHandedOverThroughTLS(t *testing.T) {
 
 const securedURL = "EFFECTLOCK_TEST_REDISS_URL"
 
-// A rediss:// URL trusts whom the system trusts. That is read once in the life of a
-// process, so the test runs itself in another, for which the system trusts ours.
+// A rediss:// URL trusts the system's certificates. They are read once in the life of a
+// process, so the test runs itself in another, whose system trusts ours.
 func TestURLWithTLSTrustsTheSystemsAuthorities(t *testing.T) {
 	t.Parallel()
 	if url := os.Getenv(securedURL); url != "" {
@@ -227,7 +228,7 @@ func TestURLOfAServerThatIsNotTrustedNamesTheServer(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartTLS(t, redistest.NewAuthority(t).Issue(t, loopback, soon()))
 	for url, addr := range map[string]string{
-		"rediss://u:pass-secret@" + s.Addr():    s.Addr(), // which is without
+		"rediss://u:pass-secret@" + s.Addr():    s.Addr(), // a port without TLS
 		"redis://u:pass-secret@" + s.TLSAddr():  s.TLSAddr(),
 		"rediss://u:pass-secret@" + s.TLSAddr(): s.TLSAddr(),
 	} {

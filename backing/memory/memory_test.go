@@ -1,8 +1,6 @@
 package memory_test
 
 import (
-	"context"
-	"fmt"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -86,35 +84,4 @@ func holder(t *testing.T, m *memory.Backing, key string) option.Option[string] {
 	h, err := m.GetHolder(t.Context(), key)
 	require.NoError(t, err)
 	return h
-}
-
-func Example() {
-	lock, err := mutex.New(memory.New(), "nightly-report", mutex.Config{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	report := func(context.Context) (string, error) { return "the report", nil }
-	done, err := mutex.WithLock(lock, report)(context.Background())
-	fmt.Println(done, err)
-	// Output: the report <nil>
-}
-
-// What the mutex asks of a store.
-func ExampleNew() {
-	ctx, store := context.Background(), memory.New()
-	claim := func(holder string) backing.Claim {
-		return backing.Claim{Key: "printer", Holder: holder, TTL: 30 * time.Second}
-	}
-
-	ann, _ := store.TryAcquire(ctx, claim("ann"))
-	bob, _ := store.TryAcquire(ctx, claim("bob"))
-	fmt.Println("ann:", option.IsSome(ann), "bob:", option.IsSome(bob))
-
-	released, _ := store.Release(ctx, "printer", "ann")
-	bob, _ = store.TryAcquire(ctx, claim("bob"))
-	fmt.Println("released:", released, "bob:", option.IsSome(bob))
-	// Output:
-	// ann: true bob: false
-	// released: true bob: true
 }

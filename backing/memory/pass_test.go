@@ -1,8 +1,6 @@
 package memory_test
 
 import (
-	"context"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,19 +58,4 @@ func pass(t *testing.T, m *memory.Backing, from string, next backing.Waiter, yie
 	o, err := m.Pass(t.Context(), backing.Claim{Key: next.Key, Holder: from}, next, yield)
 	require.NoError(t, err)
 	return o
-}
-
-func ExampleBacking_Pass() {
-	ctx, store := context.Background(), memory.New()
-	claim := func(holder string) backing.Claim {
-		return backing.Claim{Key: "printer", Holder: holder, TTL: 30 * time.Second}
-	}
-
-	_, _ = store.TryAcquire(ctx, claim("ann"))
-	outcome, _ := store.Pass(ctx, claim("ann"), backing.Waiter{Claim: claim("bob"), Wake: func() {}}, false)
-	_, granted := outcome.(backing.Granted)
-	holder, _ := store.GetHolder(ctx, "printer")
-	fmt.Println(granted, option.GetOrElse(func() string { return "nobody" })(holder))
-	// Output:
-	// true bob
 }

@@ -2,7 +2,6 @@ package memory_test
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -179,27 +178,4 @@ func enqueue(t *testing.T, m *memory.Backing, w backing.Waiter) backing.Outcome 
 	o, err := m.Enqueue(t.Context(), w)
 	require.NoError(t, err)
 	return o
-}
-
-func ExampleBacking_Enqueue() {
-	ctx, store := context.Background(), memory.New()
-	claim := func(holder string) backing.Claim {
-		return backing.Claim{Key: "printer", Holder: holder, TTL: 30 * time.Second}
-	}
-	woken := make(chan struct{}, 1)
-	bob := backing.Waiter{Claim: claim("bob"), Wake: func() { woken <- struct{}{} }}
-
-	_, _ = store.TryAcquire(ctx, claim("ann"))
-	outcome, _ := store.Enqueue(ctx, bob)
-	_, queued := outcome.(backing.Queued)
-	fmt.Println("bob waits:", queued)
-	_, _ = store.Release(ctx, "printer", "ann")
-
-	<-woken
-	outcome, _ = store.Enqueue(ctx, bob)
-	_, granted := outcome.(backing.Granted)
-	fmt.Println("bob has the printer:", granted)
-	// Output:
-	// bob waits: true
-	// bob has the printer: true
 }

@@ -22,7 +22,9 @@ func TestPublishWaitsForItsTurn(t *testing.T) {
 		lock := mutex.Must(mutex.New(memory.New(), "feed", mutex.Config{}))
 		begin := time.Now()
 		for range 2 {
-			go func() { _ = publish(t.Context(), lock, func(context.Context) error { time.Sleep(time.Hour); return nil }) }()
+			go func() {
+				_ = publish(t.Context(), lock, func(context.Context) error { time.Sleep(time.Hour); return nil })
+			}()
 		}
 		synctest.Wait() // both have begun, and one has the lock
 		err := publish(t.Context(), lock, func(context.Context) error { return nil })

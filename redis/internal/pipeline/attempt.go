@@ -10,32 +10,33 @@ import (
 
 // attempt is a command as go-redis and its hooks see it. From the calls of its methods it
 // infers whether a copy of the command that has no reply may have reached the server. The
-// error alone does not show that: when the context has ended, go-redis returns the
+// error alone does not show that: once the context has ended, go-redis returns the
 // context's error, whatever became of what it had written.
 //
-// Its arguments are plain strings and integers. Pointers to them would be written
-// without an allocation each, but a hook may expect what every other command has.
+// Its arguments are plain strings and integers. Pointers to them could be written without
+// an allocation each, but a hook may expect the types that every other command has.
 type attempt struct {
 	goredis.StringCmd
 	progress
 
-	unanswered bool         // a copy was written that will have no reply; never cleared
-	touched    atomic.Bool  // a copy may have been written; the caller reads it meanwhile
-	asked      atomic.Int32 // if it is sent alone, how often Done of its context was called
+	unanswered bool         // a copy was written that will get no reply; never cleared
+	touched    atomic.Bool  // a copy may have been written; the caller reads this meanwhile
+	asked      atomic.Int32 // the calls of Done of its context, if it is sent alone
 }
 
-// progress is how far sending the command has come, by go-redis, which may try several times.
+// progress is how far go-redis, which may try several times, has come with sending the
+// command.
 type progress struct {
 	idempotent bool
 	alone      bool
 	failedAt   int32 // the value of asked when go-redis last failed
 	read       bool  // a hook has read the command
-	awaiting   bool  // it was written, and there is no reply yet
-	replied    bool  // it has a reply, and was not written again since
+	awaiting   bool  // written, without a reply yet
+	replied    bool  // has a reply, and was not written again since
 	failed     bool  // go-redis has failed to send it at least once
 }
 
-// begin makes the attempt ready to be sent, again perhaps. It keeps unanswered.
+// begin makes the attempt ready to be sent, perhaps for a second time. It keeps unanswered.
 func (a *attempt) begin(ctx context.Context, args []any, idempotent, alone bool) {
 	a.StringCmd = *goredis.NewStringCmd(ctx, args...)
 	a.SetFirstKeyPos(firstKey)
@@ -43,8 +44,9 @@ func (a *attempt) begin(ctx context.Context, args []any, idempotent, alone bool)
 	a.asked.Store(0)
 }
 
-// Args is called by go-redis whenever it writes the command, and by hooks. Before it writes
-// one that is alone it takes a connection, for which it asks the context for Done.
+// Args is called by go-redis whenever it writes the command, and by hooks. Before go-redis
+// writes a command that is alone it takes a connection, for which it calls Done of the
+// context.
 func (a *attempt) Args() []any {
 	if a.alone && a.asked.Load() == a.failedAt {
 		a.read = true
@@ -58,21 +60,21 @@ func (a *attempt) Args() []any {
 
 // NoRetry is called by go-redis when it has failed, before it repeats the command, alone or
 // with its batch. A request for a lock that was written and has no reply may still be
-// applied, after its repetition was answered, and after its claimant has released; and one
-// that has its reply would get another when its batch is repeated because of the first in
-// it. The mutex repeats a request that was written, and then knows of the copy. It also
-// repeats a request that was not written: go-redis would use up the caller's time on a server
-// that refuses connections, and in the end not say why.
+// applied after its repetition was answered, and after its claimant has released; and a
+// request that has its reply would get another when its batch is repeated because of the
+// first in it. The mutex repeats a request that was written, and then knows of the earlier
+// copy. It also repeats a request that was not written: go-redis would use up the caller's
+// time on a server that refuses connections, and in the end not say why.
 func (a *attempt) NoRetry() bool {
 	a.failed, a.failedAt = true, a.asked.Load()
 	return !a.idempotent
 }
 
 // SetErr is called by go-redis with the result of reading the reply. When a connection
-// breaks amid the replies of a batch it is called once more for the commands that have
-// theirs, as if they had failed too. Those keep their replies, but not beyond a
-// repetition of the batch: a lock that was refused the first time may have been granted
-// the second, when the connection broke again.
+// breaks amid the replies of a batch, it is called again for the commands that have theirs,
+// as if they had failed too. Those keep their replies, but not beyond a repetition of the
+// batch: a lock that was refused the first time may have been granted the second, when the
+// connection broke again.
 func (a *attempt) SetErr(err error) {
 	if err == nil || isReply(err) {
 		a.awaiting, a.replied = false, true
@@ -85,8 +87,8 @@ func (a *attempt) SetErr(err error) {
 // outcome returns the reply or the error. failed is the error of sending the attempt, alone
 // or with others; if nothing was written, go-redis may not have set it on the attempt.
 //
-// If a hook has read the command, and go-redis has not failed to send it, which it asks
-// about with NoRetry, the hook may have sent a copy of its own.
+// If a hook has read the command, and go-redis has not failed to send it, which it would
+// have shown by calling NoRetry, the hook may have sent a copy of its own.
 func (a *attempt) outcome(failed error) (string, error) {
 	value, err := a.Result()
 	if err == nil && failed != nil && !isReply(failed) && !a.replied {
@@ -114,8 +116,8 @@ func MayBeApplied(err error) bool {
 	return ok
 }
 
-// IsNotSent reports whether a command that failed with err was not written and will not
-// be, in any copy.
+// IsNotSent reports whether no copy of a command that failed with err was written, or will
+// be.
 func IsNotSent(err error) bool { return err != nil && !MayBeApplied(err) && !isReply(err) }
 
 // isReply reports whether err is an answer of a server.

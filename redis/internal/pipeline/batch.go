@@ -10,24 +10,24 @@ import (
 )
 
 // batch is the context of commands that are sent together, or of one that is sent alone. It
-// ends when those of all their callers have. Until then the client may repeat them all, also
-// for callers that have left.
+// ends when the contexts of all their callers have ended. Until then the client may repeat
+// them all, even for callers that have left.
 //
-// It is no context of the context package: those are allocated, and call Done of the caller's
-// context, which may be costly.
+// It does not use the context package, whose contexts allocate and call Done of the
+// caller's context, which may be costly.
 type batch struct {
 	values  context.Context // the context of the caller; the background if there are several
-	only    *attempt        // the only command; nil if there are several
-	direct  bool            // the caller itself sends it
+	only    *attempt        // the command; nil if there are several
+	direct  bool            // the caller sends the command itself
 	latest  time.Time       // the latest of the callers' deadlines
 	limited bool            // all callers have a deadline
 	ended   chan struct{}   // closed when the contexts of all callers have ended
 	waiting atomic.Int32    // the number of callers whose contexts have not ended
 
-	unhooked *atomic.Bool // set if the client has no hooks; nil if it is not to be examined
+	unhooked *atomic.Bool // receives whether the client has no hooks; nil if it is not examined
 }
 
-// newBatch returns a batch that lasts at least until leave is called.
+// newBatch returns a batch that lasts at least until its leave method is called.
 func newBatch() *batch {
 	b := &batch{values: context.Background(), limited: true, ended: make(chan struct{})}
 	b.waiting.Store(1)
@@ -61,8 +61,8 @@ func (b *batch) leave() {
 	}
 }
 
-// run sends the commands and completes them, and reports whether the server replied. A server
-// that does not have a script is sent its source.
+// run sends the commands and completes them, and reports whether the server replied. If the
+// server does not have a script, its source is sent.
 func (b *batch) run(client goredis.UniversalClient, all []*Command) (replied bool) {
 	for len(all) > 0 {
 		failed := b.exec(client, all)
@@ -81,7 +81,7 @@ func (b *batch) run(client goredis.UniversalClient, all []*Command) (replied boo
 	return replied
 }
 
-// exec sends the commands and reads their replies. It returns the error of that.
+// exec sends the commands and reads their replies. It returns the error of doing so.
 func (b *batch) exec(client goredis.UniversalClient, all []*Command) (err error) {
 	defer recovered(&err)
 	for _, c := range all {
@@ -100,10 +100,10 @@ func (b *batch) exec(client goredis.UniversalClient, all []*Command) (err error)
 	return err
 }
 
-// On the direct path a command must not wait. go-redis asks for Done once, before it takes a
-// connection that is free, and again only before it waits: for a connection, for a new
-// one, or for its next attempt. By then the context has ended. (A new connection is made
-// all the same, for later.) So no timer has to be set.
+// On the direct path a command must not wait. go-redis calls Done once before it takes a
+// free connection, and again only before it waits: for a connection, for a new one, or for
+// its next attempt. By then the context has ended. (A new connection is made all the same,
+// for later.) So no timer has to be set.
 
 var errWouldWait = fmt.Errorf("redis: no connection is free at once: %w", context.Canceled)
 

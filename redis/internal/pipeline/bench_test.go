@@ -11,7 +11,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// BenchmarkOverhead is on a connection that replies by itself: what Run costs
+// BenchmarkOverhead uses a connection that replies by itself: it shows what Run costs
 // beyond go-redis, whatever else the machine does.
 func BenchmarkOverhead(b *testing.B) {
 	c := clientOf(b, goredis.Options{
@@ -39,7 +39,7 @@ func BenchmarkOverhead(b *testing.B) {
 	})
 }
 
-// mirror is a connection whose server has the reply at once.
+// mirror is a connection whose server replies at once.
 type mirror struct{ unread string }
 
 func (m *mirror) Write(b []byte) (int, error) {

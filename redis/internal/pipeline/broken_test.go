@@ -18,7 +18,7 @@ import (
 )
 
 // breaker is a server that answers each script with the replies for its connection, and
-// then closes that. No real one breaks amid its replies at will.
+// then closes that. No real server breaks amid its replies on demand.
 func breaker(t *testing.T, first <-chan struct{}, replies ...[]string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// graceAfter is how long to wait for a reply after the end of ctx. After a cancellation the
-// reply is often on its way already, and saves the caller a clean-up. After a deadline there
-// is hardly any grace: the reply has had all the time that the caller could give. But if
-// nothing is written yet, the client gets a moment to give up. If it waits for a connection
-// it does so at once, and then the command was certainly not sent.
+// graceAfter returns how long to wait for a reply after the end of ctx. After a
+// cancellation the reply is often on its way already, and saves the caller a clean-up.
+// After a deadline there is hardly any grace: the reply has had all the time the caller
+// could give. But if nothing has been written yet, the client gets a moment to give up. If
+// it is waiting for a connection it does so at once, and then the command was certainly not
+// sent.
 func graceAfter(ctx context.Context, written bool) time.Duration {
 	switch {
 	case !errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -25,10 +26,10 @@ func graceAfter(ctx context.Context, written bool) time.Duration {
 	}
 }
 
-// Call runs a command that is no script, on a goroutine of its own, such that its
-// caller returns soon after ctx ends. go-redis looks at the context before a command and
-// between its own attempts, but a read that has begun ends with a reply or with the
-// client's ReadTimeout, whatever becomes of the context.
+// Call runs a command that is not a script on a goroutine of its own, so that its caller
+// returns soon after ctx ends. go-redis checks the context before a command and between its
+// own attempts, but once a read has begun, it ends only with a reply or with the client's
+// ReadTimeout.
 func Call[A any](ctx context.Context, f func(context.Context) (A, error)) (A, error) {
 	type reply struct {
 		value A
@@ -62,8 +63,8 @@ func Call[A any](ctx context.Context, f func(context.Context) (A, error)) (A, er
 }
 
 // recovered turns a panic of the client, or of one of its hooks, into an error. go-redis
-// panics at some replies that no Redis gives, and on a goroutine of ours no caller could
-// recover.
+// panics on some replies that no Redis gives, and no caller could recover a panic on our
+// goroutine.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("redis: the client panicked: %v\n\n%s", r, debug.Stack())
@@ -71,8 +72,8 @@ func recovered(err *error) {
 }
 
 // WithContextErr adds the context's error to an error that it caused. With
-// ContextTimeoutEnabled that is the timeout of a socket, whose clock may be a moment
-// ahead of the context's.
+// ContextTimeoutEnabled, that is a timeout of the socket, whose clock may be slightly ahead
+// of the context's.
 func WithContextErr(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

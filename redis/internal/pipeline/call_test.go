@@ -36,7 +36,7 @@ func TestCallAfterTheContextsEnd(t *testing.T) {
 	const grace, lastCall = 100 * time.Millisecond, 2 * time.Millisecond
 	broken := errors.New("broken")
 	for name, tt := range map[string]struct {
-		cancel bool // instead of a deadline
+		cancel bool // the context is cancelled instead of having a deadline
 		takes  time.Duration
 		fails  error
 		want   int
@@ -89,7 +89,8 @@ func TestSocketsClockMayBeAheadOfTheContexts(t *testing.T) {
 	assert.ErrorIs(t, WithContextErr(ctx, os.ErrDeadlineExceeded), context.DeadlineExceeded)
 }
 
-// The batch of a command ends with the contexts of all its callers, for whatever reason those ended.
+// The batch of a command ends with the contexts of all its callers, for whatever reason
+// those ended.
 func TestCommandWhoseBatchHasEndedFailsWithTheReasonOfItsCaller(t *testing.T) {
 	t.Parallel()
 	late, cancel := context.WithTimeout(t.Context(), -time.Second)

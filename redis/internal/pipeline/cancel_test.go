@@ -12,8 +12,8 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// inTime calls do, whose context ends after d, which must return at most 0.15 s later. A busy
-// machine may make it late, but not each time.
+// inTime calls do, whose context ends after d, and which must return at most 0.15 s later.
+// A busy machine may make it late, but not every time.
 func inTime(t *testing.T, d time.Duration, do func() (began time.Time)) {
 	t.Helper()
 	var took []time.Duration
@@ -46,7 +46,7 @@ func TestCallerWhoseContextEndsReturnsInTime(t *testing.T) {
 		"default client":         {},
 		"client with a deadline": {ContextTimeoutEnabled: true},
 		"client without limits":  {ReadTimeout: -1, WriteTimeout: -1},
-		"client with a reserve":  {MinIdleConns: 8, PoolFIFO: true}, // of connections that have not said hello
+		"client with a reserve":  {MinIdleConns: 8, PoolFIFO: true}, // of connections without a handshake
 	}
 	s := redistest.Start(t)
 	proxy := redistest.NewProxy(t, s.Addr())

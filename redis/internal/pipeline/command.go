@@ -9,9 +9,9 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/script"
 )
 
-// Command is one run of a script. It belongs to its caller until [Pipeline.Run] is called, then
-// to the sender while it is queued and in flight, and to the waiting caller again when it is
-// done. A caller that stops waiting never touches it again.
+// Command is one run of a script. It belongs to its caller until [Pipeline.Run] is called,
+// then to the sender while it is queued and in flight, and to the waiting caller again when
+// it is done. A caller that stops waiting never touches it again.
 type Command struct {
 	attempt attempt
 	script  *script.Script
@@ -20,7 +20,7 @@ type Command struct {
 
 	ctx   context.Context
 	state atomic.Int32
-	batch *batch        // the batch that it is sent in; set before it is in flight
+	batch *batch        // the batch in which it is sent; set before it is in flight
 	alone batch         // the memory of that batch, if the command is sent alone
 	done  chan struct{} // receives a value when the command is done
 	timer *time.Timer   // the timer of the waiting caller
@@ -29,16 +29,16 @@ type Command struct {
 	err   error
 }
 
-// The states of a command that the loop sends. The loop takes it from one state to the next,
-// and its caller to abandoned.
+// The states of a command that the loop sends. The loop moves it from one state to the
+// next, and its caller to abandoned.
 const (
 	queued    int32 = iota // in the sender's queue
 	inFlight               // may have been sent
 	done                   // has a reply or an error, and belongs to the caller again
-	abandoned              // the caller has left: it is not sent, or nobody waits for its reply
+	abandoned              // its caller has left: it is not sent, or nobody waits for its reply
 )
 
-// commands are reused, with the half kilobyte of memory that each has.
+// commands are reused: each holds half a kilobyte of memory.
 var commands = sync.Pool{New: func() any {
 	c := &Command{done: make(chan struct{}, 1), timer: time.NewTimer(0)}
 	c.timer.Stop()
@@ -49,9 +49,8 @@ var commands = sync.Pool{New: func() any {
 // firstKey is the position of the first key among the words of EVALSHA and EVAL.
 const firstKey = 3
 
-// NewCommand begins a run of s with the given number of keys, which must be added before the
-// arguments.
-// The first of them is the lock, or lives in its hash slot.
+// NewCommand begins a run of s with the given number of keys, which must be added before
+// the arguments. The first of them is the lock, or is in its hash slot.
 func NewCommand(s *script.Script, keys int) *Command {
 	c := commands.Get().(*Command)
 	c.script = s
@@ -59,14 +58,14 @@ func NewCommand(s *script.Script, keys int) *Command {
 	return c
 }
 
-// Add adds a key or an argument, which is a string. A caller that adds the same one often can
-// keep it as an interface: the conversion of a string is an allocation.
+// Add adds a key or an argument, which is a string. A caller that adds the same one often
+// can keep it as an interface: converting a string allocates.
 func (c *Command) Add(word any) { c.args = append(c.args, word) }
 
 // AddInt adds a number.
 func (c *Command) AddInt(n int64) { c.args = append(c.args, n) }
 
-// Words returns what would be sent, EVALSHA or the source with EVAL, for a caller that sends
+// Words returns what would be sent, EVALSHA or the source with EVAL, to a caller that sends
 // it together with other commands by itself. The command must not be used afterwards.
 func (c *Command) Words(source bool) []any {
 	words := append([]any(nil), c.args...)
@@ -77,7 +76,7 @@ func (c *Command) Words(source bool) []any {
 }
 
 // useEval makes the command carry the source of its script, for a server that does not have
-// it, and reports whether it did not yet.
+// it. It reports false if the command did so already.
 func (c *Command) useEval() bool {
 	if c.args[0] == "eval" {
 		return false
@@ -86,8 +85,8 @@ func (c *Command) useEval() bool {
 	return true
 }
 
-// recycle lets the command be used again. Only its caller may do that, before the command is
-// sent or when it is done.
+// recycle makes the command available for reuse. Only its caller may do that, before the
+// command is sent or when it is done.
 func (c *Command) recycle() {
 	clear(c.args)
 	c.args, c.ctx, c.batch = nil, nil, nil
@@ -98,7 +97,7 @@ func (c *Command) recycle() {
 	commands.Put(c)
 }
 
-// complete returns the command to its caller, if that still waits.
+// complete returns the command to its caller, if the caller still waits.
 func (c *Command) complete() {
 	if c.state.CompareAndSwap(inFlight, done) {
 		c.done <- struct{}{}
@@ -168,7 +167,7 @@ func (c *Command) result() (Reply, error) {
 	}
 }
 
-// take is result for a command that can be used again.
+// take is result for a command that can be reused.
 func (c *Command) take() (Reply, error) {
 	reply, err := c.result()
 	c.recycle()

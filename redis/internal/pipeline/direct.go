@@ -12,26 +12,25 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// The direct path: a command that finds its sender idle is sent by its own caller. The way
+// The direct path: a command that finds its sender idle is sent by its own caller. Going
 // through the loop and back costs as much as a script does, and wakes another thread.
 //
 // But go-redis cannot interrupt the read of a reply, and a caller whose context ends must
-// not be held by one. So the direct path is taken only after a prompt reply to one command,
-// and only if the caller's deadline is further away than directTimeout, which is how long it
-// waits for the reply. A command that takes longer is sent again through the loop, with the
-// client's own timeouts, while the caller looks at its context.
+// not be held up by one. So the direct path is taken only after a prompt reply to a single
+// command, and only if the caller's deadline is further away than directTimeout, which is
+// how long it waits for the reply. A command that takes longer is sent again through the
+// loop, with the client's own timeouts, while the caller watches its context.
 //
-// A client with hooks has no direct path. A hook may take long. And a clone
-// of a client, as WithTimeout makes it, has none of its hooks, nor has a master's client
-// those of its Cluster; but a program that traces, counts or refuses commands must see
-// ours as well.
+// A client with hooks has no direct path. A hook may take long. And a clone of a client, as
+// WithTimeout makes it, has none of the client's hooks, nor has a master's client those of
+// its Cluster; but a program that traces, counts or refuses commands must see ours as well.
 
 const (
-	// directTimeout is how long a reply is waited for on the direct path. go-redis counts
-	// it by a clock that may be 50 ms behind, so it may be half of that.
+	// directTimeout is how long the direct path waits for a reply. go-redis measures it by
+	// a clock that may be 50 ms behind, so it may be half of that.
 	directTimeout = 100 * time.Millisecond
-	// examineAfter is how long a sender relies on the result of an examination of its client,
-	// and how long it does not use a direct path that has failed.
+	// examineAfter is how long a sender relies on an examination of its client, and how
+	// long it avoids a direct path that has failed.
 	examineAfter = time.Second
 )
 
@@ -40,16 +39,18 @@ type directRoute struct {
 	prompt   bool            // the last command was alone, and its reply came at once
 	unhooked atomic.Bool     // the client had no hooks, and the direct path has not failed
 	examined time.Time       // when unhooked was last set
-	client   *goredis.Client // to send with; nil if not made yet
+	client   *goredis.Client // the client to send with; nil until it is made
 }
 
-// note records the result of a round trip. After a batch of several commands all their callers
-// return at once: the next commands should go together as well, and not wait behind one.
+// note records the result of a round trip. After a batch of several commands all their
+// callers return at once: their next commands should go together as well, and not wait
+// behind a single one.
 func (d *directRoute) note(sent int, replied bool, began time.Time) {
 	d.prompt = sent == 1 && replied && time.Since(began) < stallAfter
 }
 
-// examine makes the command of b, which is sent next, look for hooks if that was long ago.
+// examine makes the command of b, which is sent next, look for hooks if the last
+// examination was long ago.
 func (d *directRoute) examine(b *batch, now time.Time) {
 	if now.Sub(d.examined) >= examineAfter {
 		d.unhooked.Store(false)
@@ -57,9 +58,9 @@ func (d *directRoute) examine(b *batch, now time.Time) {
 	}
 }
 
-// clientFor returns what to send with to the server of client: client itself if its own
-// timeouts are short enough, or else a clone on the same connections; nil if the direct path
-// is closed.
+// clientFor returns the client to send with to the server of client: client itself if its
+// own timeouts are short enough, otherwise a clone on the same connections, or nil if the
+// direct path is closed.
 func (d *directRoute) clientFor(client *goredis.Client, now time.Time) *goredis.Client {
 	if client == nil || !d.prompt || !d.unhooked.Load() || now.Sub(d.examined) >= examineAfter {
 		return nil
@@ -75,9 +76,10 @@ func (d *directRoute) clientFor(client *goredis.Client, now time.Time) *goredis.
 	return d.client
 }
 
-// sendDirect sends the command on its caller's goroutine, if nothing else is under way and the
-// direct path open, and reports whether the command is done. If not, the loop must send it.
-// server is its client; nil if it must not be sent to directly.
+// sendDirect sends the command on its caller's goroutine if nothing else is being sent and
+// the direct path is open, and reports whether the command is done. If it is not, the loop
+// must send it. server is the client of its server, or nil if that must not be used
+// directly.
 func (s *sender) sendDirect(server *goredis.Client, c *Command) bool {
 	began := time.Now()
 	if deadline, ok := c.ctx.Deadline(); ok && deadline.Sub(began) < directTimeout {
@@ -117,12 +119,12 @@ func (s *sender) sendDirect(server *goredis.Client, c *Command) bool {
 	return !again
 }
 
-// There is no way to ask whether a client has hooks. So once in a while a command that the
-// loop sends alone examines its call stack when go-redis asks its context for Done: if
-// there is anything but go-redis, it is a hook. If a later go-redis asked elsewhere, or not at
-// all, the loop would send all commands.
+// There is no way to ask whether a client has hooks. So every so often, a command that the
+// loop sends alone examines its call stack when go-redis calls Done of its context:
+// anything other than go-redis is a hook. If a later go-redis called Done elsewhere, or not
+// at all, the loop would send all commands.
 
-// process sends the command as any other of the client's.
+// process sends the command like any other command of the client.
 //
 //go:noinline
 func process(client goredis.UniversalClient, b *batch, c *Command) error {
@@ -130,10 +132,10 @@ func process(client goredis.UniversalClient, b *batch, c *Command) error {
 }
 
 // isUnhooked reports whether nothing but go-redis stands between process and the function
-// that calls the caller of isUnhooked. If process is not on the stack at all, a hook has
-// moved the command to another goroutine.
+// that calls the caller of isUnhooked. If process is not on the stack, a hook has moved the
+// command to another goroutine.
 func isUnhooked() bool {
-	const skip = 3 // runtime.Callers, this and its caller
+	const skip = 3 // runtime.Callers, isUnhooked and its caller
 	var calls [64]uintptr
 	frames := runtime.CallersFrames(calls[:runtime.Callers(skip, calls[:])])
 	frame, more := frames.Next()

@@ -60,8 +60,8 @@ func (l *looped) Pipeline() goredis.Pipeliner {
 	return l.UniversalClient.Pipeline()
 }
 
-// directly does something with a key that must take the direct path. It may be sent by the loop
-// if the machine is so busy that a reply was not prompt, but not often.
+// directly uses a key in a way that must take the direct path. The loop may send the
+// command if the machine is so busy that a reply was not prompt, but not often.
 func directly(t *testing.T, p *Pipeline, key string, do func()) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -90,7 +90,7 @@ func TestSlowReplyIsWaitedForByTheLoop(t *testing.T) {
 	reply, err := p.Run(t.Context(), say(count, "k", "x"))
 	require.NoError(t, err)
 	assert.Equal(t, Reply{Value: "3 x", Repeated: true}, reply)
-	for _, want := range []string{"4 x", "5 x", "6 x", "7 x", "8 x", "9 x"} { // no more of them twice, nor after a second
+	for _, want := range []string{"4 x", "5 x", "6 x", "7 x", "8 x", "9 x"} { // none of them is sent twice, even after a second
 		reply, err := p.Run(t.Context(), say(count, "k", "x"))
 		require.NoError(t, err)
 		assert.Equal(t, Reply{Value: want}, reply)
@@ -129,7 +129,7 @@ func TestPoolThatIsExhaustedIsWaitedForByTheLoop(t *testing.T) {
 	p := New(c)
 	warm(t, p, "k")
 	conn := c.Conn()
-	require.NoError(t, conn.Ping(t.Context()).Err()) // has the only connection
+	require.NoError(t, conn.Ping(t.Context()).Err()) // takes the only connection
 	inTime(t, 50*time.Millisecond, func() time.Time {
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

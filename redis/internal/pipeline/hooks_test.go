@@ -16,7 +16,7 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// watcher is a hook that sees what a user's would.
+// watcher is a hook that sees what a user's hook would see.
 type watcher struct {
 	trips
 

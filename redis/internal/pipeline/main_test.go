@@ -18,7 +18,7 @@ var (
 	echo = script.New("return ARGV[1]")
 	// count returns how often it has run on its key, and then its argument.
 	count = script.New("return redis.call('INCR', KEYS[1]) .. ' ' .. ARGV[1]")
-	// touch is one that may be repeated.
+	// touch is a script that may be repeated.
 	touch = func() *script.Script {
 		s := script.New("redis.call('SET', KEYS[1], '1') return 'touched'")
 		s.Idempotent = true
@@ -26,7 +26,7 @@ var (
 	}()
 )
 
-// say is a command on a key that answers word.
+// say returns a command on a key that answers word.
 func say(s *script.Script, key, word string) *Command {
 	c := NewCommand(s, 1)
 	c.Add(key)
@@ -34,7 +34,7 @@ func say(s *script.Script, key, word string) *Command {
 	return c
 }
 
-// warm lets the direct path for a key open: the server has replied at once.
+// warm opens the direct path for a key: the server has replied at once.
 func warm(t testing.TB, p *Pipeline, key string) *sender {
 	t.Helper()
 	var s *sender
@@ -50,7 +50,7 @@ func warm(t testing.TB, p *Pipeline, key string) *sender {
 	return s
 }
 
-// clientOf is a client of a server with the given options.
+// clientOf returns a client with the given options.
 func clientOf(t testing.TB, o goredis.Options) *goredis.Client {
 	t.Helper()
 	c := goredis.NewClient(&o)

@@ -1,9 +1,9 @@
 // Package pipeline sends scripts to a Redis server, those of concurrent callers together,
 // and returns to each caller in time, whatever the server and the client do.
 //
-// How a command is sent: Run, in this file, chooses the sender for its server. There the
-// caller sends the command by itself if it can (direct.go), or else leaves it to the loop
-// (sender.go) and waits (command.go). Both send it as a batch (batch.go).
+// A command goes this way: Run, in this file, chooses the sender for its server. The caller
+// sends the command by itself if it can (direct.go), or leaves it to the sender's loop
+// (sender.go) and waits (command.go). Either way it is sent as a batch (batch.go).
 package pipeline
 
 import (
@@ -14,9 +14,9 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Pipeline sends scripts through a client. It is safe for concurrent use. Its goroutines end
-// some 20 ms after the last command. Scripts that take long should have a pipeline of their
-// own, so that no others wait behind them on its connections.
+// Pipeline sends scripts through a client. It is safe for concurrent use. Its goroutines
+// end about 20 ms after the last command. Long-running scripts should have a pipeline of
+// their own, so that no others wait behind them on its connections.
 //
 // The client itself may repeat idempotent scripts, and no others.
 type Pipeline struct {
@@ -28,7 +28,7 @@ type Pipeline struct {
 	masters  sync.Map      // address to *sender, so that a frozen master does not hold up others
 }
 
-// cluster is what a Cluster's client can do that others cannot.
+// cluster is the part of a Cluster's client that other clients lack.
 type cluster interface {
 	MasterForKey(ctx context.Context, key string) (*goredis.Client, error)
 }
@@ -43,14 +43,14 @@ func New(client goredis.UniversalClient) *Pipeline {
 type Reply struct {
 	Value string
 
-	// Repeated reports that more than one copy of the command was written, and that one
-	// which has no reply may yet be applied.
+	// Repeated reports that more than one copy of the command was written, and that a copy
+	// without a reply may yet be applied.
 	Repeated bool
 }
 
-// Run sends a command and waits for its reply, but not much longer than ctx lasts: at
-// most 0.15 s, whatever the client's timeouts. The command must not be used
-// afterwards. Errors are the client's own; see also [MayBeApplied].
+// Run sends a command and waits for its reply, at most 0.15 s longer than ctx lasts,
+// whatever the client's timeouts. The command must not be used afterwards. Errors are the
+// client's own; see also [MayBeApplied].
 //
 // A command that gets no prompt reply may be sent a second time.
 func (p *Pipeline) Run(ctx context.Context, c *Command) (Reply, error) {
@@ -70,10 +70,10 @@ func (p *Pipeline) Run(ctx context.Context, c *Command) (Reply, error) {
 	return reply, err
 }
 
-// senderOf returns the sender for a command, and the client of its server if that may be used
-// directly. A client of the user's own type must see every command, so its is not.
-// Once the Cluster has answered at all, its client knows its masters without asking; what
-// it knows may be out of date, but it finds the way from whichever sender.
+// senderOf returns the sender for a command, and the client of its server if that may be
+// used directly. A client of the user's own type must see every command, so it may not.
+// Once the Cluster has answered at all, its client knows its masters without asking. What
+// it knows may be out of date, but commands find their way from any sender.
 func (p *Pipeline) senderOf(c *Command) (*sender, *goredis.Client) {
 	if p.cluster == nil || !p.answered.Load() {
 		single, _ := p.client.(*goredis.Client)

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// maxBatch is how many commands share a round trip. A server that gets them all at
-	// once does nothing else for about a millisecond.
+	// maxBatch is how many commands share a round trip. A server that gets them all at once
+	// does nothing else for about a millisecond.
 	maxBatch = 200
 	// stallAfter is how long a batch may keep the commands behind it waiting.
 	stallAfter = 20 * time.Millisecond
@@ -18,28 +18,28 @@ const (
 	idleFor = 20 * time.Millisecond
 )
 
-// sender sends the commands of concurrent callers to a server. While some are under way,
-// others gather behind them and go together in the next batch: the busier the callers
-// are, the fewer round trips they need.
+// sender sends the commands of concurrent callers to a server. While some are being sent,
+// others gather behind them and go together in the next batch: the busier the callers are,
+// the fewer round trips they need.
 //
 // A command that finds the sender idle may be sent by its own caller; see direct.go. All
-// others are sent by the loop, a goroutine that stays for a moment when nothing waits:
+// others are sent by the loop, a goroutine that stays for a moment when the queue is empty:
 // a new one for each command would spend a fifth of its time on growing its stack.
 //
 // The goroutine that sends owns the sender. An owner that stalls, because the server is
-// frozen or the connection dead, holds up nothing: a caller that waits behind it makes
+// frozen or the connection dead, holds nothing up: a caller that waits behind it makes
 // another loop take over, on another connection.
 //
 // go-redis has an AutoPipeliner, which is experimental, allocates three times as much for
-// an acquire and a release, and lets commands share the fate of their batch.
+// an acquire and a release, and makes commands share the fate of their batch.
 type sender struct {
 	client    goredis.UniversalClient
-	redirects bool     // the client is a Cluster's: it acts on some errors of the server
-	idle      chan int // takes the number of the next owner if a loop is idle
+	redirects bool     // the client is a Cluster's, which acts on some errors of the server
+	idle      chan int // an idle loop receives the number of the next owner
 
 	mu      sync.Mutex
 	queue   []*Command
-	owner   int       // the number of the owner: a loop, or a caller on the direct path
+	owner   int       // number of the current owner: a loop, or a caller on the direct path
 	sending bool      // the owner has sent a batch, or is about to
 	since   time.Time // when the owner began to send
 	direct  directRoute
@@ -49,7 +49,7 @@ func newSender(client goredis.UniversalClient, redirects bool) *sender {
 	return &sender{client: client, redirects: redirects, idle: make(chan int)}
 }
 
-// isBusy reports whether what is put in the queue now has to wait.
+// isBusy reports whether a command that is queued now has to wait.
 func (s *sender) isBusy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *sender) relieve(c *Command) bool {
 	return true
 }
 
-// takeOver makes a loop the owner: one that is idle, or else a new one.
+// takeOver makes a loop the owner: an idle one, or a new one.
 func (s *sender) takeOver() {
 	owner := s.own(time.Now())
 	select {
@@ -130,8 +130,8 @@ func (s *sender) loop(mine int) {
 	}
 }
 
-// collect takes the commands of the next batch from the queue. It skips commands whose contexts
-// have ended: their callers see that themselves.
+// collect takes the commands of the next batch from the queue. It skips commands whose
+// contexts have ended: their callers notice by themselves.
 func (s *sender) collect(all []*Command) (b *batch, _ []*Command) {
 	n := min(len(s.queue), maxBatch)
 	switch n {

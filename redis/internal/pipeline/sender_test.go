@@ -24,10 +24,10 @@ func (s *sender) waiting() int {
 	return len(s.queue)
 }
 
-// hasSentAll reports whether something is under way and nothing waits.
+// hasSentAll reports whether something is being sent and nothing waits.
 func (s *sender) hasSentAll() bool { return s.isBusy() && s.waiting() == 0 }
 
-// holds waits until so many commands wait behind what is under way, which never stalls.
+// holds waits until so many commands wait behind the one being sent, which never stalls.
 func (s *sender) holds(t *testing.T, behind int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.isBusy() && s.waiting() == behind }, 5*time.Second, time.Millisecond)
@@ -40,7 +40,7 @@ func (s *sender) holds(t *testing.T, behind int) {
 type stub struct {
 	goredis.UniversalClient
 	solo     func(context.Context, *attempt) error
-	together func(context.Context) error // nil: each as if it were alone
+	together func(context.Context) error // nil if each is answered as if alone
 }
 
 func (c *stub) Process(ctx context.Context, cmd goredis.Cmder) error {
@@ -69,7 +69,8 @@ func (p *stubPipe) Exec(ctx context.Context) ([]goredis.Cmder, error) {
 	return p.cmds, nil
 }
 
-// answering is a sender through a client that answers each command, after hold, with its only argument.
+// answering returns a sender through a client that answers each command, after hold, with
+// its only argument.
 func answering(hold func(word string)) (*sender, *stub) {
 	c := &stub{solo: func(_ context.Context, a *attempt) error {
 		word := a.StringCmd.Args()[firstKey].(string)
@@ -90,7 +91,8 @@ func (s *sender) ask(ctx context.Context, word string) (string, error) {
 	return reply.Value, err
 }
 
-// asks is ask for a command that waits behind what is under way, and must end in a certain way.
+// asks is ask for a command that waits behind the one being sent, and must end in a certain
+// way.
 func (s *sender) asks(t *testing.T, all *sync.WaitGroup, ctx context.Context, word string, fails error) { //nolint:revive // t comes first
 	t.Helper()
 	all.Go(func() {
@@ -186,7 +188,7 @@ func TestCommandThatIsLeftIsNotUsedAgain(t *testing.T) {
 	_, err := s.ask(ctx, "late")
 	require.ErrorIs(t, err, context.Canceled)
 	assert.True(t, MayBeApplied(err))
-	close(thaw) // it completes while others are sent
+	close(thaw) // it completes while others are being sent
 	for range 100 {
 		value, err := s.ask(t.Context(), "other")
 		require.NoError(t, err)

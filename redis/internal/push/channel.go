@@ -16,16 +16,16 @@ type channel struct {
 	since    time.Time     // when it was confirmed; zero if it is not
 	probed   time.Time     // the last probe since the confirmation; zero if none
 	pause    time.Duration // the pause before the current attempt
-	notifier *notifier     // the notifier of its server; nil while that is not known
+	notifier *notifier     // the notifier of its server; nil while the server is not known
 }
 
-// cluster is what a Cluster's client can do that others cannot.
+// cluster is the part of a Cluster's client that other clients lack.
 type cluster interface {
 	MasterForKey(ctx context.Context, key string) (*goredis.Client, error)
 	ReloadState(ctx context.Context)
 }
 
-// want adds the channel of lock to the wanted ones.
+// want adds the channel of lock to the wanted ones, and returns it.
 func (p *Push) want(lock string) *channel {
 	p.unused.Reset(p.idle)
 	name := p.nameOf(lock)
@@ -41,8 +41,8 @@ func (p *Push) want(lock string) *channel {
 	return ch
 }
 
-// again begins another attempt after channels have failed with err. The pause before it grows
-// with each failure in a row; after a subscription that had lasted there is none.
+// again begins another attempt after channels have failed with err. The pause before it
+// grows with each failure in a row; there is none after a subscription that had lasted.
 func (p *Push) again(err error, channels ...*channel) {
 	pause := longestPause
 	for _, ch := range channels {
@@ -75,7 +75,7 @@ func (p *Push) assign(pause time.Duration, channels ...*channel) {
 			addr, client, err := p.locate(ch.name)
 			p.mu.Lock()
 			switch {
-			case p.channels[ch.name] != ch: // it is not wanted any more
+			case p.channels[ch.name] != ch: // no longer wanted
 			case err != nil:
 				p.again(err, ch)
 			default:
@@ -86,7 +86,7 @@ func (p *Push) assign(pause time.Duration, channels ...*channel) {
 	})
 }
 
-// locate returns the server that publishes to a channel.
+// locate returns the address and the client of the server that publishes to a channel.
 func (p *Push) locate(channel string) (addr string, client goredis.UniversalClient, err error) {
 	if p.cluster == nil {
 		return "", p.client, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/effectlock/effectlock/redis/internal/slot"
 )
 
-// locksOn finds locks whose slots the server of node has.
+// locksOn finds locks whose slots are at node.
 func locksOn(t *testing.T, c *goredis.ClusterClient, node *goredis.Client, n int) (locks []string) {
 	t.Helper()
 	for i := 0; len(locks) < n; i++ {
@@ -28,8 +28,8 @@ func locksOn(t *testing.T, c *goredis.ClusterClient, node *goredis.Client, n int
 	return locks
 }
 
-// outdated is a Cluster's client that takes another server for the master until it
-// is asked to load the topology.
+// outdated is a Cluster's client that takes another server for the master until it is asked
+// to reload the topology.
 type outdated struct {
 	*goredis.ClusterClient
 	server *goredis.Client

@@ -22,15 +22,15 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 // ages is longer than anything takes that works.
 const ages = 20 * time.Second
 
-// listener is a Push and what it has reported.
+// listener is a Push, and what it has reported.
 type listener struct {
 	*Push
 	messages chan string
 	gaps     atomic.Int64
 }
 
-// newListener makes a Push with one waiter. Both of its functions ask it something, which
-// would never return if it held its mutex.
+// newListener makes a Push with one waiter. Both of its functions call a method of it,
+// which would never return if Push held its mutex.
 func newListener(t *testing.T, client goredis.UniversalClient) *listener {
 	t.Helper()
 	e := &listener{messages: make(chan string, 100)}
@@ -41,7 +41,7 @@ func newListener(t *testing.T, client goredis.UniversalClient) *listener {
 		e.AddWaiters(0)
 		e.gaps.Add(1)
 	})
-	e.confirmWithin = ages // however busy the machine is
+	e.confirmWithin = ages // even on a busy machine
 	e.AddWaiters(1)
 	t.Cleanup(func() { assert.NoError(t, e.Close()) })
 	return e
@@ -71,7 +71,7 @@ func (e *listener) isReady(lock string) bool {
 	return ok
 }
 
-// awaitGaps waits until onGap has been called so often since the beginning.
+// awaitGaps waits until onGap has been called so many times since the beginning.
 func (e *listener) awaitGaps(t *testing.T, n int64) {
 	t.Helper()
 	require.Eventually(t, func() bool { return e.gaps.Load() >= n }, ages, time.Millisecond)
@@ -92,7 +92,7 @@ func assertReceives(t *testing.T, e *listener, publish *goredis.IntCmd) {
 	}
 }
 
-// ids are those of the connections of a type.
+// ids returns the ids of the connections of a type.
 func ids(t *testing.T, c *goredis.Client, kind string) []string {
 	t.Helper()
 	list, err := c.Do(context.Background(), "CLIENT", "LIST", "TYPE", kind).Text()
@@ -113,7 +113,7 @@ func awaitNoOther(t *testing.T, c *goredis.Client) {
 	require.Eventually(t, func() bool { return len(ids(t, c, "normal")) == 1 }, ages, time.Millisecond)
 }
 
-// asked counts how often the server was given the command, refused or not.
+// asked counts how often the server received the command, refused or not.
 func asked(t *testing.T, c *goredis.Client, command string) int {
 	t.Helper()
 	stats, err := c.InfoMap(context.Background(), "commandstats").Result()
@@ -135,7 +135,7 @@ func connect(t *testing.T, o *goredis.Options) *goredis.Client {
 }
 
 // behindProxy returns a listener whose client goes through a proxy, and a client that
-// goes past it.
+// bypasses it.
 func behindProxy(t *testing.T) (*redistest.Proxy, *listener, *goredis.Client) {
 	t.Helper()
 	s := redistest.Start(t)
@@ -143,7 +143,7 @@ func behindProxy(t *testing.T) (*redistest.Proxy, *listener, *goredis.Client) {
 	return p, newListener(t, connect(t, &goredis.Options{Addr: p.Addr()})), s.Client(t)
 }
 
-// dials returns a client that counts its connections, and waits for replies for long.
+// dials returns a client that counts its connections, and waits long for replies.
 func dials(t *testing.T, s *redistest.Server) (*goredis.Client, *atomic.Int64) {
 	t.Helper()
 	var n atomic.Int64

@@ -12,11 +12,11 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// noRedial makes go-redis report a broken connection and not replace it. A PubSub connects
-// and subscribes again inside the very call that fails, and does not say when the server has
-// confirmed; under a context that has ended it cannot. Reading and writing do not look at a
-// context without a deadline. A dialer that ignores contexts, as go-redis's for TLS does,
-// connects in vain: the connection is closed with the PubSub.
+// noRedial makes go-redis report a broken connection instead of replacing it. A PubSub
+// connects and subscribes again inside the very call that fails, and does not say when the
+// server has confirmed; under a context that has ended it cannot. Reading and writing
+// ignore a context without a deadline. A dialer that ignores contexts, as go-redis's for
+// TLS does, connects in vain: the connection is closed with the PubSub.
 var noRedial, endAtOnce = context.WithCancel(context.Background())
 
 func init() { endAtOnce() }
@@ -26,7 +26,7 @@ type notifier struct {
 	push      *Push
 	addr      string
 	pubsub    *goredis.PubSub
-	connected bool            // the mutex of Push guards it
+	connected bool            // guarded by the mutex of Push
 	worked    bool            // a subscription was confirmed
 	ctx       context.Context // ends with the connection; its cause is the reason
 	end       context.CancelCauseFunc
@@ -49,8 +49,8 @@ func (p *Push) add(ch *channel, addr string, client goredis.UniversalClient) {
 	}
 }
 
-// run connects, subscribes to the wanted channels, and receives until an error. Then the
-// channels are assigned again after a pause: on a Cluster, perhaps to other servers.
+// run connects, subscribes to the wanted channels, and receives until an error. The
+// channels are then assigned again after a pause: on a Cluster, perhaps to other servers.
 func (n *notifier) run(client goredis.UniversalClient) {
 	p := n.push
 	n.pubsub = client.Subscribe(context.Background()) // to nothing, and not connected yet
@@ -60,7 +60,7 @@ func (n *notifier) run(client goredis.UniversalClient) {
 		err = errBroken
 	}
 	n.end(err)
-	_ = n.pubsub.Close() // and waits for the call of Close above
+	_ = n.pubsub.Close() // also waits for the Close above
 	p.mu.Lock()
 	delete(p.notifiers, n.addr)
 	p.again(context.Cause(n.ctx), n.channels()...)
@@ -71,13 +71,13 @@ func (n *notifier) run(client goredis.UniversalClient) {
 }
 
 // connect connects, with a PING. A handshake that has begun is bounded by the client's
-// timeouts alone, as go-redis does not look at the context then.
+// timeouts alone, because go-redis then ignores the context.
 func (n *notifier) connect(client goredis.UniversalClient) (err error) {
 	defer recovered(&err)
 	err = n.pubsub.Ping(n.ctx)
 	// A client closes the connections that it knows, and it knows this one only since the
-	// handshake. If it was closed before, the connection would stay open. A closed client
-	// refuses any command; this PING is not sent.
+	// handshake. If the client was closed before, the connection would stay open. A closed
+	// client refuses any command; this PING is not sent.
 	if closed := client.Ping(noRedial).Err(); errors.Is(closed, goredis.ErrClosed) {
 		return closed
 	}
@@ -89,7 +89,7 @@ func (n *notifier) serve(client goredis.UniversalClient) error {
 		return err
 	}
 	n.push.mu.Lock()
-	n.connected = true // from now on, add also subscribes
+	n.connected = true // from now on, add subscribes as well
 	channels := n.channels()
 	n.push.mu.Unlock()
 	for _, ch := range channels {
@@ -114,8 +114,8 @@ func (n *notifier) ask(ch *channel) {
 }
 
 // receive waits for a reply or a message, and sends a PING if none comes. A timeout in the
-// middle of a message loses its beginning, and the rest is misread, which does no harm because
-// a message is only a hint. The first reply is that to the PING of connect.
+// middle of a message loses its beginning, and the rest is misread; that does no harm,
+// because a message is only a hint. The first reply is the one to the PING of connect.
 func (n *notifier) receive(first bool) (word any, err error) {
 	defer recovered(&err)
 	for pinged := first; ; {
@@ -137,7 +137,8 @@ func (n *notifier) receive(first bool) (word any, err error) {
 	}
 }
 
-// take handles a message, a confirmation, or the end of a subscription whose slot has moved.
+// take handles a message, a confirmation, or the end of a subscription whose slot has
+// moved.
 func (n *notifier) take(word any) {
 	p, gap := n.push, false
 	switch word := word.(type) {
@@ -147,8 +148,8 @@ func (n *notifier) take(word any) {
 		p.mu.Lock()
 		ch := p.channels[word.Channel]
 		switch {
-		case ch == nil || ch.notifier != n: // it is not wanted any more
-		case word.Kind != "subscribe" && word.Kind != "ssubscribe": // it has ended
+		case ch == nil || ch.notifier != n: // no longer wanted
+		case word.Kind != "subscribe" && word.Kind != "ssubscribe": // the subscription has ended
 			gap = true
 			p.again(errElsewhere, ch)
 		default:
@@ -171,14 +172,15 @@ func (n *notifier) take(word any) {
 	}
 }
 
-// awaits reports whether a subscription is not confirmed yet: then an error may be its refusal.
+// awaits reports whether a subscription is still unconfirmed: an error may then be its
+// refusal.
 func (n *notifier) awaits() bool {
 	n.push.mu.Lock()
 	defer n.push.mu.Unlock()
 	return slices.ContainsFunc(n.channels(), func(ch *channel) bool { return ch.since.IsZero() })
 }
 
-// channels returns the wanted channels of this server. The caller has locked mu.
+// channels returns the wanted channels of this server. It is called with the mutex locked.
 func (n *notifier) channels() (wanted []*channel) {
 	for _, ch := range n.push.channels {
 		if ch.notifier == n {
@@ -188,8 +190,9 @@ func (n *notifier) channels() (wanted []*channel) {
 	return wanted
 }
 
-// recovered turns a panic of the client, or of one of its hooks, into an error. go-redis panics
-// at some replies that no Redis gives, and on this goroutine no caller could recover.
+// recovered turns a panic of the client, or of one of its hooks, into an error. go-redis
+// panics on some replies that no Redis gives, and no caller could recover a panic on this
+// goroutine.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("redis: the client panicked: %v\n\n%s", r, debug.Stack())

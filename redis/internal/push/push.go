@@ -1,9 +1,10 @@
 // Package push receives what Redis servers publish to this process.
 //
-// On a single server that is one channel; on a Cluster one shard channel for each hash
-// slot that was asked for, at the slot's master. A channel for each lock was rejected:
+// On a single server that is one channel; on a Cluster it is one shard channel for each
+// hash slot that was asked for, at the slot's master. A channel for each lock was rejected:
 // it would cost each wait a round trip, and a server as many channels as there are locks.
-// The wanted channels are a set; the notifier of each server subscribes its connection to them.
+// The wanted channels are a set, to which the notifier of each server subscribes its
+// connection.
 package push
 
 import (
@@ -20,14 +21,14 @@ import (
 
 const (
 	confirmLimit = time.Second            // how long a subscription may take, including its connection
-	firstPause   = 100 * time.Millisecond // between attempts; it doubles with each failure in a row
-	longestPause = 2 * time.Second        // the bound of that pause
+	firstPause   = 100 * time.Millisecond // the pause between attempts; it doubles with each failure in a row
+	longestPause = 2 * time.Second        // its upper bound
 	reloadPause  = 250 * time.Millisecond // a Cluster's client loads the topology every 200 ms at most
 	closeLimit   = 5 * time.Second        // how long Close waits: go-redis does not interrupt a handshake
 )
 
 var (
-	errConfirmed   = errors.New("confirmed") // the outcome of an attempt that has succeeded
+	errConfirmed   = errors.New("confirmed") // the outcome of a successful attempt
 	errUnconfirmed = fmt.Errorf("no confirmation within %v: if the server or a proxy has no pub/sub, use redis.WithoutPush", confirmLimit)
 	errElsewhere   = errors.New("subscribed to a server other than the one that publishes")
 	errSilent      = errors.New("the server does not answer")
@@ -47,10 +48,10 @@ type Push struct {
 	onMessage     func(payload string)
 	onGap         func()
 	confirmWithin time.Duration
-	quiet         time.Duration // how long a server may be silent before a PING, and then again
-	idle          time.Duration // how long subscriptions outlive their last use
+	quiet         time.Duration // how long a server may be silent before a PING, and again after it
+	idle          time.Duration // how long subscriptions outlast their last use
 	probeEvery    time.Duration
-	mu            sync.Mutex // guards the rest; the callers of want, again and add have locked it
+	mu            sync.Mutex // guards the rest; want, again and add are called with it locked
 	waiters       int
 	unused        *time.Timer
 	channels      map[string]*channel  // the wanted ones, by name
@@ -60,12 +61,13 @@ type Push struct {
 	disable       context.CancelCauseFunc
 }
 
-// New returns a Push that has no connection yet. Its channels end with id, which no other
-// process uses.
+// New returns a Push that has no connection yet. The names of its channels end with id,
+// which no other process uses.
 //
-// onMessage is called with each message. What is published while no subscription is confirmed
-// is lost: onGap is called when a connection or a subscription ends, and when a connection
-// has its first confirmation. Neither may block, and neither is called by a method of Push.
+// onMessage is called with each message. Messages that are published while no subscription
+// is confirmed are lost, so onGap is called when a connection or a subscription ends, and
+// when a connection has its first confirmation. Neither may block, and no method of Push
+// calls either.
 func New(client goredis.UniversalClient, id string, onMessage func(payload string), onGap func()) *Push {
 	p := &Push{
 		client: client, command: "SUBSCRIBE", id: id, onMessage: onMessage, onGap: onGap,
@@ -83,16 +85,16 @@ func New(client goredis.UniversalClient, id string, onMessage func(payload strin
 	return p
 }
 
-// Prepare begins to subscribe to what is published for lock, and does not wait.
+// Prepare begins to subscribe to the messages for lock, and does not wait.
 func (p *Push) Prepare(lock string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.want(lock)
 }
 
-// Listen returns the channel on which messages for lock arrive, once the server has confirmed
-// the subscription; it waits a second for that. After a failure it fails at once, with the
-// reason, until the next attempt begins.
+// Listen returns the channel on which messages for lock arrive, once the server has
+// confirmed the subscription, for which it waits a second. After a failure it fails at
+// once, with the reason, until the next attempt begins.
 func (p *Push) Listen(ctx context.Context, lock string) (string, error) {
 	p.mu.Lock()
 	ch := p.want(lock)
@@ -111,7 +113,7 @@ func (p *Push) Listen(ctx context.Context, lock string) (string, error) {
 	return ch.name, nil
 }
 
-// Ready is Listen without a wait: it reports whether the subscription is confirmed.
+// Ready is Listen without waiting: it reports whether the subscription is confirmed.
 func (p *Push) Ready(lock string) (channel string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,8 +132,8 @@ func (p *Push) confirmed(lock string) *channel {
 	return nil
 }
 
-// AddWaiters changes the number of waiters. Without any, all subscriptions end ten seconds after
-// their last use.
+// AddWaiters changes the number of waiters. When there are none, all subscriptions end ten
+// seconds after their last use.
 func (p *Push) AddWaiters(delta int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -171,7 +173,8 @@ func (p *Push) Close() error {
 }
 
 // ShouldProbe reports whether the caller should ask the server that publishes for lock to
-// count the receivers of its channel: after each confirmation, and then once a second at most.
+// count the receivers of its channel: after each confirmation, and then at most once a
+// second.
 func (p *Push) ShouldProbe(lock string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -183,11 +186,11 @@ func (p *Push) ShouldProbe(lock string) bool {
 	return due
 }
 
-// Unsubscribed reports the result of a probe: the server that publishes for lock counts no
-// subscriber. The connection leads to another server, as after a failover that the old primary
-// survived, and is replaced at once. If the server soon counts none again, messages may be
-// unable to reach this process: Listen fails until a later attempt. A probe from before the
-// last confirmation means nothing.
+// Unsubscribed records the result of a probe: the server that publishes for lock counts no
+// subscriber. The connection leads to another server, as after a failover that the old
+// primary survived, and is replaced at once. If the server soon counts none again, messages
+// may be unable to reach this process: Listen fails until a later attempt. A probe from
+// before the last confirmation means nothing.
 func (p *Push) Unsubscribed(lock string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

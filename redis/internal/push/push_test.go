@@ -60,7 +60,7 @@ func TestSubscriptionThatIsNotConfirmedIsGivenUp(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr())
 	e := newListener(t, connect(t, &goredis.Options{Addr: p.Addr(), OnConnect: func(context.Context, *goredis.Conn) error {
-		p.CutReplies() // the handshake's have all passed
+		p.CutReplies() // after all replies of the handshake
 		return nil
 	}}))
 	e.confirmWithin, e.quiet = time.Second/2, time.Second
@@ -116,7 +116,7 @@ func TestUnusedSubscriptionIsClosed(t *testing.T) {
 	awaitNoSubscribers(t, c)
 	require.False(t, e.isReady("k"))
 	e.listenAgain(t, "k")
-	awaitNoSubscribers(t, c) // to listen alone is no use
+	awaitNoSubscribers(t, c) // Listen alone does not count as use
 }
 
 func TestClosedClientEndsTheSubscription(t *testing.T) {

@@ -50,7 +50,7 @@ func master(t *testing.T, reply func(words []string) string) (addr string) {
 	return l.Addr().String()
 }
 
-// A slot has moved, and the server says so while it is asked for a sign of life.
+// A slot has moved, and the server says so when it is sent a PING.
 func TestSubscriptionThatIsRefusedBesideAPingIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	const pong = "*2\r\n$4\r\npong\r\n$0\r\n\r\n"

@@ -1,4 +1,4 @@
-// Package script has the Lua scripts as the server knows them.
+// Package script holds Lua scripts, and the names by which servers know them.
 package script
 
 import (
@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// Script is a Lua script, with the name under which a server that has run it keeps it.
+// Script is a Lua script, with the name by which a server that has run it knows it.
 type Script struct {
 	Source string
 	SHA    string
 
-	// Idempotent scripts do no harm if they run twice, however late the first run is.
-	// Only those may be repeated by the client itself.
+	// Idempotent scripts do no harm if they run twice, however late the first run is. Only
+	// these may be repeated by the client itself.
 	Idempotent bool
 
 	name any
 }
 
-// Name is SHA as a word of a command, made once.
+// Name returns SHA as a word of a command, made once.
 func (s *Script) Name() any { return s.name }
 
-// New joins the parts of a script, which is not idempotent unless its owner says so.
+// New joins the parts of a script. It is not idempotent unless the caller says so.
 func New(parts ...string) *Script {
 	source := strings.Join(parts, "")
 	sum := sha1.Sum([]byte(source)) //nolint:gosec // see the import

@@ -12,8 +12,8 @@ const count = 16384
 // Of returns the hash slot of key.
 func Of(key string) uint16 { return crc16(HashTag(key)) % count }
 
-// HashTag returns the part of key that Redis hashes: what stands between the
-// first "{" and the first "}" after it, or all of key if that is nothing.
+// HashTag returns the part of key that Redis hashes: what stands between the first "{" and
+// the first "}" after it, or all of key if that is nothing.
 //
 // See "Hash tags" in the Redis Cluster specification.
 func HashTag(key string) string {
@@ -25,11 +25,11 @@ func HashTag(key string) string {
 	return key
 }
 
-// Tag returns a hash tag of slot, always the same one: the smallest number that
-// hashes to it.
+// Tag returns a hash tag of slot, always the same one: the smallest number that hashes to
+// it.
 //
-// The numbers are tried in order, and what each hashes to is kept. So the first few slots
-// cost a fraction of a millisecond, and all of them some ten milliseconds together.
+// The numbers are tried in order, and the slot of each is kept. So the first few slots cost
+// a fraction of a millisecond, and all of them together some ten milliseconds.
 func Tag(slot uint16) string {
 	tags.mu.Lock()
 	defer tags.mu.Unlock()
@@ -45,7 +45,7 @@ func Tag(slot uint16) string {
 
 var tags struct {
 	mu   sync.Mutex
-	next int // the first number that was not tried
+	next int // the first number that has not been tried
 	of   [count]string
 }
 
