@@ -14,7 +14,6 @@ import (
 	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/backing/backingtest"
 	"github.com/effectlock/effectlock/backing/memory"
-	"github.com/effectlock/effectlock/mutex"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -17,27 +17,27 @@ import (
 
 // workload is what the clients of a process do.
 type workload struct {
-	Clients  int // goroutines of each process
+	Clients  int // goroutines in each process
 	Keys     int
-	Lingers  int // so many clients of each keep a lock for about a lease, so that faults find one
-	Kept     int // the first of the keys are for those that linger: elsewhere they would be in the way
+	Lingers  int // clients of each process that keep a lock for about a lease, so that faults find one
+	Kept     int // how many of the first keys are for lingering clients, which would block others
 	Leases   []time.Duration
 	Refresh  bool // at random intervals
 	Pause    time.Duration
-	Modes    [modes]int // how often each is chosen, of their sum
+	Modes    [modes]int // the relative frequency of each mode
 	Stays    []stay
 	Bare     bool // the work writes to no register
-	PerWrite int  // of so many sections one writes as it begins, and all write when their lock was lost; 0: none
+	PerWrite int  // one in so many sections writes as it begins; all write once their lock is lost; 0: none
 }
 
-// stay is for how long so many percent of the sections last, at random; the rest 2 ms.
+// stay is the random duration of a percentage of the sections. The rest last 2 ms.
 type stay struct {
 	Percent int
 	Most    time.Duration
 	Leases  float64 // or so many leases
 }
 
-// longest is the longest of the leases.
+// longest returns the longest lease.
 func (w workload) longest() time.Duration { return slices.Max(w.Leases) }
 
 // mode is how a lock is asked for.
@@ -52,7 +52,7 @@ const (
 	modes
 )
 
-// waits reports whether a client that asks so waits until it has the lock.
+// waits reports whether a client in this mode waits until it has the lock.
 func (m mode) waits() bool { return m == withLock || m == inScope }
 
 var (
@@ -60,7 +60,7 @@ var (
 	workDied = "the work panicked"
 )
 
-// client is a goroutine that asks for one lock after the other.
+// client is a goroutine that asks for one lock after another.
 type client struct {
 	*worker
 	number int
@@ -86,13 +86,13 @@ func (c *client) upTo(d time.Duration) time.Duration {
 	return time.Duration(c.random.Int64N(int64(d) + 1))
 }
 
-// oneIn is true once in n times.
+// oneIn returns true once in n times, at random.
 func (c *client) oneIn(n int) bool { return c.random.IntN(n) == 0 }
 
 func (c *client) lingers() bool { return c.number < c.Work.Lingers }
 
-// key is a lock to ask for. Half of the clients fight over the same few, and wait most of the
-// time; the others see to it that something is done meanwhile.
+// key returns a lock to ask for. Half of the clients compete for the same few locks, and wait
+// most of the time; the others keep something going meanwhile.
 func (c *client) key() string {
 	kept, others := c.Work.Kept, c.Work.Keys-c.Work.Kept
 	switch {
@@ -118,7 +118,7 @@ func (c *client) mode() (m mode) {
 	return m
 }
 
-// length is how long to stay inside.
+// length returns how long to stay inside.
 func (c *client) length(ttl time.Duration) time.Duration {
 	if c.lingers() {
 		return c.upTo(3 * ttl)
@@ -132,11 +132,11 @@ func (c *client) length(ttl time.Duration) time.Duration {
 	return c.upTo(2 * time.Millisecond)
 }
 
-// attempt asks for the lock once. Each has a mutex of its own, as
-// each request to a server would.
+// attempt asks for the lock once. Each attempt has a mutex of its own, as each
+// request to a web server would.
 func (c *client) attempt(key string) {
 	ttl := c.Work.Leases[c.random.IntN(len(c.Work.Leases))]
-	lostAt := &atomic.Int64{} // of this attempt, which may be over when the observer is called
+	lostAt := &atomic.Int64{} // outlives this attempt, which may be over when the observer is called
 	config := mutex.Config{TTL: ttl, Observer: func(_ context.Context, e mutex.Event) {
 		c.observe(e)
 		if e.Kind == mutex.Lost {
@@ -157,7 +157,7 @@ func (c *client) attempt(key string) {
 	ctx := context.Background()
 	s := &section{client: c, attempt: attempt{
 		Process: c.Process, Place: c.Place, Client: c.number, Number: int(c.attempts.Add(1)),
-		Key: key, Mode: c.mode(), TTL: ttl, Outcome: killed, // unless it returns
+		Key: key, Mode: c.mode(), TTL: ttl, Outcome: killed, // until it returns
 	}}
 	if s.Mode == withLockInTime {
 		inTime, cancel := context.WithTimeout(ctx, time.Millisecond+c.upTo(300*time.Millisecond))
@@ -176,7 +176,7 @@ func (c *client) attempt(key string) {
 	c.ledger.forget(s.Holder)
 }
 
-// holds reports whether the lock is held under the id, which no later attempt uses.
+// holds reports whether the lock is held under this id, which no later attempt uses.
 func (c *client) holds(m *mutex.Mutex, holder string) bool {
 	brief, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -184,7 +184,7 @@ func (c *client) holds(m *mutex.Mutex, holder string) bool {
 	return err == nil && found == option.Some(holder)
 }
 
-// judge finds out how the attempt ended that ended with err.
+// judge finds out how an attempt that returned err ended.
 func (s *section) judge(ctx context.Context, err error) {
 	if err != nil {
 		s.Error = err.Error()

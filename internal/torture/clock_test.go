@@ -10,9 +10,9 @@ import (
 )
 
 // instant is a reading of CLOCK_MONOTONIC in nanoseconds, which all processes of a
-// machine share. The time package reads that clock too, but shows it only as a difference
-// to the beginning of the process; of wall clocks, which it does show, one may be set
-// while a test runs. The zero instant stands for never.
+// machine share. The time package reads that clock too, but shows it only relative to the
+// start of the process; the wall clock, which it does show, may be set while a test runs.
+// The zero instant means never.
 type instant int64
 
 func now() instant {
@@ -26,18 +26,18 @@ func now() instant {
 func (i instant) add(d time.Duration) instant         { return i + instant(d) }
 func (i instant) since(earlier instant) time.Duration { return time.Duration(i - earlier) }
 
-// span is the time from one instant to another, without the latter.
+// span is the time from one instant until just before another.
 type span struct{ From, Until instant }
 
 func (s span) length() time.Duration { return s.Until.since(s.From) }
 
-// meets reports whether the two have an instant in common, be it the last.
+// meets reports whether the two have an instant in common, the last included.
 func (s span) meets(from, until instant) bool { return s.From <= until && from <= s.Until }
 
-// spans are sorted and apart from each other.
+// spans are sorted and disjoint.
 type spans []span
 
-// union makes spans of some. It may use what it is given.
+// union merges spans. It may overwrite its argument.
 func union(some []span) spans {
 	slices.SortFunc(some, func(a, b span) int { return cmp.Compare(a.From, b.From) })
 	all := spans(some[:0])
@@ -53,7 +53,7 @@ func union(some []span) spans {
 	return all
 }
 
-// within is what there is of the spans in s.
+// within returns the parts of the spans that are in s.
 func (all spans) within(s span) (in spans) {
 	at, _ := slices.BinarySearchFunc(all, s.From, func(s span, from instant) int { return cmp.Compare(s.Until, from) })
 	for ; at < len(all) && all[at].From < s.Until; at++ {
@@ -64,7 +64,7 @@ func (all spans) within(s span) (in spans) {
 	return in
 }
 
-// without is what there is of s outside of the spans.
+// without returns the parts of s that are outside the spans.
 func (all spans) without(s span) (out spans) {
 	for _, part := range all.within(s) {
 		if s.From < part.From {

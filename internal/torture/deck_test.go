@@ -19,13 +19,13 @@ import (
 
 // card is a way to break something.
 type card struct {
-	server      bool    // it befalls the server, and not a place
-	least, most float64 // how long it lasts, in leases; 0: no time
+	server      bool    // it happens to the server, not to a place
+	least, most float64 // how long it lasts, in leases; 0: it is instantaneous
 	begin       func(r *round, place int)
 	end         func(r *round, place int) // nil: nothing
 }
 
-// cards are all of them.
+// cards are all the cards.
 var cards = map[string]card{
 	killing:                 {begin: (*round).replace},
 	"stopped briefly":       {least: 0.04, most: 0.5, begin: func(r *round, i int) { r.now[i].Stop() }, end: func(r *round, i int) { r.now[i].Continue() }},
@@ -53,13 +53,13 @@ var cards = map[string]card{
 	"failed over":          {server: true, begin: func(r *round, _ int) { r.failOver() }},
 }
 
-// deck deals the cards in random order, each as often as its weight says before any comes again.
+// deck deals the cards in random order, each as often as its weight before any repeats.
 type deck struct {
 	weights map[string]int
 	left    []string
 }
 
-// deal draws the first that can be had now. The others keep their places.
+// deal draws the first card that is possible now. The others keep their places.
 func (d *deck) deal(random *rand.Rand, possible func(string) bool) (string, bool) {
 	for range 2 {
 		if at := slices.IndexFunc(d.left, possible); at >= 0 {
@@ -74,7 +74,7 @@ func (d *deck) deal(random *rand.Rand, possible func(string) bool) (string, bool
 		if len(d.left) >= len(more) {
 			break
 		}
-		slices.Sort(more) // before they are shuffled: a map has no order
+		slices.Sort(more) // before the shuffle: a map has no order
 		random.Shuffle(len(more), func(i, j int) { more[i], more[j] = more[j], more[i] })
 		d.left = append(d.left, more...)
 	}
@@ -85,7 +85,7 @@ func (r *round) upTo(d time.Duration) time.Duration {
 	return time.Duration(r.random.Int64N(int64(d) + 1))
 }
 
-// breakSomething breaks something that is whole.
+// breakSomething breaks something that works.
 func (r *round) breakSomething() {
 	r.t.Helper()
 	sick := 0
@@ -130,21 +130,21 @@ func (r *round) mend(place int) {
 	}
 }
 
-// busy keeps the process from doing much else.
+// busy keeps the process busy, so that it does little else.
 func (r *round) busy(place int) {
 	d := r.run.work.longest()/5 + r.upTo(r.run.work.longest()*3/2)
 	r.now[place].Send(fmt.Sprintf("busy %v", d))
 }
 
-// late lets refreshes succeed late for a while, and then none: the lease runs from
-// before the last was sent, and not from when its answer came.
+// late makes refreshes succeed late for a while, and then fail: the lease runs from before
+// the last one was sent, not from its answer.
 func (r *round) late(place int) {
 	r.proxies[place].Delay(r.upTo(r.run.work.longest() / 2))
 	r.cures = append(r.cures, cure{time.Now().Add(r.upTo(r.run.work.longest() * 3 / 2)), place, func() { r.proxies[place].Cut() }})
 }
 
-// replace kills a process and starts another in its place. Nothing of what it was sending
-// arrives later. By chance alone few would be killed inside, so it waits a while for every third to be.
+// replace kills a process and starts another in its place. Nothing that it was sending arrives
+// later. By chance alone few would be killed inside, so for every third it waits a while for that.
 func (r *round) replace(place int) {
 	r.isAlive(place)
 	for give := time.Now().Add(r.run.every / 2); r.counts()[killing]%3 == 2 && !r.isInside(place) && time.Now().Before(give); {
@@ -156,7 +156,7 @@ func (r *round) replace(place int) {
 	r.launch(place)
 }
 
-// isInside reports whether the last line of the journal of a process is of work that goes on.
+// isInside reports whether the last line of a process's journal is of unfinished work.
 func (r *round) isInside(place int) bool {
 	file, err := os.Open(filepath.Join(r.folder, r.names[place]))
 	require.NoError(r.t, err)
@@ -170,8 +170,8 @@ func (r *round) isInside(place int) bool {
 	return json.Unmarshal(lines[len(lines)-1], &l) == nil && l.Attempt != nil && l.Attempt.inside() && l.Attempt.Left == 0
 }
 
-// restart kills the server and starts it again. What it has to read then is made
-// short before, while it serves.
+// restart kills the server and starts it again. Before that, while it serves, it shortens
+// what it will have to read.
 func (r *round) restart(int) {
 	r.t.Helper()
 	r.command("BGREWRITEAOF")
@@ -188,9 +188,9 @@ func (r *round) command(args ...any) {
 	require.NoError(r.t, r.direct.Do(context.Background(), args...).Err(), "%v", args)
 }
 
-// deleteOne deletes a lock that is held, if possible one of those that are kept, and notes its
-// holder, and the last token that the server had given by then. A waiter for which a lock is
-// only reserved has a higher token later, and loses nothing.
+// deleteOne deletes a held lock, if possible one that is kept for long, and records its holder
+// and the last token that the server had given by then. A waiter for which a lock is only
+// reserved gets a higher token later, and loses nothing.
 func (r *round) deleteOne(int) {
 	r.t.Helper()
 	held := r.keys(lockPrefix + "*")
@@ -211,7 +211,7 @@ func (r *round) deleteOne(int) {
 		return {holder, redis.call('GET', KEYS[2])}`, []string{lock, fence}).StringSlice()
 	require.NoError(r.t, err)
 	if found[0] == "" {
-		return // it was released just then
+		return // it was released just now
 	}
 	f := &r.faults[len(r.faults)-1]
 	f.Key, f.Holder = strings.TrimPrefix(lock, "dmutex:"), found[0]

@@ -11,27 +11,27 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// figures sum up a history, and say whether it put the lock to the test.
+// figures sum up a history, and show whether it put the lock to the test.
 type figures struct {
 	outcomes     map[outcome]int
 	lost         map[mutex.LossReason]int
 	inside       int // attempts whose work began
 	killedInside int
-	handovers    int // from one process to another
-	unprovoked   int // losses without a fault, a stall or a request that was not answered
+	handovers    int // between processes
+	unprovoked   int // losses without a fault, a stall or an unanswered request
 	overran      int // work that ended after its lease
 	outlasted    int // work that saw its context end with the lease, or should have
-	writes       int // that were answered
-	stale        int // writes that were refused
+	writes       int // answered writes
+	stale        int // refused writes
 	gaps         int
 	longestWait  time.Duration
 	idle         time.Duration // the longest time between two holders of a key
 	window       span
-	requests     int // in that time
+	requests     int // in the window
 }
 
 func (f figures) String() string {
-	return fmt.Sprintf("attempts %v, %d of them inside (%d killed there, %d beyond their lease, %d for as long as it), lost %v (%d unprovoked); %d handovers between processes, "+
+	return fmt.Sprintf("attempts %v, %d of them inside (%d killed there, %d beyond their lease, %d to its end), lost %v (%d unprovoked); %d handovers between processes, "+
 		"longest wait %v, a lock was free for up to %v; %d writes, %d of them refused as stale; %d requests not answered",
 		f.outcomes, f.inside, f.killedInside, f.overran, f.outlasted, f.lost, f.unprovoked, f.handovers,
 		f.longestWait.Round(time.Millisecond), f.idle.Round(time.Millisecond), f.writes, f.stale, f.gaps)
@@ -83,18 +83,18 @@ func (h *history) figures() figures {
 	return f
 }
 
-// shares is how evenly the lock was shared in the window.
+// shares says how evenly the lock was shared in a window.
 type shares struct {
 	turns              int
 	processes, clients float64       // Jain's index of fairness: 1 is equal shares, 1/n is one getting everything
-	longest, share     time.Duration // wait, and how long a wait is if all are equal
+	longest, share     time.Duration // the longest wait, and the wait if all are equal
 }
 
 func (h *history) shares(in span) (s shares) {
 	ofProcess, ofClient := map[string]float64{}, map[string]float64{}
 	for _, a := range h.Attempts {
 		client := fmt.Sprint(a.Process, "/", a.Client)
-		ofProcess[a.Process] += 0 // there are those that are never served
+		ofProcess[a.Process] += 0 // some may never be served
 		ofClient[client] += 0
 		if !a.inside() {
 			continue
@@ -119,7 +119,7 @@ func jain(shares map[string]float64) float64 {
 	return sum * sum / (float64(len(shares)) * squares)
 }
 
-// requests is what clients have sent to the server: what scripts call inside does not count.
+// requests returns how many requests clients have sent to the server, without calls in scripts.
 func (r *round) requests() (n int) {
 	r.t.Helper()
 	if r.direct == nil {
@@ -137,7 +137,7 @@ func (r *round) requests() (n int) {
 
 var sent = regexp.MustCompile(`cmdstat_(?:evalsha|eval|script\|load|subscribe|unsubscribe|ping|hello|client\|\w+|info):calls=(\d+)`)
 
-// percentile is of durations that are sorted.
+// percentile returns a percentile of sorted durations.
 func percentile(all []time.Duration, percent int) time.Duration {
 	if len(all) == 0 {
 		return 0

@@ -12,9 +12,9 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// flaws are ways to break a lock, most of which some library has had.
+// flaws are ways to break a lock. Most have occurred in some library.
 var flaws = map[string]func(*redis.Backing, goredis.UniversalClient) backing.Backing{
-	"grants the lock to everybody":            func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return &everybody{b} },
+	"the lock is granted to everybody":        func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return &everybody{b} },
 	"the lease ends before its holder thinks": func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return &shortLease{b} },
 	"a release frees the lock whoever has it": func(b *redis.Backing, c goredis.UniversalClient) backing.Backing { return &blindRelease{b, c} },
 	"a release frees nothing":                 func(b *redis.Backing, _ goredis.UniversalClient) backing.Backing { return noRelease(b) },
@@ -30,7 +30,7 @@ func flawed(flaw string, b *redis.Backing, client goredis.UniversalClient) backi
 	return flaws[flaw](b, client)
 }
 
-// Each but the last has the five operations alone.
+// Each except the last has only the five operations.
 
 type everybody struct{ backing.Backing }
 
@@ -40,8 +40,8 @@ func (*everybody) TryAcquire(context.Context, backing.Claim) (option.Option[back
 
 func (*everybody) Release(context.Context, string, string) (bool, error) { return true, nil }
 
-// shortLease is a keep-alive that keeps nothing alive: as the work takes 2 ms
-// and not a second, it is the lease that is cut down.
+// shortLease is a keep-alive that keeps nothing alive. The work takes 2 ms, not a
+// second, so the lease is shortened.
 type shortLease struct{ backing.Backing }
 
 func (b *shortLease) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
@@ -56,8 +56,8 @@ func (b *shortLease) Release(ctx context.Context, key, holder string) (bool, err
 	return true, err
 }
 
-// blindRelease is DEL, and DEL again as after a lost reply: the second finds
-// the lock of the next holder.
+// blindRelease is DEL, and a second DEL as after a lost reply, which deletes the lock
+// of the next holder.
 type blindRelease struct {
 	backing.Backing
 	client goredis.UniversalClient
@@ -84,7 +84,7 @@ func sameToken(b backing.Backing) backing.Backing {
 	}}
 }
 
-// forgetful says of some waiters that they are in the queue, and never wakes them.
+// forgetful tells some waiters that they are in the queue, and never wakes them.
 type forgetful struct{ *redis.Backing }
 
 func (b *forgetful) Abilities() backing.Abilities { return backing.Abilities{Of: b, Queue: b} }

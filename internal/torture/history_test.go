@@ -15,7 +15,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// history is all that is known of a run. Its fields that are exported are kept in a file if the run
+// history is all that is known about a run. The exported fields are kept in a file if the run
 // fails.
 type history struct {
 	Run  string
@@ -23,25 +23,25 @@ type history struct {
 	records
 	Faults []fault
 
-	longest  time.Duration    // of the leases
-	clients  int              // of all processes at a time
-	refusals bool             // each has to be explained by the grants
+	longest  time.Duration    // the longest lease
+	clients  int              // in all processes at a time
+	refusals bool             // the grants must explain each refusal
 	fair     bool             // waiters are served in turn
-	stood    map[string]spans // when a process did nothing
+	stood    map[string]spans // when each process stood still
 	sick     map[int]spans    // when a place, or the server, was in trouble
-	slow     spans            // when the server was, whatever the reason
+	slow     spans            // when the server was slow, for any reason
 	deleted  map[claimant][]fault
-	counters map[string]int             // at the end
-	leases   map[claimant]instant       // the server's own account of when each ended, if it keeps one
-	tokens   func(token uint64) instant // when the server gave it
-	healed   instant                    // the last fault was over
-	finished instant                    // the processes were asked to begin nothing new
+	counters map[string]int             // their values at the end
+	leases   map[claimant]instant       // when each ended by the server's account, if it keeps one
+	tokens   func(token uint64) instant // when the server gave a token
+	healed   instant                    // when the last fault was over
+	finished instant                    // when the processes were asked to begin nothing new
 
 	gaps     map[claimant][]gap // by process; see gapsOf
 	found    []violation
 	drawings []drawing
-	excused  int // refusals
-	ordered  int // operations
+	excused  int // excused refusals
+	ordered  int // operations that have an order
 }
 
 type claimant struct{ key, holder string }
@@ -52,10 +52,10 @@ type author struct {
 	attempt int
 }
 
-// violation is something that cannot be, if the lock is one.
+// violation is something that a lock must not do.
 type violation struct{ rule, detail string }
 
-// drawing is of a key whose operations have no order.
+// drawing shows a key whose operations have no order.
 type drawing struct {
 	name  string
 	model porcupine.Model
@@ -65,12 +65,12 @@ type drawing struct {
 // fault is something that was done to a process, or to the server.
 type fault struct {
 	Kind    string
-	Place   int // of the process, everywhere if it is the server's
+	Place   int // of the process; everywhere for the server
 	Process string
 	span
-	Key    string // of a lock that was deleted
-	Holder string // that had it, or for which it was reserved
-	Token  uint64 // the last of all that the server had given before
+	Key    string // of the deleted lock
+	Holder string // its holder, or the waiter it was reserved for
+	Token  uint64 // the last token that the server had given before
 }
 
 const (
@@ -124,7 +124,7 @@ func (h *history) violated(rule, format string, args ...any) {
 	h.found = append(h.found, violation{rule, fmt.Sprintf(format, args...)})
 }
 
-// settle puts the stalls in order, and looks for attempts that did not return.
+// settle merges the stalls, and finds attempts that did not return.
 func (h *history) settle() {
 	for _, f := range h.Faults {
 		if strings.HasPrefix(f.Kind, "stopped") {
@@ -141,7 +141,7 @@ func (h *history) settle() {
 	}
 }
 
-// of are the attempts at each key, in order of their names.
+// byKey returns the keys in order, and the attempts for each.
 func (h *history) byKey() (keys []string, of map[string][]attempt) {
 	of = map[string][]attempt{}
 	for _, a := range h.Attempts {
@@ -150,7 +150,7 @@ func (h *history) byKey() (keys []string, of map[string][]attempt) {
 	return slices.Sorted(maps.Keys(of)), of
 }
 
-// sections are those of the attempts that had the lock, by when they entered.
+// sections returns the attempts that had the lock, in order of entry.
 func sections(attempts []attempt) (all []attempt) {
 	for _, a := range attempts {
 		if a.inside() {
@@ -161,12 +161,12 @@ func sections(attempts []attempt) (all []attempt) {
 	return all
 }
 
-// active is for how much of a span the process could do something.
+// active returns for how much of a span the process could run.
 func (h *history) active(process string, s span) time.Duration {
 	return h.stood[process].without(s).length()
 }
 
-// deletion is the fault that deleted the lock of a section under its grant.
+// deletion returns the fault that deleted a section's lock during its grant.
 func (h *history) deletion(a attempt) (f fault, deleted bool) {
 	for _, f := range h.deleted[claimant{a.Key, a.Holder}] {
 		if a.Token <= f.Token {
@@ -181,7 +181,7 @@ func (h *history) deletion(a attempt) (f fault, deleted bool) {
 	return f, false
 }
 
-// near are the faults about that time.
+// near returns the faults around that time.
 func (h *history) near(s span) (all []string) {
 	for _, f := range h.Faults {
 		if f.From < s.Until.add(time.Second) && s.From.add(-5*time.Second) < f.Until {
@@ -191,7 +191,7 @@ func (h *history) near(s span) (all []string) {
 	return all
 }
 
-// rules are those that were broken, and how often.
+// rules returns how often each broken rule was broken.
 func (h *history) rules() map[string]int {
 	broken := map[string]int{}
 	for _, v := range h.found {
@@ -200,8 +200,8 @@ func (h *history) rules() map[string]int {
 	return broken
 }
 
-// report fails the test for each violation, and shows the first of each rule. It keeps the
-// history, and drawings of it, in a folder that outlives the test.
+// report fails the test if there are violations, and shows the first few of each rule. It keeps
+// the history, and drawings of it, in a folder that outlives the test.
 func (h *history) report(t *testing.T) {
 	t.Helper()
 	t.Logf("%d operations have an order, %d refusals are excused", h.ordered, h.excused)
@@ -215,7 +215,7 @@ func (h *history) report(t *testing.T) {
 			t.Errorf("%s: %s", v.rule, v.detail)
 		}
 	}
-	folder, err := os.MkdirTemp("", "effectlock-history-") //nolint:usetesting // it is kept for whoever looks into the failure
+	folder, err := os.MkdirTemp("", "effectlock-history-") //nolint:usetesting // kept for whoever investigates the failure
 	if err == nil {
 		err = h.keep(folder)
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// attempt is one call of an operation that asks for a lock. The journal has it as it is at
-// each of its stages: when it is called, when its work begins and ends, and when it returns.
+// attempt is one call of an operation that asks for a lock. The journal records it at each
+// stage: when it is called, when its work begins and ends, and when it returns.
 type attempt struct {
 	Process string
 	Place   int
 	Client  int
-	Number  int // of the attempt, in its process
+	Number  int // unique in its process
 	Key     string
 	Mode    mode
 	TTL     time.Duration
@@ -28,16 +28,16 @@ type attempt struct {
 	Entered   instant `json:",omitzero"` // the first act of the work
 	Holder    string  `json:",omitempty"`
 	Token     uint64  `json:",omitzero"`
-	Until     instant `json:",omitzero"` // when its lease ended, as far as known when it left, or at least when it entered
-	Seen      instant `json:",omitzero"` // the last look at the context of the work at which that had not ended
+	Until     instant `json:",omitzero"` // when its lease ended, as known when it left, or else when it entered
+	Seen      instant `json:",omitzero"` // when the work last saw its context live
 	Cancelled instant `json:",omitzero"` // when the work saw the end of its context
-	Notified  bool    `json:",omitzero"` // the cause of that end was the loss of the lock
-	Overdue   int     `json:",omitzero"` // how often in a row the work saw its context live though the lease had ended
-	Blind     bool    `json:",omitzero"` // the work does not look at its context
+	Notified  bool    `json:",omitzero"` // the context ended because the lock was lost
+	Overdue   int     `json:",omitzero"` // how often in a row the work saw its context live after the lease had ended
+	Blind     bool    `json:",omitzero"` // the work ignores its context
 	Left      instant `json:",omitzero"` // the last act of the work
-	Lost      instant `json:",omitzero"` // the observer was called with the loss
+	Lost      instant `json:",omitzero"` // when the observer was called with the loss
 	Returned  instant `json:",omitzero"`
-	Kept      bool    `json:",omitzero"` // its holder has the lock when it has returned
+	Kept      bool    `json:",omitzero"` // the holder still has the lock after the return
 	Outcome   outcome
 	Reason    mutex.LossReason `json:",omitempty"` // if it was lost
 	Error     string           `json:",omitempty"`
@@ -47,19 +47,19 @@ type attempt struct {
 type outcome string
 
 const (
-	done       outcome = "done"       // as it should
-	refused    outcome = "refused"    // it would not wait, and the lock was not free
-	gaveUp     outcome = "gave up"    // its context ended, be it in the work
+	done       outcome = "done"       // successfully
+	refused    outcome = "refused"    // it did not wait, and the lock was not free
+	gaveUp     outcome = "gave up"    // its context ended, perhaps during the work
 	lost       outcome = "lost"       // with a *LockLostError
 	unanswered outcome = "unanswered" // with a *MutexBackingError
-	odd        outcome = "odd"        // with an error that it should not have
+	odd        outcome = "odd"        // with an unexpected error
 	killed     outcome = "killed"     // with its process
 )
 
 // inside reports whether the work began.
 func (a attempt) inside() bool { return a.Entered != 0 }
 
-// write is one write to the register of a key. A register answers each writer with what it had before.
+// write is one write to the register of a key. The answer to each write is the version before it.
 type write struct {
 	Process  string
 	Client   int
@@ -67,36 +67,36 @@ type write struct {
 	Key      string
 	Version  version
 	Called   instant
-	Returned instant `json:",omitzero"` // never, if no answer came
+	Returned instant `json:",omitzero"` // zero if there was no answer
 	Accepted bool    `json:",omitzero"`
 	Before   version `json:",omitzero"`
 }
 
-// version is what a register has: the last value that it accepted, the token with which that
-// came, and the count of increments.
+// version is the content of a register: the last value that it accepted, the token of that
+// value, and the count of increments.
 type version struct {
 	Token uint64
-	Value int // of one write alone
+	Value int // unique to one write
 	Count int
 }
 
-// gap is a request of a process for a key that was not answered.
+// gap is an unanswered request of a process for a key.
 type gap struct {
 	Process, Key string
 	span
 }
 
-// line is a line of a journal. It has one of these.
+// line is a line of a journal. One of its fields is set.
 type line struct {
 	Attempt *attempt `json:",omitempty"`
 	Write   *write   `json:",omitempty"`
 	Gap     *gap     `json:",omitempty"`
-	Stall   *span    `json:",omitempty"` // the process did not run
+	Stall   *span    `json:",omitempty"` // when the process did not run
 }
 
-// journal is where a process writes what happens, as it happens. It is a file, for that
-// outlives a process that is killed; and unlike a pipe it never makes the process wait for
-// its reader.
+// journal is where a process records events as they happen. It is a file, because a file
+// outlives a process that is killed and, unlike a pipe, never makes the process wait for a
+// reader.
 type journal struct {
 	mu   sync.Mutex
 	file *os.File
@@ -114,7 +114,7 @@ func (j *journal) add(l line) {
 	}
 }
 
-// records are what has been read of all journals.
+// records are what has been read from all journals.
 type records struct {
 	Attempts []attempt
 	Writes   []write
@@ -126,12 +126,12 @@ type records struct {
 type reading struct {
 	process string
 	file    *os.File
-	rest    []byte      // of a line that was not complete
-	at      map[int]int // the places of attempts, by their numbers
-	writes  map[int]int // the places of writes, by their values
+	rest    []byte      // the start of an incomplete line
+	at      map[int]int // the indexes of attempts, by number
+	writes  map[int]int // the indexes of writes, by value
 }
 
-// goOn takes in what has been added. A line that has no end was not finished, perhaps because the
+// goOn reads what has been added. A line without an end is unfinished, perhaps because the
 // process was killed.
 func (r *reading) goOn(all *records) error {
 	text, err := io.ReadAll(r.file)
@@ -163,7 +163,7 @@ func (r *reading) goOn(all *records) error {
 	}
 }
 
-// latest adds one, or puts it in the place of its earlier stage.
+// latest appends a, or replaces its earlier stage.
 func latest[A any](all []A, places map[int]int, number int, a A) []A {
 	if at, ok := places[number]; ok {
 		all[at] = a

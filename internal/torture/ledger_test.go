@@ -10,15 +10,14 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// ledger is a store that notes how long the leases of its process last, from the
-// requests that win and prolong them, and which requests had no answer. So the judge does
-// not have to believe what the lock itself makes of that. A lease begins with an answer and
-// nothing else: a waiter that is woken has won nothing yet.
+// ledger is a store that records how long the leases of its process last, from the requests
+// that win and extend them, and which requests got no answer. So the judge need not believe
+// the lock's own account. Only an answer begins a lease: a waiter that is woken has won
+// nothing yet.
 //
-// A lease is counted from a moment that is not before the one from which the lock
-// counts it, and not after the server does: work that succeeds must have ended
-// before the end that is noted here, and the server must keep everybody else off
-// until then.
+// The lease is counted from a moment that is not before the lock's, and not after the
+// server's: work that succeeds must have ended before the end that is recorded here, and
+// the server must keep everybody else out until then.
 type ledger struct {
 	backing.Backing
 	able    backing.Abilities
@@ -33,7 +32,7 @@ func newLedger(b backing.Backing, process string, j *journal) *ledger {
 	return &ledger{Backing: b, able: backing.AbilitiesOf(b), process: process, journal: j, until: map[string]instant{}}
 }
 
-// Abilities lists those of the store below, each of which passes through here.
+// Abilities returns those of the store below. Each passes through the ledger.
 func (l *ledger) Abilities() backing.Abilities {
 	a := backing.Abilities{Of: l}
 	if l.able.Queue != nil {
@@ -51,20 +50,20 @@ func (l *ledger) Abilities() backing.Abilities {
 	return a
 }
 
-// reliable is how much of a lease may be relied on. The lock promises to leave out
-// one hundredth and up to a millisecond.
+// reliable is how much of a lease may be relied on. The lock promises to leave out one
+// hundredth and up to a millisecond.
 func reliable(lease time.Duration) time.Duration {
 	return lease - lease/100 - min(lease/10, time.Millisecond)
 }
 
-// begins notes that a lease was won. The answers of two requests may come in any order.
+// begins records that a lease was won. The answers to two requests may come in any order.
 func (l *ledger) begins(c backing.Claim, start instant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.until[c.Holder] = max(l.until[c.Holder], start.add(reliable(c.TTL)))
 }
 
-// goesOn notes that a lease was prolonged, if the answer came before its end.
+// goesOn records that a lease was extended, if the answer came before its end.
 func (l *ledger) goesOn(c backing.Claim, start instant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +84,7 @@ func (l *ledger) forget(holder string) {
 	delete(l.until, holder)
 }
 
-// answered notes a request that was not answered.
+// answered records a request if it was not answered.
 func (l *ledger) answered(key string, start instant, err error) {
 	if err != nil {
 		l.journal.add(line{Gap: &gap{l.process, key, span{start, now()}}})
@@ -116,7 +115,7 @@ func (l *ledger) Pass(ctx context.Context, from backing.Claim, next backing.Wait
 	return outcome, err
 }
 
-// asked notes a request for the lock that may have been granted.
+// asked records a request for the lock that may have been granted.
 func (l *ledger) asked(c backing.Claim, start instant, o backing.Outcome, err error) {
 	l.answered(c.Key, start, err)
 	if _, granted := o.(backing.Granted); granted && err == nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// What the server has of the locks, as patterns; in one that is no Cluster, all locks
-// have one fence.
+// The locks' keys on the server, as patterns. On a server that is not in a Cluster, all
+// locks share one fence.
 const (
 	lockPrefix = "dmutex:torture-"
 	queues     = "dmutex:{dmutex:torture-*}~queue"
@@ -24,7 +24,7 @@ const (
 	fence      = "dmutex:{3560}~fence"
 )
 
-// checkLeft sees that nothing is left on the server when all have come to an end.
+// checkLeft checks that nothing is left on the server once all processes have ended.
 func (r *round) checkLeft() {
 	r.t.Helper()
 	if r.server == nil {
@@ -38,9 +38,9 @@ func (r *round) checkLeft() {
 	r.checkKeys()
 }
 
-// checkFree sees that nobody has a lock, and none that lives waits for one. A waiter that was
-// killed stays in a queue until somebody asks, and then for a minute at most. What was reserved
-// for such a waiter is held for 2 s at most, and the lease of one that was killed for its time.
+// checkFree checks that nobody has a lock, and that no live waiter is queued. A killed waiter
+// stays in a queue until somebody asks, and then for a minute at most. A lock that was reserved
+// for such a waiter is held for 2 s at most; that of a killed holder, for the rest of its lease.
 func (r *round) checkFree() {
 	r.t.Helper()
 	limit := r.run.work.longest() + 2*askAgain
@@ -60,9 +60,9 @@ func (r *round) checkFree() {
 	}
 }
 
-// checkKeys sees that nothing is left but what is meant to be: the last token for ever,
-// the memory of a release for 6 s, and the queue of the dead and of requests that
-// were never answered for a minute.
+// checkKeys checks that nothing is left but what should be: the last token forever, the
+// memory of a release for 6 s, and the queue of the dead and of unanswered requests for a
+// minute.
 func (r *round) checkKeys() {
 	r.t.Helper()
 	left := map[string]int{}
@@ -78,19 +78,19 @@ func (r *round) checkKeys() {
 		left[cmp.Or(kind, key)]++
 		switch {
 		case key == fence:
-			assert.Equal(r.t, time.Duration(-1), ttl, "%s must stay for ever", key)
+			assert.Equal(r.t, time.Duration(-1), ttl, "%s must stay forever", key)
 		case kind == "":
-			assert.Fail(r.t, "is left", "%s, for %v", key, ttl)
+			assert.Fail(r.t, "a key is left", "%s, for %v", key, ttl)
 		default: // -2 if it has expired since it was listed
-			assert.NotEqual(r.t, time.Duration(-1), ttl, "%s stays for ever", key)
+			assert.NotEqual(r.t, time.Duration(-1), ttl, "%s stays forever", key)
 			assert.LessOrEqual(r.t, ttl, most, "%s", key)
 		}
 	}
-	assert.Equal(r.t, 1, left[fence], "one key has the last token")
+	assert.Equal(r.t, 1, left[fence], "exactly one key has the last token")
 	r.t.Logf("keys left: %v", left)
 }
 
-// keys are the server's keys that match.
+// keys returns the server's keys that match.
 func (r *round) keys(pattern string) (all []string) {
 	r.t.Helper()
 	ctx := context.Background()
@@ -105,8 +105,8 @@ func (r *round) keys(pattern string) (all []string) {
 	}
 }
 
-// checkConnections sees that the server has no more connections than the clients
-// know of, and no subscription any more. Nobody has waited for some time.
+// checkConnections checks that the server has no more connections than the clients know
+// of, and no subscriptions: nobody has waited for some time.
 func (r *round) checkConnections() {
 	r.t.Helper()
 	known := 0
@@ -115,12 +115,12 @@ func (r *round) checkConnections() {
 		known += said[len(said)-1].Pool
 	}
 	open := r.connections("normal") - connections(r.direct)
-	assert.LessOrEqual(r.t, open, known, "connections, and those that the clients know of")
+	assert.LessOrEqual(r.t, open, known, "connections of the server, and those that the clients know of")
 	r.eventually(patience, "no subscription is left", func() bool { return r.connections("pubsub") == 0 })
 }
 
-// connections is how many the server has, with the test's own; kind is what CLIENT
-// LIST TYPE takes.
+// connections returns how many connections the server has, the test's own included;
+// kind is as in CLIENT LIST TYPE.
 func (r *round) connections(kind string) int {
 	r.t.Helper()
 	list, err := r.direct.Do(context.Background(), "CLIENT", "LIST", "TYPE", kind).Text()
@@ -132,23 +132,22 @@ func (r *round) eventually(limit time.Duration, what string, ok func() bool) {
 	r.t.Helper()
 	for give := time.Now().Add(limit); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(give) {
-			assert.Fail(r.t, "never came true: "+what, "in %v: %q", limit, r.keys("*"))
+			assert.Fail(r.t, "timed out waiting until "+what, "%v, %q", limit, r.keys("*"))
 			return
 		}
 	}
 }
 
-// memory is how something had grown from the second quarter of the run to the last.
+// memory is how something grew from the second quarter of the run to the last.
 type memory struct{ before, after, operations int64 }
 
 func (m memory) String() string {
 	return fmt.Sprintf("%d to %d KiB in %d operations", m.before>>10, m.after>>10, m.operations)
 }
 
-// A leak of 100 bytes in each operation must show in ten minutes: on a machine that
-// has nothing else to do, a process does some 30,000 of them between the middles of
-// the two quarters, on a busy one 10,000. In a short run there are too few for that,
-// and only a rough leak shows.
+// A leak of 100 bytes per operation must show in ten minutes: on an idle machine, a
+// process does some 30,000 operations between the middles of the two quarters, on a busy
+// one 10,000. A short run has too few, and shows only a gross leak.
 const (
 	leakPerOperation = 30
 	noise            = 256 << 10
@@ -178,8 +177,8 @@ func quarters(samples []word, of func(word) int64) memory {
 	return memory{mean(second, of), mean(last, of), mean(last, done) - mean(second, done)}
 }
 
-// checkMemory sees that the processes that were there all the time have not grown,
-// nor has the server.
+// checkMemory checks that neither the processes that ran all the time nor the server
+// have grown.
 func (r *round) checkMemory() {
 	r.t.Helper()
 	var operations int64
@@ -196,8 +195,8 @@ func (r *round) checkMemory() {
 		resident := quarters(samples, func(w word) int64 { return w.Resident })
 		r.t.Logf("process %d: live heap %v, heap in use %v, resident %v", place, live, inUse, resident)
 		assert.False(r.t, live.leaks(), "the heap of process %d grew from %v", place, live)
-		inUse.before += roughNoise         // what the collector has not yet found
-		resident.before += 16 * roughNoise // what it has not given back, and the race detector's own
+		inUse.before += roughNoise         // what the collector has not found yet
+		resident.before += 16 * roughNoise // what it has not returned, and the race detector's own
 		assert.False(r.t, inUse.leaks(), "the heap of process %d grew from %v", place, inUse)
 		assert.False(r.t, resident.leaks(), "process %d grew from %v", place, resident)
 	}

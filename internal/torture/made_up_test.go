@@ -15,9 +15,9 @@ func ms(n int) instant { return instant(time.Hour).add(time.Duration(n) * time.M
 
 func during(from, until int) span { return span{ms(from), ms(until)} }
 
-const leased = 100 // how long
+const leased = 100 // the length of every lease
 
-// holds is an attempt that asks, is inside and returns at these times.
+// holds is an attempt that asks, enters, leaves and returns at these times.
 func holds(process string, token uint64, called, entered, left, returned int) attempt {
 	return attempt{
 		Process: process, Place: int(process[0] - 'A'), Number: int(token), Key: "k", Holder: process, TTL: leased * time.Millisecond, Token: token, Outcome: done,
@@ -42,14 +42,14 @@ func isLost(reason mutex.LossReason) func(*attempt) {
 	return func(a *attempt) { a.Outcome, a.Reason = lost, reason }
 }
 
-// notified is a loss of which the work and the observer are notified at that time.
+// notified is a loss that the work and the observer are notified of at that time.
 func notified(reason mutex.LossReason, at int) func(*attempt) {
 	return func(a *attempt) {
 		a.Outcome, a.Reason, a.Notified, a.Cancelled, a.Lost = lost, reason, true, ms(at), ms(at)
 	}
 }
 
-// isKilled takes away what the process can no longer have written.
+// isKilled removes what the process can no longer have written.
 func isKilled(a *attempt) { a.Outcome, a.Left, a.Returned = killed, 0, 0 }
 
 func long(a *attempt) { a.TTL, a.Until = time.Second, a.Entered.add(time.Second) }
@@ -74,7 +74,7 @@ func deletes(process string, at int, token uint64) fault {
 	return fault{Kind: deleting, Place: everywhere, span: during(at, at+1), Key: "k", Holder: process, Token: token}
 }
 
-// turns are so many sections, one after the other, of which each takes 10 ms.
+// turns returns n sections, one after another, of 10 ms each.
 func turns(n int) (all []attempt) {
 	for i := range n {
 		all = append(all, holds("B", uint64(1000+i), 10*i, 10*i+1, 10*i+9, 10*i+10))
@@ -106,7 +106,7 @@ func (m madeUp) stood(s ...span) madeUp        { m.history.stood["A"] = s; retur
 func (m madeUp) slow(s ...span) madeUp         { m.history.slow = s; return m }
 func (m madeUp) healed() madeUp                { m.history.healed = ms(0); return m }
 
-// leases are when the server ended that of each process.
+// leases says when the server ended each process's lease.
 func (m madeUp) leases(of map[string]int) madeUp {
 	for process, at := range of {
 		m.history.leases[claimant{"k", process}] = ms(at)
@@ -119,7 +119,7 @@ func (m madeUp) tokens(given map[uint64]int) madeUp {
 	return m
 }
 
-// wrote is what was written to the register, and the count that it has; -1: nobody knows.
+// wrote says what was written to the register, and its final count; -1: unknown.
 func (m madeUp) wrote(count int, writes ...write) madeUp {
 	if m.Writes = writes; count >= 0 {
 		m.counters["k"] = count

@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goredis.SetLogger(silent{}) // what it says of connections that break is no use here
+	goredis.SetLogger(silent{}) // its complaints about broken connections are useless here
 	proc.Serve(map[string]proc.Worker{"client": work})
 	redistest.Main(m)
 }

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// checkLimit bounds the check of one window: one that is in order takes well under a
-	// second, and one that is not may take for ever.
+	// checkLimit bounds the check of one window: a window in order takes well under a
+	// second, and another may take forever.
 	checkLimit = time.Minute
 
-	// window is how many operations are put in order at once: the memory that a check needs
-	// grows with the square of what it checks.
+	// window is how many operations are put in order at once: the memory for a check grows
+	// with the square of their number.
 	window = 4000
 )
 
-// The lock, as a sequence of what happens to it.
+// The lock, as a sequence of events.
 type (
 	acquires struct {
-		holder int // the place of its attempt in the order of entering, counted from 1
+		holder int // the index of its attempt in order of entry, from 1
 		token  uint64
 	}
 	releases struct{ holder int } // or its lease ends
@@ -30,7 +30,7 @@ type (
 )
 
 type lockState struct {
-	holder int    // 0 if it is free
+	holder int    // 0 if the lock is free
 	token  uint64 // the last
 }
 
@@ -51,28 +51,27 @@ var lockModel = porcupine.Model{
 	DescribeState:     func(s any) string { return fmt.Sprintf("%+v", s) },
 }
 
-// tenure is the time for which an attempt could rely on the lock.
+// tenure is the time in which an attempt could rely on the lock.
 type tenure struct {
 	attempt
 	from, until instant
 }
 
-// checkLock looks for an order of what happened to the lock of a key: for each operation
-// a moment between its call and its return, so that a lock with leases would have answered just so.
+// checkLock looks for an order of the events of a key's lock: for each operation a moment
+// between its call and its return, so that a lock with leases would have given the same answers.
 //
 //   - An attempt acquires the lock at some moment between its call and the beginning
-//     of its work, and releases it at some moment between the end for which the work
-//     could rely on it and its return. That of a process that
-//     was killed is free when the server can have nothing of it left.
+//     of its work, and releases it at some moment between the end of the time in which
+//     the work could rely on it and its return. The lock of a killed process is free
+//     once the server can have nothing of it left.
 //   - An attempt is refused at some moment between its call and its return.
 //
-// To let a waiter acquire from its call on would be right, and slow: at each
-// moment one of all that wait may be the next, and which one shows much later. But
-// its grant comes after the end of the work that began last before its own, unless
-// it came too late to rely on it. So its time is cut to that. To cut can only make
-// the check stricter.
+// Letting a waiter acquire from its call on would be correct, but slow: at each moment any
+// waiter may be the next, and only much later does it show which. But its grant comes after
+// the end of the work that began last before its own, unless it came too late to rely on it.
+// So its time is cut to that. The cut can only make the check stricter.
 //
-// Long histories are checked in windows that have one tenure in common.
+// Long histories are checked in windows that overlap by one tenure.
 func (h *history) checkLock(key string, attempts []attempt) {
 	var tenures []tenure
 	for _, a := range attempts {
@@ -118,19 +117,19 @@ func (h *history) checkLock(key string, attempts []attempt) {
 	}
 }
 
-// The fenced register, as a sequence of what happens to it.
+// The fenced register, as a sequence of events.
 type (
 	writes struct {
 		version
 		answered bool
 	}
-	answers struct { // whether a write was accepted, and what was there before
+	answers struct { // whether a write was accepted, and the version before it
 		accepted bool
 		before   version
 	}
 	registerState struct {
 		version
-		known bool // not at the beginning of a window
+		known bool // false at the beginning of a window
 	}
 )
 
@@ -156,16 +155,15 @@ var registerModel = porcupine.Model{
 
 // checkRegister looks for an order of the writes to the register of a key.
 //
-// Of a write without an answer it is open whether it was applied. But each write is answered
-// with what was there before it, and the last of them, which reads alone, comes when
-// all has settled. So one that was applied shows in the answer to another,
-// and happened before that answered; one that shows nowhere was not
-// applied, or was refused, and changed nothing.
+// A write without an answer may or may not have been applied. But the answer to each write is
+// the version before it, and the last write, which only reads, comes when all has settled. So
+// a write that was applied shows in the answer to another, and happened before that answer; one
+// that shows nowhere was not applied, or was refused, and changed nothing.
 //
-// Long histories are checked in windows that have one write in common, with which no other
-// overlaps: what it was answered is what the register had.
+// Long histories are checked in windows that overlap by one write, with which no other is
+// concurrent: its answer is the content of the register.
 func (h *history) checkRegister(key string, all []write) {
-	seen := map[int]instant{} // the first answer that has a value
+	seen := map[int]instant{} // when the first answer with a value came
 	for _, w := range all {
 		if at := seen[w.Before.Value]; w.Returned != 0 && (at == 0 || w.Returned < at) {
 			seen[w.Before.Value] = w.Returned
@@ -200,7 +198,7 @@ func (h *history) checkRegister(key string, all []write) {
 	}
 }
 
-// order looks for an order of the operations.
+// order checks that the operations have an order.
 func (h *history) order(name string, model porcupine.Model, ops []porcupine.Operation) {
 	h.ordered += len(ops)
 	switch porcupine.CheckOperationsTimeout(model, ops, checkLimit) {

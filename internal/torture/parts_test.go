@@ -20,7 +20,7 @@ func TestLateWakeUpsAreSeenWhenAllIsHealed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
-		tardy int // handovers of 100 that take a second
+		tardy int // how many of 100 handovers take a second
 		fails bool
 	}{{"none", 0, false}, {"three", 3, false}, {"four", 4, true}} {
 		t.Run(c.name, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestALeakOfAHundredBytesShowsInTenMinutes(t *testing.T) {
 	}
 	assert.True(t, grow(100).leaks())
 	assert.False(t, grow(0).leaks())
-	assert.False(t, grow(20).leaks(), "which is within what a run may differ by")
+	assert.False(t, grow(20).leaks(), "within the variation between runs")
 }
 
 func TestFiguresSayWhatARunHasSeen(t *testing.T) {
@@ -134,7 +134,7 @@ func TestADeckDealsEachCardAsOftenAsItsWeightSays(t *testing.T) {
 		dealt[name]++
 	}
 	assert.Equal(t, map[string]int{"cut": 20, "reset": 10}, dealt)
-	for range 3 { // what cannot be dealt keeps its place
+	for range 3 { // a card that is not possible keeps its place
 		_, ok := d.deal(random, func(string) bool { return false })
 		assert.False(t, ok)
 	}

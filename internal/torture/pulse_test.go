@@ -10,14 +10,14 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// pulse asks the server all the time, past the proxies: it may be slow without any
-// fault of the run, because a disk or the machine has too much to do.
+// pulse pings the server all the time, bypassing the proxies: it may be slow without any
+// fault of the run, because a disk or the machine is too busy.
 type pulse struct {
 	stop context.CancelFunc
 	over sync.WaitGroup
 
 	mu    sync.Mutex
-	trips []span // that took long, or failed
+	trips []span // the slow or failed ones
 }
 
 func feelPulse(t *testing.T, addr string) *pulse {
@@ -48,14 +48,14 @@ func (p *pulse) end() {
 	p.over.Wait()
 }
 
-// slow is when the server was slow so far.
+// slow returns when the server has been slow so far.
 func (p *pulse) slow() spans {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return union(append([]span(nil), p.trips...))
 }
 
-// losses counts the notifications that are lost, one in so many.
+// losses loses one in so many notifications, and counts them.
 type losses struct {
 	mu     sync.Mutex
 	random *rand.Rand

@@ -11,26 +11,25 @@ import (
 
 // register is a resource that a lock protects, and that does not rely on the lock: it
 // refuses a token that is lower than the highest it has accepted. It counts increments,
-// which are read and written back by two requests: between the two a second holder would
-// do its damage. It is on a server of its own, as the resource of a lock usually is; so it
-// can be reached when the lock's server cannot, and the other way round.
+// which are read and written back by two requests: between them a second holder would do
+// its damage. It is on a server of its own, as a protected resource usually is, so it can
+// be reachable when the lock's server is not, and vice versa.
 type register struct{ client *goredis.Client }
 
-// buffer is small: how many connections a client has at the moment should not show
-// as a leak of memory.
+// buffer is small, so that a client's current number of connections does not look like a
+// memory leak.
 const buffer = 4 << 10
 
 func newRegister(addr string) register {
 	return register{goredis.NewClient(&goredis.Options{
 		Addr: addr, ReadBufferSize: buffer, WriteBufferSize: buffer,
-		MaxRetries:  -1, // a write that the client repeats would show once in the journal
+		MaxRetries:  -1, // a write that the client repeats would be in the journal only once
 		ReadTimeout: time.Second, WriteTimeout: time.Second,
 	})}
 }
 
-// swap answers whether it has accepted the write, and what there was before. Tokens
-// are compared as numbers: a double is exact below 2^53, and microseconds since
-// 1970 are.
+// swap returns whether it accepted the write, and the version before it. Tokens are
+// compared as numbers: a double is exact below 2^53, as microseconds since 1970 are.
 var swap = goredis.NewScript(`
 local before = redis.call('HMGET', KEYS[1], 'token', 'value', 'count')
 for i = 1, 3 do before[i] = before[i] or '0' end
@@ -52,7 +51,7 @@ func (r register) write(ctx context.Context, key string, v version) (accepted bo
 	return yes == 1, before, err
 }
 
-// count reads how many increments there were.
+// count reads the number of increments.
 func (r register) count(ctx context.Context, key string) (int, error) {
 	n, err := r.client.HGet(ctx, "register:"+key, "count").Int()
 	if errors.Is(err, goredis.Nil) {

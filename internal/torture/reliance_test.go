@@ -6,32 +6,32 @@ import (
 )
 
 const (
-	// aftermath is for how long a fault still has consequences when it is over: what
-	// was on its way arrives, connections are made, an answer finds its reader.
-	// It is generous, for the machine may have much else to do.
+	// aftermath is how long a fault has consequences after it is over: messages under way
+	// arrive, connections are made, an answer finds its reader. It is generous, because
+	// the machine may be busy.
 	aftermath = 500 * time.Millisecond
 
-	// stalled is for how long nothing happens in a stall that counts as a fault. What is
-	// reserved for a waiter ends before it asks only if the server, the network and its
-	// process together stand still for longer than three of these.
+	// stalled is the shortest stall that counts as a fault. A reservation ends before its
+	// waiter asks only if the server, the network and its process together stand still for
+	// longer than three of these.
 	stalled = 150 * time.Millisecond
 )
 
-// reliedOn is the time for which work may have relied on the lock: no other work
-// may have been inside then. It begins when the work does. It ends
+// reliedOn returns the time in which work may have relied on the lock: no other work
+// may have been inside then. It begins with the work, and ends
 //
 //   - when the work ends, if the lock says so by its success: this is the promise
 //   - with the lease, if the lock was lost. The work was cancelled, but a process that is
-//     paused, or that waits for its turn on a busy machine, sees it later: how much
-//     later is no matter of the lock. So when the lease ends is known from its
-//     requests, not from what the work saw; see ledger.
-//   - with the process, if that was killed; but of its lease only that is certain
-//     which it had when the work began.
-//   - with the lock's data, if the test deleted it: a lease that is lost by that
-//     holds nobody off. But work whose lock was not lost had it for itself even then.
+//     paused or waits for its turn on a busy machine sees that later, and how much later
+//     is beyond the lock's control. So the end of the lease is known from its requests,
+//     not from what the work saw; see ledger.
+//   - with the process, if it was killed; but only the lease that it had when the work
+//     began is certain.
+//   - with the lock's data, if the test deleted it: a lease that is lost that way keeps
+//     nobody out. But work whose lock was not lost had it to itself even then.
 //
-// A lease may be over before the work begins, if the process is paused just then.
-// Such work could rely on nothing: both times are the end of its lease.
+// A lease may be over before the work begins, if the process is paused just then. Such
+// work could rely on nothing: both times are the end of its lease.
 func (h *history) reliedOn(a attempt) (from, until instant) {
 	until = a.Left
 	if a.Outcome == killed {
@@ -55,7 +55,7 @@ func (h *history) reliedOn(a attempt) (from, until instant) {
 	return min(a.Entered, until), until
 }
 
-// endOf is when the attempt returned, or when its process began to be killed.
+// endOf returns when the attempt returned, or when the kill of its process began.
 func (h *history) endOf(a attempt) instant {
 	if a.Outcome != killed {
 		return a.Returned
@@ -63,10 +63,10 @@ func (h *history) endOf(a attempt) instant {
 	if at, dead := h.death(a.Process); dead {
 		return at
 	}
-	return a.Called // never, for whatever does not return has been killed
+	return a.Called // unreachable: an attempt that does not return has been killed
 }
 
-// death is when a process began to be killed.
+// death returns when the kill of a process began.
 func (h *history) death(process string) (at instant, dead bool) {
 	i := slices.IndexFunc(h.Faults, func(f fault) bool { return f.Kind == killing && f.Process == process })
 	if i < 0 {
@@ -75,9 +75,9 @@ func (h *history) death(process string) (at instant, dead bool) {
 	return h.Faults[i].From, true
 }
 
-// settled is when the server has nothing more of an attempt: when it returned, if
-// all its requests were answered, the last of which let go of the lock. Otherwise
-// some were perhaps still on their way when it ended, and won it a lease.
+// settled returns when the server has nothing left of an attempt: when it returned, if all
+// its requests were answered, the last of which released the lock. Otherwise some may have
+// been under way when it ended, and have won it a lease.
 func (h *history) settled(a attempt) instant {
 	if a.Outcome != killed && !h.hasGap(a) {
 		return a.Returned
@@ -98,16 +98,16 @@ func (h *history) concerns(f fault, a attempt) bool {
 	return f.Place == everywhere || f.Process == a.Process
 }
 
-// excuses are the times at which the server may have had a holder of the key that
-// shows in no grant of the history. An attempt that was refused then proves nothing:
+// excuses returns the times at which the server may have had a holder of the key that no
+// grant in the history shows. An attempt that was refused then proves nothing:
 //
 //   - a waiter gives up just as it is granted the lock
-//   - the lock was reserved for a waiter while its process, or the server, could not
-//     be reached, and again later: only the second time shows
-//   - a request had no answer, and is applied when nobody expects it any more
-//   - a process was killed, and had requests under way
+//   - the lock was reserved for a waiter while its process, or the server, was
+//     unreachable, and again later: only the second time shows
+//   - a request got no answer, and is applied when nobody expects it any more
+//   - a process was killed while it had requests under way
 //
-// Every other refusal has to be explained by the grants.
+// The grants must explain every other refusal.
 func (h *history) excuses(attempts []attempt) (all []span) {
 	for _, a := range attempts {
 		left := a.Outcome == gaveUp && !a.inside()
@@ -118,7 +118,7 @@ func (h *history) excuses(attempts []attempt) (all []span) {
 	return all
 }
 
-// disturbed reports whether a fault or a stall came over the attempt.
+// disturbed reports whether a fault or a stall hit the attempt.
 func (h *history) disturbed(a attempt) bool {
 	all := span{a.Called, h.endOf(a)}
 	for _, stalls := range []spans{h.stood[a.Process], h.slow} {
@@ -133,9 +133,8 @@ func (h *history) disturbed(a attempt) bool {
 	})
 }
 
-// echo is for how long a message may be missed after the fault: to those that come
-// then, a connection is dead that the server may not yet know to be so. What was deleted
-// has no echo.
+// echo returns how long after the fault messages may be lost: they may go to a dead
+// connection that the server does not know to be dead yet. A deletion has no echo.
 func (f fault) echo() time.Duration {
 	if f.Kind == flushing || f.Kind == deleting {
 		return 0
@@ -143,14 +142,14 @@ func (f fault) echo() time.Duration {
 	return aftermath / 2
 }
 
-// hasGap reports whether a request of its process for its key had no answer.
+// hasGap reports whether a request of its process for its key got no answer.
 func (h *history) hasGap(a attempt) bool {
 	return slices.ContainsFunc(h.gapsOf(a), func(g gap) bool {
 		return g.meets(a.Called, h.endOf(a))
 	})
 }
 
-// gapsOf are the requests of the process of an attempt for its key that had no answer.
+// gapsOf returns the unanswered requests of an attempt's process for its key.
 func (h *history) gapsOf(a attempt) []gap {
 	if h.gaps == nil {
 		h.gaps = map[claimant][]gap{}

@@ -18,17 +18,17 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// patience is for what happens at once unless the run has failed, on a loaded machine.
+// patience is the limit for events that come at once on a loaded machine unless the run fails.
 const patience = time.Minute
 
-// round is a run as it goes on: its processes, and what is broken.
+// round is a run in progress: its processes, and what is broken.
 type round struct {
 	t        *testing.T
 	run      run
 	seed     uint64
 	random   *rand.Rand
-	server   *redistest.Server // of the locks, nil if they have several
-	direct   *goredis.Client   // of that
+	server   *redistest.Server // of the locks; nil if they have several
+	direct   *goredis.Client   // of server
 	locks    target
 	failOver func()
 	folder   string
@@ -37,10 +37,10 @@ type round struct {
 	data     []*redistest.Proxy
 	now      []*proc.Process[word]
 	all      []*proc.Process[word]
-	names    []string // of the processes that are there now
+	names    []string // of the processes in now
 	began    time.Time
 	pulse    *pulse
-	memory   []int64 // of the server, every second that it answers
+	memory   []int64 // of the server, each second that it answers
 	deck     deck
 	faults   []fault
 	cures    []cure
@@ -75,7 +75,7 @@ func newRound(t *testing.T, run run) *round {
 	default:
 		r.server = redistest.Start(t, run.args...)
 		r.direct, r.locks.Addr = r.server.Client(t), r.server.Addr()
-		if !run.work.Bare { // where requests are counted
+		if !run.work.Bare { // Bare runs count requests
 			r.pulse = feelPulse(t, r.server.Addr())
 		}
 	}
@@ -125,7 +125,7 @@ func (r *round) launch(place int) {
 
 func isEvent(event string) func(word) bool { return func(w word) bool { return w.Event == event } }
 
-// pass lets time pass, in which faults end, and begin if they may.
+// pass lets time pass in which faults end, and also begin if mayBreak is set.
 func (r *round) pass(d time.Duration, mayBreak bool) {
 	r.t.Helper()
 	second, next := time.Now(), time.Now()
@@ -143,7 +143,7 @@ func (r *round) pass(d time.Duration, mayBreak bool) {
 	}
 }
 
-// look sees how the processes and the server are.
+// look checks the processes and the server.
 func (r *round) look() {
 	r.t.Helper()
 	for place := range r.now {
@@ -163,7 +163,7 @@ func (r *round) isAlive(place int) {
 	r.t.Helper()
 	if r.now[place].Ended() {
 		r.now[place].End() // which shows why
-		r.t.Fatalf("process %s ended by itself", r.names[place])
+		r.t.Fatalf("process %s ended on its own", r.names[place])
 	}
 }
 
@@ -182,8 +182,8 @@ func (r *round) isSick(place int) bool {
 	return slices.ContainsFunc(r.cures, func(c cure) bool { return c.place == place })
 }
 
-// begin notes a fault, which lasts for so long. Each is noted from before it begins until
-// after it has ended.
+// begin starts a fault of length d. It is recorded from before it begins until after it has
+// ended.
 func (r *round) begin(kind string, place int, d time.Duration, start, end func()) {
 	at := len(r.faults)
 	f := fault{Kind: kind, Place: place, span: span{now(), 1 << 62}}
@@ -203,7 +203,7 @@ func (r *round) begin(kind string, place int, d time.Duration, start, end func()
 	r.cures = append(r.cures, c)
 }
 
-// counts is how many faults of each kind there were.
+// counts returns how many faults of each kind there were.
 func (r *round) counts() map[string]int {
 	counted := map[string]int{}
 	for _, f := range r.faults {
@@ -231,8 +231,8 @@ func (r *round) history() *history {
 	return h
 }
 
-// seed is that of the run, which EFFECTLOCK_TORTURE_SEED sets. It repeats the faults, though not
-// their timing.
+// seed returns the seed of the run, which EFFECTLOCK_TORTURE_SEED sets. The same seed repeats the
+// faults, though not their timing.
 func seed(t *testing.T) uint64 {
 	t.Helper()
 	seed := rand.Uint64()

@@ -6,10 +6,10 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// slow is how much later a timer may fire in a process that does not stand still.
+// slow is how late a timer may fire in a process that does not stand still.
 const slow = 200 * time.Millisecond
 
-// judge looks for what cannot be, if the lock is one.
+// judge looks for everything that a lock must not do.
 func (h *history) judge() {
 	h.settle()
 	keys, of := h.byKey()
@@ -31,14 +31,14 @@ func (h *history) judge() {
 	h.checkRefusedWrites()
 }
 
-// checkAttempt looks at what each attempt shows by itself.
+// checkAttempt checks what an attempt shows by itself.
 func (h *history) checkAttempt(a attempt) {
 	all := span{a.Called, h.endOf(a)}
 	calm := a.Outcome != killed && h.healed != 0 && a.Called >= h.calm().From &&
 		len(h.stood[a.Process].within(all)) == 0 && len(h.slow.within(all)) == 0
 	switch {
 	case a.Outcome == odd:
-		h.violated("an error that should not be", "%v", a)
+		h.violated("an unexpected error", "%v", a)
 	case a.inside() && a.Token == 0:
 		h.violated("no token", "%v", a)
 	case a.inside() && a.Outcome == done && a.Left >= a.Until:
@@ -46,16 +46,16 @@ func (h *history) checkAttempt(a attempt) {
 	case a.Overdue > a.Mode.enoughLooks() && len(h.slow.within(span{a.Until, a.Left})) == 0:
 		h.violated("the context did not end with the lease", "%v", a)
 	case a.Kept && a.Outcome == done && !h.disturbed(a) && !h.troubled(a.Place, all):
-		// A request of the claim that was late may take it once more, for a moment;
-		// but requests are late only if something is broken.
+		// A late request of the claim may take the lock again for a moment, but requests are
+		// late only if something is broken.
 		h.violated("a lock was released and is held", "%v", a)
 	case calm && (a.Outcome == unanswered || a.Outcome == lost && a.Reason == mutex.Expired):
 		h.violated("it failed for no reason", "%v\n\t%q", a, h.near(all))
 	}
 }
 
-// checkLoss sees that work whose lock was deleted ends soon, and does not succeed, and that
-// no lock is lost for no reason.
+// checkLoss checks that work whose lock was deleted ends soon and does not succeed, and that no
+// lock is lost for no reason.
 func (h *history) checkLoss(a attempt) {
 	if !a.inside() || a.Outcome == killed {
 		return
@@ -87,7 +87,7 @@ func (h *history) checkLoss(a attempt) {
 func (h *history) unnoticed(a attempt, after span) bool {
 	bad := append([]span(nil), h.stood[a.Process].within(after)...)
 	bad = append(bad, h.slow.within(after)...)
-	refresh := a.TTL * 2 / 3 // the time between two at most, and until one without an answer is given up
+	refresh := a.TTL * 2 / 3 // at most the interval plus the timeout of a request
 	for _, place := range []int{a.Place, everywhere} {
 		for _, s := range h.sick[place].within(span{after.From.add(-refresh), after.Until}) {
 			bad = append(bad, span{s.From, s.Until.add(refresh)})
@@ -113,9 +113,9 @@ func (h *history) checkRefusedWrites() {
 	}
 }
 
-// checkCount sees that no increment is lost. Of those whose lock was lost, and those whose process
-// was killed as they wrote, nobody knows: a stale write may come between the next holder's
-// reading and its writing. All others must have read what the write before theirs left.
+// checkCount checks that no increment is lost. Increments by a holder that lost its lock or was
+// killed are uncertain: a stale write may come between the next holder's read and its write. All
+// others must have read what the write before them left.
 func (h *history) checkCount(key string, attempts []attempt, all []write) {
 	sure := map[author]bool{}
 	for _, a := range attempts {
@@ -143,9 +143,9 @@ func (h *history) checkCount(key string, attempts []attempt, all []write) {
 	}
 }
 
-// checkServer holds the end of the work against the moment from which another could have
-// the lock, by the server's own account. It is exact on any machine, for the lock compares the
-// clock when the work has returned, and when the work looks at its context.
+// checkServer compares the end of the work with the moment from which another could have the
+// lock by the server's account. It is exact on any machine, because the lock checks the clock
+// when the work has returned and whenever the work checks its context.
 func (h *history) checkServer(attempts []attempt) {
 	all := sections(attempts)
 	for i, a := range all {
@@ -169,7 +169,7 @@ func (h *history) checkServer(attempts []attempt) {
 	}
 }
 
-// troubled reports whether the place or the server was, in that time or shortly before.
+// troubled reports whether the place or the server was in trouble then or shortly before.
 func (h *history) troubled(place int, s span) bool {
 	s.From = s.From.add(-recovery)
 	return len(h.sick[place].within(s)) > 0 || len(h.sick[everywhere].within(s)) > 0

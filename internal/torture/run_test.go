@@ -14,8 +14,8 @@ const (
 	seedVariable      = "EFFECTLOCK_TORTURE_SEED"
 	failoversVariable = "EFFECTLOCK_FAILOVERS"
 
-	// still is how long a subscription is kept that nobody uses, and what a loaded
-	// machine may add to that.
+	// still is how long an unused subscription is kept, plus what a loaded machine may
+	// add.
 	still = 13 * time.Second
 )
 
@@ -23,26 +23,26 @@ const (
 type run struct {
 	name      string
 	processes int
-	elders    int // the first of them are never killed
+	elders    int // how many of the first are never killed
 	work      workload
 	store     string                         // "": a server; else "pair", "shard" or "sentinels"
 	args      []string                       // of the server
 	straight  bool                           // no proxies between
-	flaw      string                         // of the lock
+	flaw      string                         // of the lock, if any
 	poll      bool                           // without push
-	patient   bool                           // half of the clients try again by themselves
-	loses     int                            // one notification of so many, 0: none
+	patient   bool                           // half of the clients retry by themselves
+	loses     int                            // one notification in so many; 0: none
 	faults    map[string]int                 // the weights of the cards
-	every     time.Duration                  // between two faults, about
-	share     float64                        // of the time for all runs
-	least     time.Duration                  // at least that
-	calm      time.Duration                  // after the last fault
-	leaks     bool                           // look for what grows or is left, and not at refusals
-	enough    func(r *round, f figures) bool // what must have happened besides
+	every     time.Duration                  // the mean time between faults
+	share     float64                        // its share of the time for all runs
+	least     time.Duration                  // its least time
+	calm      time.Duration                  // the time after the last fault
+	leaks     bool                           // look for growth and leftovers, and not at refusals
+	enough    func(r *round, f figures) bool // whether enough has happened
 	check     func(t *testing.T, r *round, h *history, f figures)
 }
 
-// budget is the time for all runs.
+// budget returns the time for all runs.
 func budget(t *testing.T) time.Duration {
 	t.Helper()
 	set := os.Getenv(lengthVariable)
@@ -54,8 +54,8 @@ func budget(t *testing.T) time.Duration {
 	return d
 }
 
-// play plays a run, and returns what is known of it. A run that does not come to its end has
-// failed, and has a history all the same: it may show why.
+// play plays a run, and returns what is known about it. A run that does not finish has failed,
+// but still has a history, which may show why.
 func (run run) play(t *testing.T) (*round, *history) {
 	t.Helper()
 	length := max(run.least, time.Duration(run.share*float64(budget(t))))
@@ -64,12 +64,12 @@ func (run run) play(t *testing.T) (*round, *history) {
 	before := r.requests()
 	for r.pass(length, true); run.enough != nil && !run.enough(r, r.history().figures()); r.pass(time.Second, true) {
 		if time.Since(began) > 2*length+2*time.Minute {
-			t.Errorf("given up: %v", r.history().figures())
+			t.Errorf("the run did not finish: %v", r.history().figures())
 			break
 		}
 	}
 	window.Until = now()
-	r.heal(func(cure) bool { return true }) // first: a frozen server counts nothing
+	r.heal(func(cure) bool { return true }) // first of all: a frozen server counts nothing
 	sent := r.requests() - before
 	healed := now()
 	r.pass(run.calm, false)
@@ -78,7 +78,7 @@ func (run run) play(t *testing.T) (*round, *history) {
 		p.Finish()
 	}
 	for _, p := range r.now {
-		p.Await("its end of work", patience, isEvent("quiet"))
+		p.Await("the end of its work", patience, isEvent("quiet"))
 	}
 	if r.pulse != nil {
 		r.pulse.end()
@@ -87,7 +87,7 @@ func (run run) play(t *testing.T) (*round, *history) {
 		r.checkLeft()
 	}
 	for _, p := range r.now {
-		p.Dismiss() // all of them first: each takes a second to look for what is left
+		p.Dismiss() // all at once: each takes a second to look for leftovers
 	}
 	for _, p := range r.now {
 		p.End()
@@ -116,8 +116,8 @@ func (run run) play(t *testing.T) (*round, *history) {
 	return r, h
 }
 
-// readServers takes in what the locks guarded, and when the leases ended by the account of
-// their server. The last write to each register shows which of those without an answer there were.
+// readServers reads what the locks guarded, and when the leases ended by their server's account.
+// The last write to each register shows which of the unanswered writes were applied.
 func (r *round) readServers(h *history) {
 	r.t.Helper()
 	ctx, data := r.t.Context(), newRegister(r.store.Addr())
@@ -142,14 +142,14 @@ func (r *round) readServers(h *history) {
 		h.tokens = func(token uint64) instant { return sinceEpoch(time.UnixMicro(int64(token))) } //nolint:gosec // until the year 2286
 		require.NoError(r.t, h.readTrail(ctx, r.direct, sinceEpoch))
 		byTheClock, sinceStart := wall.Round(0).Sub(r.began.Round(0)), wall.Sub(r.began)
-		require.InDelta(r.t, sinceStart, byTheClock, float64(2*time.Millisecond), "the clock of this machine was set, so nothing can be said")
+		require.InDelta(r.t, sinceStart, byTheClock, float64(2*time.Millisecond), "the clock of this machine was set, so this run proves nothing")
 	}
 }
 
-// trail reports whether the server keeps one.
+// trail reports whether the server keeps a trail.
 func (run run) trail() bool { return len(run.args) > 0 && &run.args[0] == &trailed[0] }
 
-// assertSound asserts that the lock was one.
+// assertSound asserts that the lock kept its promises.
 func (run run) assertSound(t *testing.T) {
 	t.Helper()
 	_, h := run.play(t)

@@ -15,7 +15,7 @@ import (
 type section struct {
 	*client
 	attempt
-	read, wrote int // the count that it found, and its own increments
+	read, wrote int // the count that it read, and its own increments
 	counts      bool
 }
 
@@ -24,7 +24,7 @@ func (s *section) note() {
 	s.journal.add(line{Attempt: &a})
 }
 
-// asks is the attempt as an effect.
+// asks returns the attempt as an effect.
 func (s *section) asks(m *mutex.Mutex) effect.Effect[effect.Void] {
 	work := func(ctx context.Context) (effect.Void, error) {
 		lock, ok := mutex.FromContext(ctx)
@@ -50,7 +50,7 @@ func (s *section) asks(m *mutex.Mutex) effect.Effect[effect.Void] {
 	}
 }
 
-// watched is the work under a lock that a scope holds: it ends if the lock is lost.
+// watched runs work under a lock that a scope holds: the work ends if the lock is lost.
 func (s *section) watched(lock *mutex.KeepAlive) effect.Effect[effect.Void] {
 	return effect.RaceFirst(
 		func(ctx context.Context) (effect.Void, error) { return effect.Void{}, s.work(ctx, lock) },
@@ -58,9 +58,9 @@ func (s *section) watched(lock *mutex.KeepAlive) effect.Effect[effect.Void] {
 	)
 }
 
-// work writes to the register, stays for a while, and writes again. It looks at its context
+// work writes to the register, stays for a while, and writes again. It checks its context
 // meanwhile, as work should, but not while it writes: a write takes as long as the network
-// makes it, and some begin when the lock has been lost. Some work looks never.
+// makes it, and some begin after the lock has been lost. Some work never checks.
 func (s *section) work(ctx context.Context, lock *mutex.KeepAlive) error {
 	s.Entered, s.Holder, s.Token = now(), lock.HolderID(), lock.Token()
 	s.Until, s.Blind = s.ledger.end(s.Holder), s.oneIn(10)
@@ -82,7 +82,7 @@ func (s *section) work(ctx context.Context, lock *mutex.KeepAlive) error {
 		_, lostIt := errors.AsType[*mutex.LockLostError](context.Cause(ctx))
 		s.Notified = lostIt
 		if s.Work.PerWrite > 0 && s.Notified {
-			s.write() // as work does that did not look
+			s.write() // like work that does not check
 		}
 		return ctx.Err()
 	}
@@ -98,18 +98,18 @@ func (s *section) work(ctx context.Context, lock *mutex.KeepAlive) error {
 }
 
 const (
-	// look is how often work looks at its context.
+	// look is how often work checks its context.
 	look = 2 * time.Millisecond
 
-	// enoughLooks is how often work may see its context live though its lease has
-	// ended. It is the work that counts: a process that does not run does not look
-	// either. But on a busy machine one thread of a process may look on while another, which is to
-	// end the context, waits for its turn. So the number is high. Most often it takes one look.
+	// enoughLooks is how often work may see its context live after its lease has ended.
+	// Looks are counted rather than time: a process that does not run does not look either.
+	// But on a busy machine one thread of a process may look while another, which is to end
+	// the context, waits for its turn. So the number is high. Usually it takes one look.
 	enoughLooks = 200
 )
 
-// enoughLooks is higher for work under a lock that a scope holds: that its context ends rests
-// on timers and goroutines, where that of WithLock compares the clock.
+// enoughLooks is higher for work under a lock that a scope holds: timers and goroutines end
+// its context, whereas the context of WithLock also checks the clock.
 func (m mode) enoughLooks() int {
 	if m == inScope || m == tryInScope {
 		return 5 * enoughLooks
@@ -117,8 +117,8 @@ func (m mode) enoughLooks() int {
 	return enoughLooks
 }
 
-// stay lasts for so long, or until the context ends. Work that sees its context live though its
-// lease has ended stays for longer, to see whether it ends at all.
+// stay returns after d, or when the context ends. Work that sees its context live after its
+// lease has ended stays longer, to see whether the context ends at all.
 func (s *section) stay(ctx context.Context, d time.Duration) {
 	end, looks := now().add(d), 0
 	pause := time.NewTimer(0)
@@ -159,7 +159,7 @@ func (s *section) stay(ctx context.Context, d time.Duration) {
 	}
 }
 
-// write writes one more than was read to the register.
+// write increments the count in the register.
 func (s *section) write() {
 	if !s.counts {
 		return

@@ -13,12 +13,12 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// The runs do not run in parallel: one is load enough, and a machine that stands still for
-// longer than a lease is not what they test.
+// The runs are not parallel: one is load enough, and a machine that stands still for longer
+// than a lease is not what they test.
 
-// one is the work of those that fight over one lock. Its lease is short, because a holder that is
-// killed costs the others the rest of it, and long beside the moments for which a loaded machine
-// stops a process.
+// one is the work of clients that compete for one lock. The lease is short, because a killed
+// holder costs the others the rest of it, but long compared with the moments for which a loaded
+// machine stops a process.
 var one = workload{
 	Clients: 4, Keys: 1, Leases: []time.Duration{2 * time.Second}, Pause: 4 * time.Millisecond,
 	Modes: [modes]int{withLock: 4, inScope: 1},
@@ -33,8 +33,8 @@ func TestEightProcessesCountWithoutLosingAnIncrement(t *testing.T) {
 			check: func(t *testing.T, _ *round, h *history, f figures) {
 				t.Helper()
 				failed := f.outcomes[lost] + f.outcomes[unanswered]
-				assert.LessOrEqual(t, failed, f.outcomes[done]/100, "attempts failed, though nobody but the killed was disturbed")
-				assert.Greater(t, f.handovers, f.outcomes[done]/20, "each process kept the lock to itself")
+				assert.LessOrEqual(t, failed, f.outcomes[done]/100, "attempts failed, though only the killed were disturbed")
+				assert.Greater(t, f.handovers, f.outcomes[done]/20, "the lock rarely went to another process")
 			},
 		},
 		{
@@ -62,13 +62,13 @@ func TestEightProcessesCountWithoutLosingAnIncrement(t *testing.T) {
 	}
 }
 
-// The failovers are in good order: what was written is not lost, and the old primary
-// lives on as the replica of the new one, with its subscribers, which receive by
-// replication what is published on the new one. There are so many waiters that some are
-// in each phase of waiting when the lock's store moves.
+// The failovers are in good order: no write is lost, and the old primary lives on as the
+// replica of the new one, with its subscribers, which receive by replication what is
+// published on the new one. There are enough waiters for some to be in each phase of
+// waiting when the lock's store moves.
 func TestEightProcessesCountThroughFailovers(t *testing.T) {
 	work := one
-	work.Leases = []time.Duration{10 * time.Second} // longer than any failover, for which nothing can be refreshed
+	work.Leases = []time.Duration{10 * time.Second} // longer than any failover, during which nothing can be refreshed
 	work.Stays = []stay{{Percent: 3, Most: 300 * time.Millisecond}}
 	failovers := 2
 	if set := os.Getenv(failoversVariable); set != "" {
@@ -85,15 +85,15 @@ func TestEightProcessesCountThroughFailovers(t *testing.T) {
 			enough: func(r *round, f figures) bool { return r.counts()["failed over"] >= failovers },
 			check: func(t *testing.T, _ *round, h *history, f figures) {
 				t.Helper()
-				assert.Empty(t, f.lost, "no lease may be lost by a failover that loses nothing")
+				assert.Empty(t, f.lost, "a failover that loses no data must lose no lease")
 				assert.Zero(t, f.outcomes[unanswered], "attempts failed, though the store was soon back")
-				assert.Less(t, f.longestWait, h.longest, "a waiter was served only when a lease had ended")
+				assert.Less(t, f.longestWait, h.longest, "a waiter was served only after a lease had ended")
 			},
 		}.assertSound)
 	}
 }
 
-// many is the work of clients that share a few locks, of which some are kept for about a lease.
+// many is the work of clients that share a few locks, some of which are kept for about a lease.
 var many = workload{
 	Clients: 4, Keys: 16, Lingers: 1, Kept: 4, Pause: 3 * time.Millisecond, PerWrite: 2,
 	Leases: []time.Duration{500 * time.Millisecond, 625 * time.Millisecond, 750 * time.Millisecond},
@@ -101,7 +101,7 @@ var many = workload{
 	Stays:  []stay{{Percent: 1, Leases: 2}, {Percent: 10, Most: 15 * time.Millisecond}},
 }
 
-// allFaults are those that need nothing of the server but that it is one.
+// allFaults are the faults that are possible with a single server.
 var allFaults = map[string]int{
 	killing: 2, "stopped briefly": 1, "stopped": 3, "cut": 2, "cut briefly": 1, "replies cut": 1, "reset": 1, "replies dropped": 2, "all replies dropped": 1, "delayed": 1,
 	"notifications dropped": 1, "data cut": 1, "all cut": 1, "frozen": 1, "scripts flushed": 1,
@@ -121,10 +121,10 @@ func TestTheLockHoldsWhileProcessesAndNetworksAndTheServerFail(t *testing.T) {
 	}.assertSound(t)
 }
 
-// What a holder had when the server lost all data is nobody's any more, and the next
-// may come at once. So two may be inside, of which the first loses its lock at its
-// next refresh or its release. But one that does not lose it had it for itself, tokens
-// rise all the same, and the register refuses the one that is late.
+// After the server has lost all data, a lock that was held is free, and the next holder
+// may come at once. So two may be inside, of which the first loses its lock at its next
+// refresh or its release. But a holder that does not lose the lock had it to itself, tokens
+// still rise, and the register refuses the holder that is late.
 func TestTokensRiseAndSuccessMeansExclusionWhileTheServerLosesItsData(t *testing.T) {
 	work := many
 	work.Clients, work.Lingers, work.Keys, work.Kept = 6, 2, 8, 2
@@ -134,8 +134,8 @@ func TestTokensRiseAndSuccessMeansExclusionWhileTheServerLosesItsData(t *testing
 	}.assertSound(t)
 }
 
-// TestWorkIsOverBeforeAnotherCanHaveTheLock is about faults that end leases, on a server that
-// writes down when each ends.
+// TestWorkIsOverBeforeAnotherCanHaveTheLock has faults that end leases, on a server that
+// records when each ends.
 func TestWorkIsOverBeforeAnotherCanHaveTheLock(t *testing.T) {
 	work := many
 	work.Clients, work.Lingers, work.Keys, work.Kept, work.Refresh = 6, 4, 24, 18, true
@@ -147,7 +147,7 @@ func TestWorkIsOverBeforeAnotherCanHaveTheLock(t *testing.T) {
 	}.assertSound(t)
 }
 
-// The length of this run is most of the time.
+// This run takes most of the time.
 func TestSoakEightProcessesShareAThousandLocksWhileEverythingBreaks(t *testing.T) {
 	faults := map[string]int{"restarted": 1, deleting: 3}
 	for name, weight := range allFaults {
@@ -156,14 +156,14 @@ func TestSoakEightProcessesShareAThousandLocksWhileEverythingBreaks(t *testing.T
 		}
 	}
 	run{
-		name: "soak", processes: 8, elders: 2, // whose memory is watched
+		name: "soak", processes: 8, elders: 2, // their memory is watched
 		work: workload{
 			Clients: 12, Keys: 1000, Lingers: 1, Kept: 100, Pause: 8 * time.Millisecond, PerWrite: 3,
 			Leases: []time.Duration{time.Second, 2 * time.Second, 3 * time.Second},
 			Modes:  [modes]int{withLock: 9, withLockInTime: 2, ifAvailable: 3, inScope: 4, tryInScope: 2},
 			Stays:  []stay{{Percent: 1, Leases: 0.5}, {Percent: 9, Most: 40 * time.Millisecond}},
 		},
-		// What is granted must be known after a restart: that it is not, is another
+		// The server must still know its grants after a restart: that it may not is another
 		// hazard than those of this run.
 		args:   []string{"--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"},
 		faults: faults, every: time.Second, share: 0.4, least: 12 * time.Second, calm: recovery + 3*time.Second + 4*time.Second,
@@ -179,10 +179,10 @@ func TestSoakEightProcessesShareAThousandLocksWhileEverythingBreaks(t *testing.T
 }
 
 func TestTheLockIsHandedRoundFairlyAndAtTheSamePriceWhateverTheCrowd(t *testing.T) {
-	few := 0.0 // requests of a turn with 8 processes
+	few := 0.0 // requests per turn with 8 processes
 	for _, c := range []struct {
 		processes, clients int
-		price              float64 // that a turn has at most
+		price              float64 // the most requests per turn
 	}{{8, 1, 0}, {64, 1, 3.3}, {8, 100, 1.3}} { // to queue, to be granted the lock when woken, to release
 		name := fmt.Sprintf("%d processes with %d waiters each", c.processes, c.clients)
 		t.Run(name, run{
@@ -211,8 +211,8 @@ func TestTheLockIsHandedRoundFairlyAndAtTheSamePriceWhateverTheCrowd(t *testing.
 	}
 }
 
-// A notification that is lost costs the time until the waiter asks unwoken, which each
-// does every 1.5 s; the lock is reserved for longer.
+// A lost notification costs the time until the waiter asks on its own, every 1.5 s; the
+// lock is reserved for longer.
 func TestTheLockIsNeverIdleForLongThoughNotificationsAreLost(t *testing.T) {
 	work := one
 	run{
@@ -225,14 +225,14 @@ func TestTheLockIsNeverIdleForLongThoughNotificationsAreLost(t *testing.T) {
 	}.assertSound(t)
 }
 
-// A test of exclusion that cannot fail asserts nothing. The runs are those of the real lock, only
+// A test of exclusion that cannot fail asserts nothing. The runs are those of the real lock, but
 // shorter.
 func TestALockThatIsBrokenIsFoundOut(t *testing.T) {
-	budget(t) // or the test is skipped, and not only its parts
+	budget(t) // so that the whole test is skipped, not only its parts
 	work := one
 	work.Leases = []time.Duration{200 * time.Millisecond}
 	for flaw, want := range map[string][]string{
-		"grants the lock to everybody":            {"no order", "updates were lost"},
+		"the lock is granted to everybody":        {"no order", "updates were lost"},
 		"the lease ends before its holder thinks": {"no order", "updates were lost"},
 		"a release frees the lock whoever has it": {"no order", "updates were lost"},
 		"a release frees nothing":                 {"a lock was released and is held"},

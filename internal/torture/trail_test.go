@@ -18,26 +18,26 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// trailed are the arguments of a server that keeps a trail: its append-only file has
-// every change of a lease, with the moment at which that ends by the server's clock. A
-// look at the lease itself is no proof: the server may refresh it between the last look
-// and a freeze that is longer than the lease.
+// trailed are the arguments of a server that keeps a trail: its append-only file has every
+// change of a lease, with the moment when the lease ends by the server's clock. Reading the
+// lease itself proves nothing: the server may refresh it between the last read and a freeze
+// that is longer than the lease.
 var trailed = []string{"--appendonly", "yes", "--appendfsync", "no", "--auto-aof-rewrite-percentage", "0"}
 
-// readTrail takes in when the leases ended, or would have ended if they had not been released,
-// by the append-only file of a server.
+// readTrail reads from a server's append-only file when the leases ended, or would have ended if
+// they had not been released.
 func (h *history) readTrail(ctx context.Context, c *goredis.Client, sinceEpoch func(time.Time) instant) error {
 	dir, err := c.ConfigGet(ctx, "dir").Result()
 	if err != nil {
 		return err
 	}
 	var found []string
-	for _, pattern := range []string{"appendonlydir/*.incr.aof", "appendonly.aof"} { // since 7.0, and before
+	for _, pattern := range []string{"appendonlydir/*.incr.aof", "appendonly.aof"} { // since Redis 7.0, and before
 		more, _ := filepath.Glob(filepath.Join(dir["dir"], pattern))
 		found = append(found, more...)
 	}
 	if len(found) != 1 {
-		return fmt.Errorf("%q are the append-only files in %s, want one", found, dir["dir"])
+		return fmt.Errorf("found the append-only files %q in %s, want one", found, dir["dir"])
 	}
 	file, err := os.Open(found[0])
 	if err != nil {
@@ -48,7 +48,7 @@ func (h *history) readTrail(ctx context.Context, c *goredis.Client, sinceEpoch f
 	for in := bufio.NewReader(file); ; {
 		_, words, err := redistest.ReadCommand(in)
 		switch {
-		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF): // which it is writing just now
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF): // the server is still writing it
 			return nil
 		case err != nil:
 			return fmt.Errorf("%s: %w", found[0], err)

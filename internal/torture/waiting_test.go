@@ -6,22 +6,22 @@ import (
 )
 
 const (
-	// askAgain is the most that a waiter loses if its wake-up does, or if the lock is
-	// reserved for another that is as good as dead.
+	// askAgain is the most time that a waiter loses if its wake-up is lost, or if the
+	// lock is reserved for another that is as good as dead.
 	askAgain = 2 * time.Second
 
 	recovery = 2 * time.Second // after a fault, to connect and ask
 	little   = 2 * time.Second // what a loaded machine may add to anything
 )
 
-// idleness is a time in which nobody was inside, though somebody waited.
+// idleness is a time in which nobody was inside although somebody waited.
 type idleness struct {
 	span
-	idle spans // in which a process that waited was in order, and the server too
-	far  bool  // the next one inside had waited, and is not of the process that was inside before
+	idle spans // when a waiting process was in order, and the server too
+	far  bool  // the next one inside had waited, and is of another process than the last
 }
 
-// idle are those of a key.
+// idle returns the idle times of a key.
 func (h *history) idle(attempts []attempt) (all []idleness) {
 	var busy, waiting []span
 	left, entered := map[instant]attempt{}, map[instant]attempt{}
@@ -61,8 +61,8 @@ func (h *history) idle(attempts []attempt) (all []idleness) {
 	return all
 }
 
-// inOrder is what remains of the time in which a waited, without that in which its
-// process could not do anything, or was cut off, or the server was slow.
+// inOrder returns the time in which a waited, except when its process could not run or was
+// cut off, or the server was slow.
 func (h *history) inOrder(a attempt, waited span) (in []span) {
 	var bad []span
 	for _, place := range []int{a.Place, everywhere} {
@@ -75,10 +75,10 @@ func (h *history) inOrder(a attempt, waited span) (in []span) {
 	return union(bad).without(waited)
 }
 
-// checkWaiting sees that no key stays free for longer than the faults about it
-// explain: the lease of one that could not release it, the time for which it is reserved
-// for a waiter that is as good as dead, for each place in trouble, and one message lost. And
-// it sees that nobody starves: that a waiter is not passed by many more than wait.
+// checkWaiting checks that no key stays free for longer than the faults around it explain:
+// the lease of a holder that could not release it, for each place in trouble a reservation for
+// a waiter that is as good as dead, and one lost message. It also checks that nobody starves:
+// that a waiter is not overtaken by many more than wait.
 func (h *history) checkWaiting(attempts []attempt) {
 	for _, g := range h.idle(attempts) {
 		length, limit := g.idle.length(), h.idleLimit(g.span)
@@ -120,10 +120,10 @@ func (h *history) idleLimit(s span) time.Duration {
 	return limit
 }
 
-// calm is the time after the last fault.
+// calm returns the time after the last fault.
 func (h *history) calm() span { return span{h.healed.add(recovery + h.longest), h.finished} }
 
-// handovers are how long keys were free between two processes after the last fault, though
+// handovers returns how long keys were free between two processes after the last fault, although
 // the second waited; sorted.
 func (h *history) handovers() (all []time.Duration) {
 	_, of := h.byKey()
@@ -138,7 +138,7 @@ func (h *history) handovers() (all []time.Duration) {
 	return all
 }
 
-// checkHandovers sees that after the last fault hardly any key is free though somebody waits:
+// checkHandovers checks that after the last fault hardly any key is free while somebody waits:
 // a waiter that is woken asks at once.
 func (h *history) checkHandovers() []time.Duration {
 	all := h.handovers()
@@ -153,7 +153,7 @@ func (h *history) checkHandovers() []time.Duration {
 		}
 	}
 	if n := len(all); n < 10 || tardy > 1+n/50 || all[n/2] > 100*time.Millisecond+slowest {
-		h.violated("wake-ups are late", "of %d handovers after the last fault %d took longer than %v: %v", n, tardy, prompt, all)
+		h.violated("wake-ups are late", "of %d handovers after the last fault, %d took longer than %v: %v", n, tardy, prompt, all)
 	}
 	return all
 }

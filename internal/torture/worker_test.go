@@ -22,10 +22,10 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// orders are what a process is started with.
+// orders are the configuration of a process.
 type orders struct {
-	Process string // its name; process ids are used again
-	Number  int    // of the process, which no other has
+	Process string // its name, because process ids are reused
+	Number  int    // unique to the process
 	Place   int
 	Seed    uint64
 	Locks   target
@@ -34,14 +34,14 @@ type orders struct {
 	Work    workload
 	Flaw    string // the way in which the lock is broken, "" for the real one
 	Poll    bool   // without push
-	Patient bool   // the client tries again by itself, as go-redis does by default
-	Leaks   bool   // all will be still before it ends, so that no goroutine may be left
+	Patient bool   // the client retries by itself, as go-redis does by default
+	Leaks   bool   // all is quiet before it ends, so no goroutine may be left
 }
 
 // A target says where the locks' server is.
 type target struct {
 	Addr      string   // of a server, or a proxy in front of it
-	Sentinels []string // their addresses, if they are to be asked for the server's
+	Sentinels []string // their addresses, if they know the server's
 	Cluster   []string // the addresses of a Cluster's servers
 }
 
@@ -67,13 +67,13 @@ type word struct {
 	Event      string // ready, served, sample, quiet, wrong, ended
 	Operations int64
 	Pool       int   // connections that the client knows of
-	Live       int64 // bytes of the heap
-	InUse      int64 // bytes of the heap with what is free in it
-	Resident   int64 // bytes of the process
+	Live       int64 // live bytes of the heap
+	InUse      int64 // bytes of the heap, free ones included
+	Resident   int64 // resident bytes of the process
 	What       string
 }
 
-// worker is what the clients of a process share.
+// worker is the state that the clients of a process share.
 type worker struct {
 	orders
 	parent     *proc.Parent
@@ -85,13 +85,13 @@ type worker struct {
 	values     atomic.Int64
 	operations atomic.Int64
 	acquired   atomic.Int64 // events of the observer
-	ended      atomic.Int64 // likewise, of those that end a lock
+	ended      atomic.Int64 // likewise, of the events that end a lock
 	served     sync.Once
 }
 
-// work is a process from its beginning to its end.
+// work is the main function of a process.
 func work(p *proc.Parent) int {
-	goredis.SetLogger(silent{}) // what it says of connections that break is no use here
+	goredis.SetLogger(silent{}) // its complaints about broken connections are useless here
 	w := &worker{parent: p}
 	p.Orders(&w.orders)
 	file, err := os.OpenFile(w.Journal, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -134,7 +134,7 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// obey is for the line "busy <duration>": for so long the process has much else to do.
+// obey obeys the line "busy <duration>": for so long the process is busy with other things.
 func (w *worker) obey(line string) {
 	d, err := time.ParseDuration(strings.TrimPrefix(line, "busy "))
 	if err != nil {
@@ -148,25 +148,25 @@ func (w *worker) obey(line string) {
 	}
 }
 
-// expectNothing looks whether every lock that was acquired ended in one way, of which an
-// observer is notified, and whether any goroutine is left.
+// expectNothing checks that every acquired lock ended in exactly one of the ways that an observer
+// is notified of, and that no goroutine is left.
 func (w *worker) expectNothing(store *redis.Backing, atFirst int) {
 	if acquired, ended := w.acquired.Load(), w.ended.Load(); acquired != ended {
-		w.say("wrong", fmt.Sprintf("of %d locks acquired %d ended", acquired, ended))
+		w.say("wrong", fmt.Sprintf("%d locks were acquired and %d ended", acquired, ended))
 	}
 	if left := runtime.NumGoroutine(); w.Leaks && left > atFirst {
 		stacks := make([]byte, 1<<16)
-		w.say("wrong", fmt.Sprintf("%d goroutines at the beginning, %d when all is still: %s", atFirst, left, stacks[:runtime.Stack(stacks, true)]))
+		w.say("wrong", fmt.Sprintf("%d goroutines at the beginning, %d when all is quiet: %s", atFirst, left, stacks[:runtime.Stack(stacks, true)]))
 	}
 	_ = store.Close()
 	_ = w.locks.Close()
 	_ = w.register.client.Close()
 	if err := goleak.Find(); err != nil {
-		w.say("wrong", fmt.Sprintf("goroutines after the clients have been closed: %v", err))
+		w.say("wrong", fmt.Sprintf("goroutines left after the clients were closed: %v", err))
 	}
 }
 
-// observe counts what an observer is called with.
+// observe counts the events of an observer.
 func (w *worker) observe(e mutex.Event) {
 	switch e.Kind {
 	case mutex.Acquired:
@@ -177,7 +177,7 @@ func (w *worker) observe(e mutex.Event) {
 	}
 }
 
-// sample says every second how the process is.
+// sample reports the state of the process every second.
 func (w *worker) sample() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -200,7 +200,7 @@ func (w *worker) say(event, what string) {
 	})
 }
 
-// connections is how many a client knows of.
+// connections returns how many connections a client knows of.
 func connections(c goredis.UniversalClient) int {
 	stats := c.PoolStats()
 	n := stats.TotalConns
@@ -210,7 +210,7 @@ func connections(c goredis.UniversalClient) int {
 	return int(n)
 }
 
-// resident is how much memory the process has, 0 where the system does not say.
+// resident returns the memory of the process, or 0 where the system does not say.
 func resident() int64 {
 	var size, pages int64
 	statm, err := os.ReadFile("/proc/self/statm")
@@ -221,8 +221,8 @@ func resident() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// noticeStalls notes when the process did not run: because it was stopped, or because the
-// machine has too much to do.
+// noticeStalls records when the process did not run: because it was stopped, or because the
+// machine was too busy.
 func (w *worker) noticeStalls() {
 	for before := now(); w.parent.Present().Err() == nil; {
 		time.Sleep(5 * time.Millisecond)
@@ -234,7 +234,7 @@ func (w *worker) noticeStalls() {
 	}
 }
 
-// pauseNoticed is for how long a process or a server does nothing in a stall that is noted.
+// pauseNoticed is the length of the shortest stall that is recorded.
 const pauseNoticed = 30 * time.Millisecond
 
 var _ backing.Able = (*ledger)(nil)
