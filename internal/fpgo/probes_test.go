@@ -75,7 +75,8 @@ var probes = map[string]func(*trial) bool{
 			}
 			ctx, cancel = context.WithCancelCause(tr.Context())
 			if end := tr.locked(ctx, cancelling); end.err != nil {
-				require.ErrorIs(tr, end.err, context.Canceled, "WithLock reports both")
+				require.ErrorIs(tr, end.err, context.Canceled)
+				require.ErrorIs(tr, end.err, errWork, "WithLock reports the cause, too")
 			}
 			cancel(nil)
 		}

@@ -24,7 +24,7 @@ const (
 	carriesOn   = "starts the next effect although the lock is lost"
 	causeOnly   = "reports the cause of a cancellation in place of `ctx.Err()`"
 	dropsJoined = "drops the errors that are joined with a cancellation"
-	handlesEnd  = "calls your function with cancellations, too"
+	handlesEnd  = "passes cancellations to your function, too"
 	detaches    = "runs the effect in the context that your function returns, which may outlast the lock"
 	anonymous   = "fails with a bare `context.DeadlineExceeded`, as the caller's own deadline does"
 
@@ -184,6 +184,9 @@ func TestDocumentedFpGoOperatorsAreThoseOfTheTable(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/fp-go.md")
 	require.NoError(t, err)
+	version, err := exec.Command("go", "list", "-m", "-f", "fp-go {{.Version}}.", "github.com/IBM/fp-go/v2").Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(text), strings.TrimSpace(string(version)))
 	var want []string
 	for _, r := range rows {
 		want = append(want, r.String())
