@@ -197,7 +197,7 @@ func TestRefusedCredentialsMayPassForASecond(t *testing.T) {
 			stays := func() bool {
 				err := b.classify(said)
 				assert.ErrorIs(t, err, said)
-				assert.Regexp(t, "(requires a password|check Username and Password)", err.Error())
+				assert.Regexp(t, "(requires a password|check the user name and the password)", err.Error())
 				_, explained := errors.AsType[*SetupError](err)
 				assert.True(t, explained)
 				return backing.IsPermanent(err)

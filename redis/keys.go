@@ -103,7 +103,10 @@ func (*ReservedKeyError) Tag() string { return "ReservedKeyError" }
 // key itself. All other keys of this package begin with the prefix as well.
 //
 // A prefix may contain a hash tag, as in "app:{locks}:", which puts all locks into one
-// slot. KeyPrefix panics if the prefix contains a "{" without a tag.
+// slot. KeyPrefix panics if the prefix contains a "{" without a tag. A mutex key with a
+// hash tag keeps its slot, and so do its other keys:
+// dmutex:{tag}17:dmutex:orders-{tag}~queue. Where scripts must keep to one slot, as on a
+// Cluster, each slot has a fence of its own.
 func KeyPrefix(prefix string) Option {
 	if strings.Contains(prefix, "{") && slot.HashTag(prefix) == prefix {
 		panic(fmt.Sprintf("redis: KeyPrefix(%q): a { in a prefix must begin a hash tag that ends in the prefix, as in app:{locks}:", prefix))

@@ -8,6 +8,9 @@
 //
 //	goredis "github.com/redis/go-redis/v9"
 //
+// To shut down, end the work, call mutex.AwaitCleanup, then [Backing.Close], and then close
+// the client.
+//
 // # What is guaranteed
 //
 // Every operation is one script or one command, and so is atomic. Time is the server's
@@ -20,7 +23,7 @@
 // A change of topology that loses no data never lets two hold a lock, if the clocks of the
 // servers differ by less than the margin of the mutex, 1 % of the TTL.
 //
-// # What is not
+// # Limits
 //
 // Redis replicates asynchronously: a failover may promote a replica that has not received a
 // grant. The lock can then be granted a second time while the first holder still works: see
@@ -40,12 +43,7 @@
 //
 // Each operation is one round trip, which concurrent operations share. Handing a lock to a
 // waiter of another process takes one more. Waiting takes a subscription on a connection of
-// its own, one for all locks of a server. A connection that a load balancer has dropped
-// costs a request up to 2 s: set the client's ConnMaxIdleTime below the load balancer's
-// limit.
-//
-// To shut down, end the work, call mutex.AwaitCleanup, then [Backing.Close], and then close
-// the client.
+// its own, one for all locks of a server.
 //
 // # What is stored
 //
@@ -59,11 +57,9 @@
 //	dmutex:{dmutex:<key>}~released:<client> the last release by a client, for 6 s
 //	dmutex:{3560}~fence                     the last fencing token of all locks; never expires
 //
-// Where scripts must keep to one hash slot, as on a Cluster, each slot has a fence of its
-// own. A mutex key with a hash tag keeps its slot:
-// dmutex:{tag}17:dmutex:orders-{tag}~queue. A mutex key of such a form is refused:
-// [*ReservedKeyError]. Wake-ups are published on the channel push:<random id> or, on a
-// Cluster, the shard channel push:{<tag>}:<random id>, which needs Redis 7.
+// A mutex key in the form of the last three is refused: [*ReservedKeyError]. Wake-ups are
+// published on the channel push:<random id> or, on a Cluster, the shard channel
+// push:{<tag>}:<random id>, which needs Redis 7. See [KeyPrefix] for hash slots.
 //
 // # Permissions
 //
@@ -142,6 +138,9 @@ func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 // twenty times for a refresh or a query, so a server that is down may show as a timeout.
 // With DialerRetries: 1 and MaxRetries: -1 the error says why the server cannot be reached,
 // and the mutex's policy decides about retries.
+//
+// A connection that a load balancer has dropped costs a request up to 2 s: set the client's
+// ConnMaxIdleTime below the load balancer's limit.
 //
 // Hooks must be added to the client before its first lock. A client that is wrapped in a
 // type of the caller's own is used through that type alone. With a client that reads from
