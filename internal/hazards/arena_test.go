@@ -15,20 +15,20 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// arena is where contenders want locks, and the judge of those that have them: two never have a
-// lock at a time, as far as the context of the first says that it has it still, and each has a
-// higher token than the one before.
+// arena is where contenders want locks, and the judge of the holders: two never have a lock at a
+// time, as long as the context of the first says that it still has it, and each has a higher
+// token than the one before.
 type arena struct {
 	t   *testing.T
-	key string // of the lock of this test
+	key string // of this test's lock
 
 	mu      sync.Mutex
 	locks   map[string]*holders
-	lenient bool // what doubles counts is no failure
-	doubles int  // how many entered while another had the lock
+	lenient bool // what doubles counts is not a failure
+	doubles int  // how many have entered while another had the lock
 }
 
-// holders are those that have a lock, by their contexts, and the last token.
+// holders are the contexts of the holders of a lock, and its last token.
 type holders struct {
 	inside map[context.Context]bool
 	token  uint64
@@ -39,7 +39,7 @@ func newArena(t *testing.T) *arena {
 	return &arena{t: t, key: newKey(), locks: map[string]*holders{}}
 }
 
-// name is that of another lock of the test.
+// name returns the name of another lock of the test.
 func (a *arena) name(i int) string { return fmt.Sprint(a.key, i) }
 
 func (a *arena) names(n int) (all []string) {
@@ -49,7 +49,7 @@ func (a *arena) names(n int) (all []string) {
 	return all
 }
 
-// expectsTwo makes it no failure from now on that two have a lock: the test shows what becomes of that.
+// expectsTwo allows two holders from now on: the test shows what becomes of that.
 func (a *arena) expectsTwo() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -62,7 +62,7 @@ func (a *arena) doubled() int {
 	return a.doubles
 }
 
-// enter judges the work of ctx, which has got a lock, and returns what that calls at its end.
+// enter judges the work of ctx, which has just got a lock, and returns a function to call at its end.
 func (a *arena) enter(ctx context.Context) (leave func()) {
 	lock := lockOf(ctx)
 	a.mu.Lock()
@@ -95,10 +95,10 @@ type turns struct {
 	t       *testing.T
 	stopped atomic.Bool
 	running sync.WaitGroup
-	taken   []atomic.Int64 // by each process, of each lock
+	taken   []atomic.Int64 // the turns of each process at each lock
 }
 
-// takeTurns lets each process take turns at each of the locks.
+// takeTurns makes each process take turns at each of the locks.
 func (a *arena) takeTurns(names []string, processes ...backing.Backing) *turns {
 	a.t.Helper()
 	all := &turns{t: a.t, taken: make([]atomic.Int64, len(names)*len(processes))}
@@ -122,7 +122,7 @@ func (a *arena) takeTurns(names []string, processes ...backing.Backing) *turns {
 	return all
 }
 
-// each waits until each process has had so many more turns at each lock.
+// each waits until each process has had n more turns at each lock.
 func (all *turns) each(n int64) {
 	all.t.Helper()
 	for i := range all.taken {
@@ -136,7 +136,7 @@ func (all *turns) end() {
 	all.running.Wait()
 }
 
-// stop ends all, which must not have lost a lock.
+// stop ends all processes, which must not have lost a lock.
 func (all *turns) stop() {
 	all.t.Helper()
 	all.end()

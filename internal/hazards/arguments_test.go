@@ -15,8 +15,8 @@ import (
 
 const year = 365 * 24 * time.Hour
 
-// refusesConfig asserts that no mutex can be made of a configuration, that the error says which
-// field is wrong, and what it was. New has no context, and so asks no server.
+// refusesConfig asserts that New refuses a configuration, and that the error names the wrong field
+// and its value. New has no context, and so asks no server.
 func refusesConfig(t *testing.T, key string, c mutex.Config, field string, value any) {
 	t.Helper()
 	b := memory.New()
@@ -36,9 +36,9 @@ func TestHazard37_ATTLThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
-// What the server is asked for is never less than what the user asked for, else
-// the holder would rely on a lease that has ended. A TTL of zero is what is not set: the
-// default, not a lease that has ended.
+// The server is never asked for less than the user asked for: otherwise the holder would
+// rely on a lease that has ended. A TTL of zero means unset: the default, not a lease that
+// has ended.
 func TestHazard37_ATTLIsRoundedUpOnItsWayToTheServer(t *testing.T) {
 	t.Parallel()
 	s := sharedStore(t)
@@ -54,7 +54,7 @@ func TestHazard37_ATTLIsRoundedUpOnItsWayToTheServer(t *testing.T) {
 		n++
 		config := mutex.Config{TTL: ttl, RefreshInterval: short}
 		holder := s.holdKey(s.name(n), b, config)
-		next := s.wantKey(holder.key, b, config) // to which the lock is passed
+		next := s.wantKey(holder.key, b, config) // the lock is passed to it
 		next.waits()
 		b.refreshes()
 		holder.letsGo()
@@ -68,13 +68,13 @@ func TestHazard37_ATTLIsRoundedUpOnItsWayToTheServer(t *testing.T) {
 	}
 }
 
-// A lease that is refreshed too late has ended by then: such an interval is
-// refused when the mutex is made, without a word to the server.
+// A lease that is refreshed too late has ended by then: New refuses such an interval,
+// without a request to the server.
 func TestHazard38_AnIntervalThatLosesTheLeaseIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ ttl, interval time.Duration }{
 		{time.Second, time.Second},
-		{time.Second, 989 * time.Millisecond}, // in what is kept back for clocks that differ
+		{time.Second, 989 * time.Millisecond}, // within the margin for clocks that differ
 		{time.Second, -1},
 		{time.Second, math.MinInt64},
 		{0, 30 * time.Second},
@@ -93,8 +93,8 @@ func TestHazard39_AnEmptyKeyIsRefused(t *testing.T) {
 	refusesConfig(t, "", mutex.Config{}, "key", "")
 }
 
-// An empty holder id is one that is not set: nobody holds under it, and two that
-// leave it so are not the same holder.
+// An empty holder id means unset: nobody holds under it, and two mutexes that leave it
+// empty are not the same holder.
 func TestHazard39_AnEmptyHolderIDIsAnIDOfItsOwn(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(a *arena, process func() backing.Backing) {
@@ -108,8 +108,8 @@ func TestHazard39_AnEmptyHolderIDIsAnIDOfItsOwn(t *testing.T) {
 	})
 }
 
-// Another client of the same scheme may hold a lock under an empty id. That is a
-// holder: the lock is not free.
+// Another client of the same scheme may hold a lock under an empty id. That is a holder
+// too: the lock is not free.
 func TestHazard39_AForeignHolderWithoutAnIDHasTheLock(t *testing.T) {
 	t.Parallel()
 	s := sharedStore(t)
@@ -124,8 +124,8 @@ func TestHazard39_AForeignHolderWithoutAnIDHasTheLock(t *testing.T) {
 	waiter.takesTurn()
 }
 
-// Holders of which the id of one begins another's, or looks like what the store itself puts between
-// names, are others; and so are keys.
+// Holders are different even if one's id is a prefix of another's, or looks like a separator of
+// the store; and so are keys.
 func TestHazard40_AnIDOrKeyThatBeginsAnotherIsAnother(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(a *arena, process func() backing.Backing) {
@@ -139,7 +139,7 @@ func TestHazard40_AnIDOrKeyThatBeginsAnotherIsAnother(t *testing.T) {
 				c.waits()
 			}
 			other := a.holdKey(a.key+id, b, mutex.Config{TTL: long, HolderID: "job"})
-			defer other.letsGo() // each has a lock of its own
+			defer other.letsGo() // each has its own lock
 			all = append(all, c)
 		}
 		for _, c := range all {
@@ -150,7 +150,7 @@ func TestHazard40_AnIDOrKeyThatBeginsAnotherIsAnother(t *testing.T) {
 
 // What Config.HolderID says: "All acquisitions under one id are the same holder:
 // the lock does not keep them from each other, and the release of one releases all."
-// The other learns of that by its next refresh.
+// The other finds out at its next refresh.
 func TestHazard41_OneIDIsOneHolderOfWhichEitherLetsGoForBoth(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(a *arena, process func() backing.Backing) {
@@ -170,9 +170,9 @@ func TestHazard41_OneIDIsOneHolderOfWhichEitherLetsGoForBoth(t *testing.T) {
 	})
 }
 
-// A waiter with another TTL is given a lease of its own: when it is inside it has the
-// whole of its TTL, and never had more, by which it would keep others out for longer
-// than it said. That holds from process to process, and from goroutine to goroutine.
+// A waiter with another TTL gets a lease of its own: once inside it has its whole TTL, and
+// never had more, with which it would keep others out for longer than it said. That holds
+// from process to process and from goroutine to goroutine.
 func TestHazard42_ALeaseThatIsHandedOnIsThatOfTheNext(t *testing.T) {
 	t.Parallel()
 	const brief = 10 * time.Minute

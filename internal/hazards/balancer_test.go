@@ -13,8 +13,8 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// balanced is a process behind a load balancer that forgets the connections in its pool: nothing
-// is answered on them, and nobody is notified.
+// balanced is a process behind a load balancer that forgets the connections in its pool: they get
+// no more answers, and nobody is notified.
 type balanced struct {
 	store
 	balancer *redistest.Proxy
@@ -29,8 +29,8 @@ func newBalanced(s store, opts ...redis.Option) balanced {
 	return f
 }
 
-// forgets fills both pools of the client, of which one is for pipelines, with three idle
-// connections, and the load balancer forgets all of them.
+// forgets fills both pools of the client, one of which is for pipelines, with three idle
+// connections, and makes the load balancer forget all of them.
 func (f balanced) forgets() {
 	f.t.Helper()
 	const connections = 3
@@ -84,7 +84,7 @@ func TestHazard58_LeasesSurviveForgottenConnections(t *testing.T) {
 	}
 }
 
-// An acquire outlives them too, and the releases and the waiters after it wait no longer.
+// An acquire outlives them too, and later releases and waiters are not delayed.
 func TestHazard58_AnAcquireAfterAnIdleTimeSucceeds(t *testing.T) {
 	t.Parallel()
 	f := newBalanced(sharedStore(t))

@@ -22,16 +22,16 @@ import (
 )
 
 const (
-	// request is how long the mutex waits for one, with the default TTL.
+	// request is how long the mutex waits for a request, with the default TTL.
 	request = 2 * time.Second
 
-	// wakeUps is how many goroutines are woken, one by the other, from a deadline to the end of its
-	// call. Each may be as late as a plain timer.
+	// wakeUps is how many goroutines wake one another from a deadline to the end of its call.
+	// Each may be as late as a plain timer.
 	wakeUps = 4
 )
 
-// overrun is by how much a call may outlast its deadline on a machine that is on time: the
-// promise is 0.2 s, and requests that nobody bounds would take 5 s more.
+// overrun is how long a call may outlast its deadline on a machine that is on time: the
+// promise is 0.2 s, and unbounded requests would take 5 s more.
 func overrun(t *testing.T) time.Duration {
 	t.Helper()
 	if full(t) {
@@ -50,15 +50,15 @@ var clients = map[string]goredis.Options{
 	"once":          {ReadTimeout: -1, MaxRetries: -1, DialerRetries: 1},
 }
 
-// caller makes calls through many clients of one address, most of the time of which passes together.
+// caller makes calls through many clients of one address, mostly at the same time.
 type caller struct {
 	t    *testing.T
 	addr string
 	all  map[string]*redis.Backing
 }
 
-// newCaller has the clients, those with two options of this package, and one of a URL if the server
-// answers: then all are connected.
+// newCaller makes the clients, also with two options of package redis, and one from a URL if the
+// server answers: then all are connected.
 func newCaller(t *testing.T, addr string, answers bool) caller {
 	t.Helper()
 	c := caller{t, addr, map[string]*redis.Backing{}}
@@ -87,14 +87,14 @@ func (c caller) add(name string, o goredis.Options, opts ...redis.Option) {
 	})
 }
 
-// call is one way to ask, under one deadline; without one, under a policy that stops.
+// call is one way to ask, under a deadline or, without one, under a policy that stops.
 type call struct {
 	client, way string
 	key         string
 	deadline    time.Duration
 	err         error
 	took        time.Duration
-	ran         bool // the work: the lock was acquired, and its release has time of its own
+	ran         bool // the work ran: the lock was acquired, and its release has its own time
 }
 
 // make makes the call.
@@ -113,8 +113,8 @@ func (c *call) make(m *mutex.Mutex) {
 	c.took = time.Since(began)
 }
 
-// calls makes all calls, and asserts that each has ended in time, on a machine that is late by as
-// much as plain timers beside them.
+// calls makes all calls, and asserts that each ends in time on a machine that is as late as the
+// plain timers beside them.
 func (c caller) calls(key string, ways []string, deadlines ...time.Duration) (made []call) {
 	c.t.Helper()
 	var mu sync.Mutex
@@ -143,7 +143,7 @@ func (c caller) calls(key string, ways []string, deadlines ...time.Duration) (ma
 					defer mu.Unlock()
 					late = max(late, time.Since(began)-deadline-100*time.Millisecond)
 				})
-				time.Sleep(2 * time.Millisecond) // so that the machine is not busy with their beginnings
+				time.Sleep(2 * time.Millisecond) // so that the machine is not busy with starting them
 			}
 		}
 	}
@@ -167,14 +167,14 @@ func (c caller) calls(key string, ways []string, deadlines ...time.Duration) (ma
 
 var everyWay = []string{"WithLock", "WithLockIfAvailable", "Acquire", "TryAcquire", "IsLocked", "Holder"}
 
-// Nothing listens, so no request can have arrived: a caller has what is left of its time,
-// and there is nothing to clean up. A client that dials once fails at once, if its policy stops.
+// Nothing listens, so no request can have arrived: a caller keeps the rest of its time, and
+// there is nothing to clean up. A client that dials once fails at once, if its policy stops.
 func TestHazard61_ACallersDeadlineIsKeptThoughTheServerRefuses(t *testing.T) {
 	t.Parallel()
 	for name, answered := range map[string]bool{"from the start": false, "after it has answered": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			t.Cleanup(func() { eventually(t, func() bool { return !isDialling() }, "clients that are closed do not dial") })
+			t.Cleanup(func() { eventually(t, func() bool { return !isDialling() }, "closed clients stop dialling") })
 			s := newStore(t)
 			if answered {
 				s.train()
@@ -210,11 +210,11 @@ func TestHazard62_ACallersDeadlineIsKeptWhateverTheServerDoes(t *testing.T) {
 				f.deletes(c.key)
 			}
 		}
-		f.isFree() // and not when the leases have ended
+		f.isFree() // free now, not when the leases have ended
 	})
 }
 
-// A server that accepts connections and says nothing, not even at first.
+// A server that accepts connections and never says anything.
 func TestHazard62_ACallersDeadlineIsKeptInABlackHole(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -224,8 +224,8 @@ func TestHazard62_ACallersDeadlineIsKeptInABlackHole(t *testing.T) {
 	assert.False(t, slices.ContainsFunc(made, func(c call) bool { return c.err == nil }))
 }
 
-// isDialling reports whether go-redis still looks for a server: it looks once a second whether
-// its client is closed.
+// isDialling reports whether go-redis is still looking for a server: it checks once a second
+// whether its client is closed.
 func isDialling() bool {
 	stacks := make([]byte, 1<<22)
 	return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "tryDial")

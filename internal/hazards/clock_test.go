@@ -14,8 +14,8 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// A lock is held for as long as it is held, and then for a lease, whatever the
-// time is: a waiter gets it by a release, and after a crash when the lease ends.
+// Whatever the time is, a lock is held until its release, or until the lease ends: that is
+// when a waiter gets it after a crash.
 //
 //nolint:paralleltest // the environment of the server is that of the test
 func TestHazard15_AClockThatIsHoursOffChangesNothing(t *testing.T) {
@@ -48,10 +48,10 @@ func TestHazard15_AClockThatIsHoursOffChangesNothing(t *testing.T) {
 	}
 }
 
-// Redis ends leases by its wall clock. If that is set back while a lock is held,
-// the lease in the store ends late, which costs time alone; if it is set forward,
-// the lease ends early, and the holder learns so by its next refresh. Tokens rise
-// all the same, so a resource that is fenced takes no harm.
+// Redis ends leases by its wall clock. If that is set back while a lock is held, the
+// lease in the store ends late, which only costs time; if it is set forward, the lease
+// ends early, and the holder finds out at its next refresh. Tokens still rise, so a
+// fenced resource takes no harm.
 //
 //nolint:paralleltest // the environment of the server is that of the test
 func TestHazard15_AServerWhoseClockIsSetWhileALockIsHeld(t *testing.T) {
@@ -61,9 +61,9 @@ func TestHazard15_AServerWhoseClockIsSetWhileALockIsHeld(t *testing.T) {
 	first := s.hold(b, config)
 	clock.set(t, -3*time.Hour)
 	b.refreshes()
-	assert.LessOrEqual(t, s.ttl(s.key), long, "a refresh counts the lease by the new time")
+	assert.LessOrEqual(t, s.ttl(s.key), long, "a refresh counts the lease by the new clock")
 	first.letsGo()
-	second := s.hold(s.process(), config) // by the clock alone its token would be lower
+	second := s.hold(s.process(), config) // by the clock alone, its token would be lower
 	clock.set(t, 4*time.Hour)
 	second.loses(mutex.Gone)
 	third := s.hold(s.process(), config)
@@ -72,9 +72,9 @@ func TestHazard15_AServerWhoseClockIsSetWhileALockIsHeld(t *testing.T) {
 	s.hold(s.process(), config).letsGo()
 }
 
-// No package of the lock reads the wall clock at all: a time that left the process
-// would have to be made a number or a text first, and one that is to be compared as the
-// wall clock says would have to lose its monotonic reading.
+// No package of the lock reads the wall clock at all: a time that left the process would
+// first have to become a number or a text, and one that is compared by the wall clock
+// would have to lose its monotonic reading.
 func TestHazard15_NoTimeIsMadeANumberOrAText(t *testing.T) {
 	t.Parallel()
 	leaves := regexp.MustCompile(`\.(?:(?:Unix\w*|Format|AppendFormat|MarshalJSON|MarshalText|MarshalBinary|Date|AddDate|Clock|YearDay|UTC|Local|In)\(|(?:Round|Truncate)\(0\))`)

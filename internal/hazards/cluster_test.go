@@ -11,7 +11,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// cluster is a Redis Cluster, with clients that no fault touches, and a lock.
+// cluster is a Redis Cluster, with clients that no fault affects, and a lock.
 type cluster struct {
 	*arena
 	*redistest.Cluster
@@ -34,23 +34,23 @@ func clusterOf(t *testing.T, servers *redistest.Cluster) cluster {
 
 var sharedServers = shared[*redistest.Cluster]{start: func(t testing.TB) *redistest.Cluster { return redistest.StartCluster(t) }}
 
-// sharedCluster is one Cluster for all tests that stop none of its masters. Slots may move.
+// sharedCluster returns one Cluster for all tests that stop none of its masters. Slots may move.
 func sharedCluster(t *testing.T) cluster {
 	t.Helper()
 	return clusterOf(t, sharedServers.use(t))
 }
 
-// process is what another process would have.
+// process returns a Backing such as another process would have.
 func (c cluster) process() *redis.Backing { return redis.New(c.Client(c.t)) }
 
-// moves moves keys from master to master: two that do so at a time wait for each other.
+// moves moves keys from master to master. Only one test does so at a time.
 func moves(step func()) {
 	sharedServers.moving.Lock()
 	defer sharedServers.moving.Unlock()
 	step()
 }
 
-// owner is the master of a lock.
+// owner returns the master of a lock.
 func (c cluster) owner(name string) store {
 	c.t.Helper()
 	owner := c.Owner(c.t, lockKey(name))
@@ -63,7 +63,7 @@ func (c cluster) owner(name string) store {
 	return store{}
 }
 
-// other is a master that is not the owner of a lock.
+// other returns a master that is not the owner of a lock.
 func (c cluster) other(name string) store {
 	c.t.Helper()
 	if owner := c.owner(name); c.masters[0].Server == owner.Server {
@@ -72,7 +72,7 @@ func (c cluster) other(name string) store {
 	return c.masters[0]
 }
 
-// ownedBy finds names of locks of a master.
+// ownedBy returns names of locks that a master owns.
 func (c cluster) ownedBy(s store, n int) (names []string) {
 	c.t.Helper()
 	for i := 0; len(names) < n; i++ {
@@ -83,7 +83,7 @@ func (c cluster) ownedBy(s store, n int) (names []string) {
 	return names
 }
 
-// rival is one of another process that waits in the queue.
+// rival returns a contender of another process that waits in the queue.
 func (c cluster) rival() *contender {
 	c.t.Helper()
 	owner := c.owner(c.key)
@@ -101,7 +101,7 @@ func (c cluster) assertFree() {
 	}
 }
 
-// slotOf is the slot of a key.
+// slotOf returns the slot of a key.
 func (s store) slotOf(key string) int64 {
 	s.t.Helper()
 	slot, err := s.direct.ClusterKeySlot(s.t.Context(), key).Result()
@@ -109,8 +109,8 @@ func (s store) slotOf(key string) int64 {
 	return slot
 }
 
-// A group is a primary and its replica that change places in good order. What was
-// written is not lost, and the old primary lives on, with its connections.
+// A group is a primary and its replica that change places in good order. No write is lost,
+// and the old primary lives on with its connections.
 type group struct {
 	*arena
 	client   func(t testing.TB) goredis.UniversalClient
@@ -142,7 +142,7 @@ func newShard(t *testing.T) group {
 
 func (g group) process() *redis.Backing { return redis.New(g.client(g.t)) }
 
-// channels is how many channels have a subscriber on the primary.
+// channels returns how many channels have a subscriber on the primary.
 func (g group) channels() int {
 	g.t.Helper()
 	c := goredis.NewClient(&goredis.Options{Addr: g.primary().Addr()})
@@ -154,10 +154,9 @@ func (g group) channels() int {
 	return len(plain) + len(sharded)
 }
 
-// testFailover fails over while one holds the lock and one waits for it. The waiter is subscribed
-// to the new primary before the lock is let go, with a third process waiting too, so that a
-// message of the new primary can be about another grant than the one that the old one's subscriber
-// takes it for.
+// testFailover fails over while one process holds the lock and another waits for it. The waiter is
+// subscribed to the new primary before the lock is released, and a third process waits too, so that
+// a subscriber of the old primary may mistake a message from the new one for that of another grant.
 func (g group) testFailover() {
 	g.t.Helper()
 	holder := g.hold(g.process())
@@ -170,7 +169,7 @@ func (g group) testFailover() {
 	holder.letsGo()
 	all := []*contender{waiter, late}
 	first := oneOf(g.t, all)
-	time.Sleep(short) // the other may take a message for its own
+	time.Sleep(short) // the other may mistake a message for its own
 	all[first].letsGo()
 	all[1-first].takesTurn()
 }

@@ -15,25 +15,24 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// contender is a goroutine that wants a lock, and keeps it until it is told to
-// let go.
+// contender is a goroutine that wants a lock, and keeps it until letsGo is called.
 type contender struct {
 	events
 	t      *testing.T
 	key    string
 	cancel context.CancelFunc // makes it give up
 	inside chan struct{}      // closed when it has the lock
-	since  time.Time          // when that was
+	since  time.Time          // when it got the lock
 	token  uint64
 	holder string
 	leave  chan struct{}
 	done   chan struct{}
 	err    error
-	loss   *mutex.LockLostError // that err is, once it has been looked at
+	loss   *mutex.LockLostError // what err is, once loses has checked it
 }
 
-// want starts a contender for the lock of the test, with a lease that is long unless a
-// configuration is given. It is cancelled, if need be, when the test ends.
+// want starts a contender for the lock of the test, with a long lease unless a
+// configuration is given. It is cancelled, if it still runs, when the test ends.
 func (a *arena) want(b backing.Backing, configs ...mutex.Config) *contender {
 	a.t.Helper()
 	return a.wantKey(a.key, b, configs...)
@@ -95,7 +94,7 @@ func (a *arena) wait(b backing.Backing, configs ...mutex.Config) *contender {
 	return c
 }
 
-// crowd are so many contenders that each have a lock of their own.
+// crowd returns n contenders, each of which has a lock of its own.
 func (a *arena) crowd(b backing.Backing, n int, config mutex.Config) (all []*contender) {
 	a.t.Helper()
 	for i := range n {
@@ -157,7 +156,7 @@ func (c *contender) loses(reasons ...mutex.LossReason) {
 	assert.Zero(c.t, c.seen(mutex.Released))
 }
 
-// lossOf is the loss that err must be.
+// lossOf returns the loss that err must be.
 func lossOf(t *testing.T, err error) *mutex.LockLostError {
 	t.Helper()
 	var lost *mutex.LockLostError
@@ -168,7 +167,7 @@ func lossOf(t *testing.T, err error) *mutex.LockLostError {
 // waits waits until the store has refused the contender.
 func (c *contender) waits() { c.t.Helper(); c.awaits(mutex.Waiting) }
 
-// awaits waits until the contender's observer has been called with such an event.
+// awaits waits until the contender's observer has been called with an event of this kind.
 func (c *contender) awaits(kind mutex.EventKind) {
 	c.t.Helper()
 	eventually(c.t, func() bool { return c.seen(kind) > 0 }, "%s", kind)
@@ -186,8 +185,8 @@ func (c *contender) isInside() bool {
 
 func (c *contender) assertOutside() { c.t.Helper(); assert.False(c.t, c.isInside(), "it is inside") }
 
-// assertQuiet asserts that the server has refused the contender nothing. On a busy machine a request
-// may stay without an answer.
+// assertQuiet asserts that the server has refused none of the contender's requests. On a busy
+// machine a request may get no answer.
 func (c *contender) assertQuiet() {
 	c.t.Helper()
 	for _, kind := range []mutex.EventKind{mutex.BackingFailed, mutex.Polling} {
@@ -197,7 +196,7 @@ func (c *contender) assertQuiet() {
 	}
 }
 
-// oneOf waits until one of all has the lock, and returns its number.
+// oneOf waits until one of the contenders has the lock, and returns its index.
 func oneOf(t *testing.T, all []*contender) (i int) {
 	t.Helper()
 	eventually(t, func() bool {
@@ -207,7 +206,7 @@ func oneOf(t *testing.T, all []*contender) (i int) {
 	return i
 }
 
-// serve ends the work of all in the order in which they get the lock.
+// serve ends the work of all contenders in the order in which they get the lock.
 func serve(t *testing.T, all ...*contender) {
 	t.Helper()
 	for len(all) > 0 {
@@ -217,7 +216,7 @@ func serve(t *testing.T, all ...*contender) {
 	}
 }
 
-// events counts what an observer is called with.
+// events counts the events of an observer.
 type events struct {
 	mu    sync.Mutex
 	count map[mutex.EventKind]int

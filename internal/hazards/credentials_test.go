@@ -16,11 +16,11 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// rotating is a server that changes the password of a user, and processes that are given
-// the new one a little later.
+// rotating is a server that changes a user's password, and processes that get the new one a
+// little later.
 type rotating struct {
 	store
-	current atomic.Pointer[string] // what the processes use
+	current atomic.Pointer[string] // the password that the processes use
 	changes int
 }
 
@@ -38,7 +38,7 @@ func (s *rotating) process() *redis.Backing {
 	}}))
 }
 
-// change gives the user another password, and closes the connections that have logged in.
+// change gives the user another password, and closes the connections that are logged in.
 func (s *rotating) change() (password string) {
 	s.changes++
 	password = fmt.Sprint("password ", s.changes)
@@ -46,7 +46,7 @@ func (s *rotating) change() (password string) {
 	return password
 }
 
-// learn gives the processes the password.
+// learn gives the processes the current password.
 func (s *rotating) learn(password string) { s.current.Store(&password) }
 
 func TestHazard57_CredentialsThatAreLateCostNoLock(t *testing.T) {
@@ -66,7 +66,7 @@ func TestHazard57_CredentialsThatAreLateCostNoLock(t *testing.T) {
 		changed := s.change()
 		time.Sleep(500 * time.Millisecond) // the lag that is the hazard
 		s.learn(changed)
-		inTime := time.Since(began) < 800*time.Millisecond // a busy machine may take longer than what is promised
+		inTime := time.Since(began) < 800*time.Millisecond // a busy machine may take longer than the promised time
 		b.refreshes()
 		for _, c := range all {
 			if err := c.gone(); inTime {
@@ -79,7 +79,7 @@ func TestHazard57_CredentialsThatAreLateCostNoLock(t *testing.T) {
 	waiter.takesTurn()
 }
 
-// The default policy would try for half a minute.
+// The default policy would retry for half a minute.
 func TestHazard57_CredentialsThatStayWrongFailForGoodAfterASecond(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]goredis.Options{

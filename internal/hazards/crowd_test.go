@@ -17,8 +17,8 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// The waiters of a process pass the lock from one to the next, which is one
-// request, and only the first of them stands in the queue of the server. All of them are 10,000.
+// The waiters of a process pass the lock from one to the next with one request, and only
+// the first of them is in the server's queue. The full test has 10,000.
 //
 // It is not parallel, because it counts all goroutines.
 func TestHazard26_ThousandsOfWaitersCostOneRequestEach(t *testing.T) {
@@ -35,7 +35,7 @@ func TestHazard26_ThousandsOfWaitersCostOneRequestEach(t *testing.T) {
 			var told events
 			m := newMutex(t, s.process(), s.key, mutex.Config{TTL: long, Observer: mutex.Observe(told.observe)})
 			var running sync.WaitGroup
-			t.Cleanup(running.Wait) // if the test fails before
+			t.Cleanup(running.Wait) // in case the test fails
 			inside := 0
 			for range n {
 				running.Go(func() {
@@ -62,8 +62,8 @@ func TestHazard26_ThousandsOfWaitersCostOneRequestEach(t *testing.T) {
 	}
 }
 
-// The lock is on its way from a goroutine to the next, or between processes where messages are on
-// their way for longer, when that one is cancelled: the one behind has the lock.
+// A waiter is cancelled while the lock is on its way to it, within a process or between processes,
+// where messages take longer: the waiter behind it gets the lock.
 func TestHazard27_ALockThatIsHandedToAWaiterThatLeavesGoesOn(t *testing.T) {
 	t.Parallel()
 	for name, far := range map[string]bool{"in one process": false, "between processes": true} {

@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// A process that is dead receives nothing, so the server passes it over. For one that
-// is stopped the lock is reserved, for 2 s at most. When it goes on, it asks, and is
-// queued again: it is inside only when the one that had the lock after it has let go.
+// A dead process receives nothing, so the server passes it over. For a stopped process the
+// lock is reserved, for 2 s at most. When it continues, it asks and is queued again: it is
+// inside only after the holder that came after it has released.
 func TestHazard29_DeadWaitersAtTheHeadOfTheQueueAreOutlived(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ killed, stopped int }{{3, 0}, {0, 1}, {1, 2}} {
@@ -35,7 +35,7 @@ func TestHazard29_DeadWaitersAtTheHeadOfTheQueueAreOutlived(t *testing.T) {
 				p.isSilent(short)
 			}
 			next.letsGo()
-			for range stopped { // in the order in which they come back
+			for range stopped { // in the order in which they return
 				token := s.oneGoesInside(stopped)
 				assert.Greater(t, token, next.token)
 			}
@@ -70,8 +70,8 @@ func (s store) oneGoesInside(all []*process) (token uint64) {
 	return token
 }
 
-// One that is stopped as soon as it is inside is a holder, with the whole of its lease:
-// the others wait for that, and its work is cancelled as soon as it goes on.
+// A process that is stopped as soon as it is inside is a holder for its whole lease: the
+// others wait for that, and its work is cancelled as soon as it continues.
 func TestHazard29_AWaiterThatIsStoppedAsItIsGrantedIsCancelledWhenItGoesOn(t *testing.T) {
 	t.Parallel()
 	s := sharedStore(t)

@@ -14,7 +14,7 @@
 //	10  the store fails for less than what is left of the lease
 //	11  the store loses the lock
 //	12  another came and went while the holder was away
-//	13  a lock is released that another has by now
+//	13  a lock is released that another has by then
 //	14  the holder's process is stopped
 //	15  a clock is hours off
 //	16  the user's own commands exhaust the connection pool
@@ -22,14 +22,14 @@
 //	18  a lock is released while its refresh is in flight
 //	19  100,000 locks are acquired and released at once
 //	20  a lock is released twice
-//	21  a lock is refreshed by one that does not have it
+//	21  a lock is refreshed by a claimant that does not have it
 //	22  a lock is released after a waiter's failed try and before its subscription
 //	23  the message that wakes a waiter is lost
 //	24  the process of a holder is killed
 //	25  a waiter's policy ends while it waits to be woken
 //	26  10,000 waiters of one process want one lock
 //	27  a waiter is cancelled just as it is granted the lock
-//	28  subscribing fails for ever
+//	28  subscribing fails forever
 //	29  the waiter at the head of the queue dies
 //	30  the server has forgotten its scripts
 //	31  the server refuses
@@ -42,20 +42,20 @@
 //	39  a key is empty
 //	40  a holder's id begins with another's
 //	41  a holder's id is used twice
-//	42  those that want a lock have different TTLs
+//	42  the claimants of a lock have different TTLs
 //	45  tokens must rise
 //	46  the client of a Cluster is wrapped in a type of the user's
 //	47  a shard of a Cluster fails over in good order, and its old master lives on
 //	48  a primary fails over in good order, its address moves, and it lives on
 //	49  a slot is half moved for longer than a lease
 //	50  one endpoint stands in front of many slots
-//	51  a server keeps INFO to itself, or is too old
+//	51  a server refuses INFO, or is too old
 //	52  a user may touch nothing but the keys with one prefix
 //	53  a hook reads the commands
 //	54  a plain client is given a node of a Cluster
 //	55  an operator releases a lock in its holder's name
 //	56  100,000 locks are used once, and one lock 20,000 times
-//	57  a password is changed, and known late or never
+//	57  a password is changed, and the client learns it late or never
 //	58  a load balancer has silently dropped the connections
 //	61  the server refuses connections, and the caller has a deadline
 //	62  the server does not answer, and the caller has a deadline
@@ -63,13 +63,13 @@
 // TestLocksOnOtherPeoplesServers tries locks on each server that docs/servers.md marks as run
 // or imitated.
 //
-// 34, 43 and 44 are about quorums and semaphores, of which there are none. Each row is shown once,
-// end to end: variants of a rule of the store are in backing/backingtest, those of a rule of the mutex in
-// package mutex in virtual time, and many processes at a time are in package torture. Where a test
-// makes do with a part of such numbers, EFFECTLOCK_HAZARDS_FULL makes it take all.
+// 34, 43 and 44 are about quorums and semaphores, which do not exist here. Each row is shown once,
+// end to end: variants of a store's rule are in backing/backingtest, those of a mutex's rule in
+// package mutex in virtual time, and many processes at a time in package torture. Where a test
+// takes only part of such numbers, EFFECTLOCK_HAZARDS_FULL makes it take all.
 //
-// The faults are real: a redis-server that is frozen, connections that are cut,
-// processes that are killed and stopped; see redistest. They are the named values of fault_test.go and
+// The faults are real: a redis-server that is frozen, connections that are cut, processes that are
+// killed and stopped; see redistest. They are the named values in fault_test.go and
 // refusals_test.go. Tests that break no server share one.
 //
 // The package has no code of its own.

@@ -19,8 +19,8 @@ func newEndpoint(t *testing.T) store {
 	return storeOf(t, sharedEndpoint.use(t))
 }
 
-// Leases that are due together are refreshed together, and those of different slots
-// cannot be in one request. Push is for a process what it is on a single server.
+// Leases that are due together are refreshed together, except that leases of different
+// slots cannot share a request. Push works as on a single server.
 func TestHazard50_LocksOfManySlotsAreKeptThroughOneEndpoint(t *testing.T) {
 	t.Parallel()
 	s := newEndpoint(t)
@@ -42,8 +42,8 @@ func TestHazard50_LocksOfManySlotsAreKeptThroughOneEndpoint(t *testing.T) {
 	s.assertFree()
 }
 
-// The first requests of a process find out together that slots are enforced. None of
-// them fails for that, and their tokens rise in the slots' own fences.
+// The first requests of a process find out together that slots are enforced. None of them
+// fails because of that, and their tokens rise in the fence of each slot.
 func TestHazard50_TheFirstRequestsOfAProcessFindOutTogether(t *testing.T) {
 	t.Parallel()
 	s := newEndpoint(t)

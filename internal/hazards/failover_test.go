@@ -14,10 +14,10 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// ackBound is how long acknowledgements are waited for.
+// ackBound is how long a request waits for acknowledgements.
 const ackBound = 200 * time.Millisecond
 
-// replicated is a primary and a replica, and an address that is the primary's.
+// replicated is a primary, a replica, and an address of the primary.
 type replicated struct {
 	store
 	replica  *redistest.Server
@@ -33,7 +33,7 @@ func newReplicated(t *testing.T) replicated {
 	return replicated{s, replica, store{s.arena, replica, replica.Client(t)}, redistest.NewProxy(t, s.Addr())}
 }
 
-// named is a process that uses the address, careful one that relies on what a replica has acknowledged alone.
+// named is a process that uses the address; careful relies only on what a replica has acknowledged.
 func (r replicated) named(opts ...redis.Option) *redis.Backing {
 	return redis.New(r.client(goredis.Options{Addr: r.name.Addr()}), opts...)
 }
@@ -46,10 +46,9 @@ func (r replicated) takesOver() {
 	r.name.Move(r.replica.Addr())
 }
 
-// What the replica had not heard of is granted a second time: two are inside. That
-// is what a store that replicates asynchronously can do. The token of the second is
-// higher, so a resource that looks at it refuses the first, which is told when it lets go, if not
-// at a refresh before.
+// A grant that had not reached the replica is made a second time: two are inside. That is the
+// limit of a store that replicates asynchronously. The second token is higher, so a resource that
+// checks it refuses the first holder, which finds out at its release, if not at a refresh before.
 func TestHazard33_AFailoverBeforeReplicationGrantsTwiceAndTheFirstIsFencedOff(t *testing.T) {
 	t.Parallel()
 	for name, known := range map[string]bool{
@@ -85,8 +84,8 @@ func TestHazard33_AFailoverBeforeReplicationGrantsTwiceAndTheFirstIsFencedOff(t 
 	}
 }
 
-// A grant of which the replica has not heard is none: the acquire fails, and leaves
-// nothing behind. So when the replica takes over, one is inside.
+// A grant that has not reached the replica does not count: the acquire fails, and leaves nothing
+// behind. So when the replica takes over, only one is inside.
 func TestHazard33_AGrantThatNoReplicaHasAcknowledgedIsNone(t *testing.T) {
 	t.Parallel()
 	r := newReplicated(t)
@@ -106,9 +105,9 @@ func TestHazard33_AGrantThatNoReplicaHasAcknowledgedIsNone(t *testing.T) {
 	r.hold(r.named()).letsGo()
 }
 
-// Leases that are refreshed without an acknowledgement, one or many together, run on for the
-// primary alone. Their holders do not rely on that: they stop before the replica, which takes over,
-// lets another in.
+// Leases that are refreshed without an acknowledgement, one or many together, continue only on the
+// primary. Their holders do not rely on that: they stop before the replica, which takes over, lets
+// another in.
 func TestHazard33_HoldersWhoseRefreshesNoReplicaAcknowledgesStopBeforeAnotherBegins(t *testing.T) {
 	t.Parallel()
 	r := newReplicated(t)
@@ -129,8 +128,8 @@ func TestHazard33_HoldersWhoseRefreshesNoReplicaAcknowledgesStopBeforeAnotherBeg
 	}
 }
 
-// A lock that is handed over is granted as it is when it was free. A replica that is away for less
-// than the lease costs no lock.
+// A lock that is handed over is granted like one that was free. A replica that is away for less than
+// the lease costs no lock.
 func TestHazard33_AWaiterIsNotGrantedWhatTheReplicaDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	for name, near := range map[string]bool{"of the same process": true, "of another process": false} {
@@ -157,8 +156,8 @@ func TestHazard33_AWaiterIsNotGrantedWhatTheReplicaDoesNotKnow(t *testing.T) {
 	}
 }
 
-// With Sentinels, clients find the new primary by themselves. What the replica had not heard of is
-// granted a second time, as above.
+// With Sentinels, clients find the new primary by themselves. A grant that had not reached the
+// replica is made a second time, as above.
 func TestHazard33_AHolderWhoseGrantASentinelFailoverForgetsIsToldAtItsNextRefresh(t *testing.T) {
 	t.Parallel()
 	servers := redistest.StartSentinels(t)
@@ -189,7 +188,7 @@ func TestHazard47_TwoNeverHoldALockAndAWaiterIsServedWhenAShardFailsOverInGoodOr
 
 func TestHazard48_TwoNeverHoldALockAndAWaiterIsServedWhenThePrimarysAddressMoves(t *testing.T) {
 	t.Parallel()
-	// The connection to the old primary is as good as ever, and what is published on the
-	// new one is received there; but the new one counts no receiver.
+	// The connection to the old primary still works, and receives what is published on the
+	// new one; but the new one counts no receiver.
 	newPair(t).testFailover()
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// site is a store, and a process that reaches it through what can break.
+// site is a store, and a process that reaches it through parts that can break.
 type site struct {
 	store
 	network *redistest.Proxy
@@ -23,9 +23,9 @@ type site struct {
 	near    *redis.Backing
 }
 
-// wire is what the client of the process dials with.
+// wire is the dialer of the process's client.
 type wire struct {
-	written atomic.Int64 // how often something was about to be written
+	written atomic.Int64 // how many writes have begun
 	refuses atomic.Bool  // whether new connections are refused
 }
 
@@ -40,7 +40,7 @@ func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return wiredConn{conn.(*net.TCPConn), w}, nil
 }
 
-// wiredConn is a TCPConn also to go-redis, which looks whether it was closed.
+// wiredConn is a TCPConn to go-redis as well, which checks whether it was closed.
 type wiredConn struct {
 	*net.TCPConn
 	wire *wire
@@ -51,8 +51,8 @@ func (c wiredConn) Write(b []byte) (int, error) {
 	return c.TCPConn.Write(b)
 }
 
-// at is a process of its own that reaches the store through a network, and is connected. The
-// server knows all scripts.
+// at returns a connected process of its own that reaches the store through a network. The server
+// knows all scripts.
 func (s store) at(o goredis.Options, opts ...redis.Option) site {
 	s.t.Helper()
 	s.train()
@@ -70,8 +70,8 @@ func (f site) sends() {
 	eventually(f.t, func() bool { return f.wire.written.Load() > before }, "a request is on its way")
 }
 
-// listens makes the process subscribe: from then on its first request for a lock asks for a
-// place in the queue as well.
+// listens makes the process subscribe: from then on its first request for a lock also asks for a
+// place in the queue.
 func (f site) listens() {
 	f.t.Helper()
 	elsewhere := f.holdKey(f.key+"elsewhere", f.process())
@@ -81,7 +81,7 @@ func (f site) listens() {
 	listener.takesTurn()
 }
 
-// listener is a process of which only the subscription goes through a network that breaks on
+// listener returns a process whose subscription alone goes through a network that breaks on
 // demand.
 func (s store) listener() (*redistest.Proxy, *redis.Backing) {
 	s.t.Helper()
@@ -111,7 +111,7 @@ var (
 	frozen = fault{"the server is frozen", func(f site) func() { f.Freeze(); return f.Thaw }}
 	paused = fault{"the server pauses its clients", func(f site) func() {
 		require.NoError(f.t, f.direct.Do(f.t.Context(), "CLIENT", "PAUSE", 4500, "ALL").Err())
-		return func() {} // nor would it answer one that would end it
+		return func() {} // the server would not answer a command to end it either
 	}}
 	killed    = fault{"the server is killed", func(f site) func() { f.Kill(); return f.Restart }}
 	restarted = fault{"the server is restarted", func(f site) func() { f.Restart(); return func() {} }}
@@ -133,10 +133,10 @@ var (
 	}}
 )
 
-// outages are the faults in which a request stays without a reply.
+// outages are the faults in which a request gets no reply.
 var outages = []fault{frozen, cut, muted, slow, lossy}
 
-// each runs a test with each of the faults of one server.
+// each runs a test with each fault of a single server.
 func each(t *testing.T, faults []fault, test func(t *testing.T, fault fault)) {
 	t.Helper()
 	for _, fault := range faults {

@@ -14,13 +14,13 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// forgotten is when a free lock has been forgotten: what is remembered of a release is,
-// for a little more than the 5 s for which it may be repeated.
+// forgotten is when a free lock has been forgotten: its release is remembered for a little
+// more than the 5 s in which it may be repeated.
 const forgotten = 10 * time.Second
 
 // use locks each of many keys once, many at a time, and one key many times, under another holder id
-// each time, with a lease that is very long. It returns how many keys. All of them are 100,000, and
-// 20,000 turns.
+// each time, with a very long lease. It returns the number of keys. The full test has 100,000 keys
+// and 20,000 turns.
 func (a *arena) use(processes ...backing.Backing) (keys int) {
 	a.t.Helper()
 	const atATime, goroutines = 50, 8
@@ -51,8 +51,8 @@ func (a *arena) use(processes ...backing.Backing) (keys int) {
 	return keys
 }
 
-// inDoubt is how many of so many requests a busy machine may leave without a reply. The server knows for a
-// minute which of their claims it has to refuse, in the queues of their locks.
+// inDoubt is how many requests a busy machine may leave without a reply. For a minute the server keeps
+// their claims, which it must refuse, in the queues of their locks.
 func inDoubt(requests int) int { return requests / 100 }
 
 // A program that locks a key per order leaves nothing behind for each of them.
@@ -60,7 +60,7 @@ func TestHazard56_LocksThatWereUsedLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	keys := s.use(s.process(), s.process())
-	eventually(t, func() bool { return len(s.keys("*")) <= 1+inDoubt(keys) }, "all is forgotten but a fence")
+	eventually(t, func() bool { return len(s.keys("*")) <= 1+inDoubt(keys) }, "everything but a fence is forgotten")
 }
 
 // On a Cluster one key for each slot may stay.
@@ -85,5 +85,5 @@ func TestHazard56_LocksOfAClusterLeaveNoMoreThanASmallKeyForEachSlot(t *testing.
 		}
 	}
 	assert.LessOrEqual(t, doubts, inDoubt(keys))
-	assert.LessOrEqual(t, len(left), min(keys+1, 16384)) // and the first, that of a server
+	assert.LessOrEqual(t, len(left), min(keys+1, 16384)) // one more for the first fence, that of a server
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// foreign are values that another program may keep where a lock or what belongs to
-// it would be. The members of a sorted set have the form that those of a queue have.
+// foreign are values that another program may keep under the keys of a lock. The member of
+// the sorted set has the form of one in a queue.
 var foreign = map[string][]any{
 	"list":   {"RPUSH", "", "a", "b"},
 	"hash":   {"HSET", "", "a", "b"},
@@ -24,7 +24,7 @@ var foreign = map[string][]any{
 	"stream": {"XADD", "", "*", "a", "b"},
 }
 
-// put makes the key a foreign one, and returns what asserts that it is there as it was.
+// put stores a foreign value under the key, and returns a function that asserts it is unchanged.
 func (s store) put(kind, name string) (assertUntouched func()) {
 	s.t.Helper()
 	command := append([]any{}, foreign[kind]...)
@@ -52,10 +52,10 @@ func assertWrongType(t *testing.T, operation string, err error) {
 	assert.NotErrorAs(t, err, &taken)
 }
 
-// Nobody gets such a lock, in whatever way, and whether it is locked cannot be said. It fails at
-// once, whatever the policy. If the key is replaced while the lock is held, the holder loses it
-// when its lease ends, as far as it knows, or its release fails, and the lock is passed on to
-// nobody.
+// Nobody gets such a lock in any way, and the store cannot say whether it is locked. An acquire
+// fails at once, whatever the policy. If the key is replaced while the lock is held, the holder
+// loses it when its lease ends by its own clock, or its release fails, and the lock is passed on
+// to nobody.
 func TestHazard32_AKeyOfAnotherTypeIsAnErrorAndUntouched(t *testing.T) {
 	t.Parallel()
 	for kind := range foreign {
@@ -65,7 +65,7 @@ func TestHazard32_AKeyOfAnotherTypeIsAnErrorAndUntouched(t *testing.T) {
 			b, free, lost := s.process(), s.key+"free", s.key+"lost"
 			loser := s.holdKey(lost, b, mutex.Config{TTL: lease / 2, RefreshInterval: short})
 			holder := s.hold(b)
-			next := s.wait(b) // to which it would pass the lock
+			next := s.wait(b) // the holder would pass the lock to it
 			other := s.rival()
 			freeIsUntouched, lostIsUntouched, heldIsUntouched := s.put(kind, lockKey(free)), s.put(kind, lockKey(lost)), s.put(kind, lockKey(s.key))
 
@@ -93,8 +93,8 @@ func TestHazard32_AKeyOfAnotherTypeIsAnErrorAndUntouched(t *testing.T) {
 	}
 }
 
-// Without a queue nobody can wait in it, and without a fence nobody gets a lock. One that holds
-// a lock needs neither to keep it and to let go.
+// Without a queue nobody can wait in it, and without a fence nobody gets a lock. A holder needs
+// neither to keep its lock and release it.
 func TestHazard32_AFenceOrQueueOfAnotherTypeIsAnErrorAndUntouched(t *testing.T) {
 	t.Parallel()
 	for _, where := range []string{"fence", "queue"} {
@@ -128,8 +128,8 @@ func TestHazard32_AFenceOrQueueOfAnotherTypeIsAnErrorAndUntouched(t *testing.T) 
 	}
 }
 
-// Nobody else knows the name of a memory of a release, which ends with the random id of
-// a client. A foreign value that is there all the same keeps nobody from the lock.
+// Nobody else knows the name of the memory of a release, which ends with the random id of a
+// client. Even so, a foreign value there keeps nobody from the lock.
 func TestHazard32_AForeignMemoryOfAReleaseKeepsNobodyOut(t *testing.T) {
 	t.Parallel()
 	for kind := range foreign {
@@ -149,9 +149,9 @@ func TestHazard32_AForeignMemoryOfAReleaseKeepsNobodyOut(t *testing.T) {
 	}
 }
 
-// A server that may evict keys with an expiry evicts locks. The holder is told at
-// its next refresh, and whoever comes next has a higher token, also if the last one
-// is forgotten with the lock. That has no expiry, so not all policies let it be evicted.
+// A server that may evict keys with an expiry evicts locks. The holder finds out at its next
+// refresh, and whoever comes next has a higher token, even if the last token is evicted with
+// the lock. That has no expiry, so not every policy evicts it.
 func TestHazard35_AnEvictedLockIsLostAtTheNextRefresh(t *testing.T) {
 	t.Parallel()
 	for policy, all := range map[string]bool{"allkeys-lru": true, "volatile-ttl": false} {
@@ -165,15 +165,15 @@ func TestHazard35_AnEvictedLockIsLostAtTheNextRefresh(t *testing.T) {
 			}
 			s.evict(policy, evicted...)
 			holder.loses(mutex.Gone)
-			assert.Empty(t, s.holderOf(s.key), "it was made again")
+			assert.Empty(t, s.holderOf(s.key), "the key was made again")
 			assert.Equal(t, all, s.direct.Exists(t.Context(), fenceKey).Val() == 0)
 			s.hold(s.process()).letsGo()
 		})
 	}
 }
 
-// evict writes until the server has evicted those keys, and then gives it memory.
-// What is written lives longer than they do, and does not hinder that way.
+// evict writes until the server has evicted the keys, and then gives it memory. What it
+// writes expires later than they do, so that they are evicted first.
 func (s store) evict(policy string, keys ...string) {
 	s.t.Helper()
 	ctx := s.t.Context()

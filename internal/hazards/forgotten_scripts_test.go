@@ -11,7 +11,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// oblivious is a process whose server knows no script when it is asked for one.
+// oblivious is a process whose server never knows a script that it is asked to run.
 func (s store) oblivious() *redis.Backing {
 	c := s.client(goredis.Options{})
 	c.AddHook(answering(func(goredis.Cmder) bool {
@@ -21,8 +21,8 @@ func (s store) oblivious() *redis.Backing {
 	return redis.New(c)
 }
 
-// Each request finds a server that does not know its script: to get locks, refresh
-// them together and one by one, wait, hand on and let go.
+// Each request finds a server that does not know its script: to acquire locks, refresh
+// them together and one by one, wait, hand over and release.
 func TestHazard30_AServerThatForgetsItsScriptsBeforeEachRequestIsNotNoticed(t *testing.T) {
 	t.Parallel()
 	const many = 20
@@ -53,7 +53,7 @@ func TestHazard30_AServerThatForgetsItsScriptsBeforeEachRequestIsNotNoticed(t *t
 	s.assertFree()
 }
 
-// A server that was restarted has its keys, and no script.
+// A restarted server has its keys, but no scripts.
 func TestHazard30_ARestartWithTheDataCostsNobodyTheLock(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, "--appendonly", "yes", "--appendfsync", "always")

@@ -38,8 +38,8 @@ func (h *handovers) Abilities() backing.Abilities {
 	return a
 }
 
-// A process that has never waited before is not subscribed when it should first let the
-// waiters of other processes come first. It must not leave the lock free for them.
+// A process that has never waited is not subscribed when it must first offer the lock to the
+// waiters of other processes. It must not leave the lock free for them.
 func TestHazard67_TheFirstBurstOfWaitersIsNotInterrupted(t *testing.T) {
 	t.Parallel()
 	store := &handovers{Backing: redis.New(redistest.Start(t).Client(t))}
@@ -62,5 +62,5 @@ func TestHazard67_TheFirstBurstOfWaitersIsNotInterrupted(t *testing.T) {
 	all.Wait()
 	t.Logf("%d turns in %v, %d handovers", turns.Load(), time.Since(began), store.all.Load())
 	assert.Greater(t, store.all.Load(), int64(16), "the lock is handed over")
-	assert.Zero(t, store.polls.Load(), "the lock was left free for those that poll")
+	assert.Zero(t, store.polls.Load(), "the lock was left free for polling waiters")
 }

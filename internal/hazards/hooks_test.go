@@ -15,8 +15,8 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// watcher is a hook as applications have them: it writes each command down, before and
-// after it was sent, and takes names of keys for the strings that they are.
+// watcher is a hook such as applications have: it logs each command, before and after it
+// is sent, and expects names of keys to be strings.
 type watcher struct {
 	mu    sync.Mutex
 	lines []string
@@ -72,8 +72,8 @@ func (w *watcher) see(how string, cmds ...goredis.Cmder) {
 	}
 }
 
-// useAll does all that can be done with locks of the names, one after the other and many together,
-// until some commands were sent with each other.
+// useAll performs every operation on locks with these names, one after another and many together,
+// until some commands have shared a round trip.
 func (a *arena) useAll(b *redis.Backing, far *redis.Backing, w *watcher) {
 	a.t.Helper()
 	config := mutex.Config{TTL: long, RefreshInterval: short / 4}
@@ -88,7 +88,7 @@ func (a *arena) useAll(b *redis.Backing, far *redis.Backing, w *watcher) {
 	locked, err := m.IsLocked(a.t.Context())
 	require.NoError(a.t, err)
 	assert.True(a.t, locked)
-	next := a.wait(b, config) // to which the lock is passed
+	next := a.wait(b, config) // the lock is passed to it
 	last := a.wait(far, config)
 	near.letsGo()
 	serve(a.t, next, last)
@@ -112,8 +112,8 @@ func (a *arena) useAll(b *redis.Backing, far *redis.Backing, w *watcher) {
 	}
 }
 
-// Commands are sent through the loop of a pipeline or by their caller, as the client bounds its
-// reads itself or not; alone or with each other; to one server or to each master of a Cluster.
+// Commands are sent through the loop of a pipeline or by their caller, depending on whether the
+// client bounds its reads itself; alone or together; to one server or to each master of a Cluster.
 func TestHazard53_AHookReadsEveryCommandAsStrings(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]*goredis.Options{
@@ -142,7 +142,7 @@ func TestHazard53_AHookReadsEveryCommandAsStrings(t *testing.T) {
 	}
 }
 
-// A hook that cannot read a command panics, and so is noticed: it is an error of the store.
+// A hook that cannot read a command panics. That is noticed: it is an error of the store.
 func TestHazard53_AHookThatPanicsFailsItsCommandAlone(t *testing.T) {
 	t.Parallel()
 	s := sharedStore(t)

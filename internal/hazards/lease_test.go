@@ -14,12 +14,12 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// lag is how long a reply takes: much more than the 1 % of a lease that is kept back, so that a
-// deadline which is counted from the reply is too late.
+// lag is how long a reply takes: much more than the margin of 1 % of a lease, so that a deadline
+// that is counted from the reply is too late.
 const lag = 200 * time.Millisecond
 
-// The server and everybody else can be reached, only not by the holder. The rival has the lock
-// when the lease ends in the store: the judge asks the context of the holder's work at that moment.
+// Only the holder cannot reach the server. The rival has the lock when the lease ends in the store:
+// the judge checks the context of the holder's work at that moment.
 func TestHazard08_AHolderThatIsCutOffStopsBeforeAnotherBegins(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -60,17 +60,17 @@ func TestHazard08_AHolderThatIsCutOffStopsBeforeAnotherBegins(t *testing.T) {
 	}
 }
 
-// The server has prolonged the lease and says so, but by then the holder could
-// not know any more that nobody else had the lock. Work that did not look at its
-// context and ended after the reply had come has run under a lost lock too.
+// The server has extended the lease and says so, but by then the holder can no longer know
+// that nobody else had the lock. Work that did not check its context and ended after the reply
+// has run under a lost lock too.
 func TestHazard09_ARefreshThatIsAnsweredAfterTheDeadlineIsTooLate(t *testing.T) {
 	t.Parallel()
 	for name, patient := range map[string]bool{"the request ends with the lease": false, "the reply arrives while the work goes on": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := sharedStore(t).at(goredis.Options{})
-			// A server that replies at once is not waited for on one connection: the refresh
-			// would be sent again on the next.
+			// A usually fast server is not waited for on one connection: the refresh would be
+			// sent again on the next.
 			f.network.Delay(short / 10)
 			b := spyOn(t, f.near)
 			b.patient = patient
@@ -89,16 +89,16 @@ func TestHazard09_ARefreshThatIsAnsweredAfterTheDeadlineIsTooLate(t *testing.T) 
 			assert.Equal(t, 1, told.seen(mutex.Lost))
 			assert.Zero(t, told.seen(mutex.Released))
 			f.network.Heal()
-			f.isFree() // what the late request prolonged is let go of
+			f.isFree() // the lease that the late request extended is released
 		})
 	}
 }
 
-// frank is a client that tries once, and says what the server said.
+// frank is a client that tries once, and returns the server's error.
 var frank = goredis.Options{MaxRetries: -1, DialerRetries: 1}
 
-// A request of such a lease is given up after 2 s, so each outage is seen by at least one, and on a
-// slow machine it does not yet cost the lock.
+// Such a lease's requests are given up after 2 s, so that each outage affects at least one, and does
+// not yet cost the lock on a slow machine.
 func TestHazard10_AnOutageThatIsShorterThanTheLeaseCostsNoLock(t *testing.T) {
 	t.Parallel()
 	sees := map[string]string{ // what the holder's client does
@@ -119,8 +119,8 @@ func TestHazard10_AnOutageThatIsShorterThanTheLeaseCostsNoLock(t *testing.T) {
 	})
 }
 
-// Three tries at once would all fall into an outage of a second. They go on for
-// as long as the lease does, whatever policy says when.
+// Three tries at once would all fall into an outage of a second. They continue for as long as
+// the lease, whatever policy times them.
 func TestHazard10_TriesAreSpreadOverWhatIsLeftOfTheLease(t *testing.T) {
 	t.Parallel()
 	const interval = lease / 3
@@ -143,7 +143,7 @@ func TestHazard10_TriesAreSpreadOverWhatIsLeftOfTheLease(t *testing.T) {
 			holder.loses(mutex.Expired)
 			assert.Error(t, holder.loss.Cause)
 			b.read(func() {
-				assert.LessOrEqual(t, len(b.tries), 100, "it floods the store")
+				assert.LessOrEqual(t, len(b.tries), 100, "the refreshes flood the store")
 				first, last := b.tries[0], b.tries[len(b.tries)-1]
 				assert.Greater(t, last.Sub(first), c.late, "%d tries", len(b.tries))
 			})
@@ -151,9 +151,8 @@ func TestHazard10_TriesAreSpreadOverWhatIsLeftOfTheLease(t *testing.T) {
 	}
 }
 
-// An acquire writes the key, and a release of what is held writes its memory. So if the
-// server has executed no other SET since the loss, nobody has made the key again, not
-// even for a moment.
+// An acquire writes the key, and the release of a held lock writes its memory. So if the server
+// has executed no other SET since the loss, nobody has recreated the key, not even for a moment.
 func TestHazard11_AKeyThatIsGoneIsALockLostAtTheNextRefresh(t *testing.T) {
 	t.Parallel()
 	each(t, []fault{restarted, flushed, deleted}, func(t *testing.T, fault fault) {

@@ -21,7 +21,7 @@ import (
 
 var errWhy = errors.New("the pod is shutting down")
 
-// Some callers are cancelled, the time of others ends, in an outage that ends a little later.
+// Some callers are cancelled and others time out, in an outage that ends a little later.
 func TestHazard03_ACallerThatLeavesDuringAnOutageLeavesNoLock(t *testing.T) {
 	t.Parallel()
 	each(t, outages, func(t *testing.T, outage fault) {
@@ -50,8 +50,8 @@ func TestHazard03_ACallerThatLeavesDuringAnOutageLeavesNoLock(t *testing.T) {
 	})
 }
 
-// An outage that does not end does not keep the caller. What the server was sent before
-// the clean-up is over is applied when the outage ends, and then undone.
+// An outage that does not end does not hold up the caller. Requests that were sent before the
+// clean-up is over are applied when the outage ends, and then undone.
 func TestHazard03_ACallerThatLeavesIsNotKeptByAnOutageThatGoesOn(t *testing.T) {
 	t.Parallel()
 	each(t, []fault{frozen, cut}, func(t *testing.T, outage fault) {
@@ -65,7 +65,7 @@ func TestHazard03_ACallerThatLeavesIsNotKeptByAnOutageThatGoesOn(t *testing.T) {
 		_, err = mutex.AwaitCleanup(f.near)(t.Context())
 		require.NoError(t, err)
 		mend()
-		f.hold(f.process()).letsGo() // be it that the late request was applied first
+		f.hold(f.process()).letsGo() // even if the late request was applied first
 		f.isFree()
 	})
 }
@@ -92,8 +92,8 @@ func TestHazard04_AGrantToACallerThatHasLeftIsGivenBack(t *testing.T) {
 	}
 }
 
-// Callers leave before, at and after the moment at which they are granted their locks. Either
-// one knows that it has the lock, or nobody has it.
+// Callers leave before, at and after the moment when they are granted their locks. Either the
+// caller knows that it has the lock, or nobody has it.
 func TestHazard04_ALockIsHeldByACallerThatKnowsItOrByNobody(t *testing.T) {
 	t.Parallel()
 	for way, acquire := range acquiring {
@@ -117,7 +117,7 @@ func TestHazard04_ALockIsHeldByACallerThatKnowsItOrByNobody(t *testing.T) {
 					})(ctx)
 					if err == nil {
 						held.Add(1)
-						assert.True(t, works, "nobody has the lock, but the caller is told otherwise")
+						assert.True(t, works, "nobody has the lock, but the caller believes otherwise")
 						return
 					}
 					missed.Add(1)
@@ -133,8 +133,8 @@ func TestHazard04_ALockIsHeldByACallerThatKnowsItOrByNobody(t *testing.T) {
 	}
 }
 
-// Neither a byte nor a connection: not for a lock that is free, nor for one that
-// another has, nor for one that this process has.
+// Neither a byte is sent nor a connection made, whether the lock is free, another process has
+// it, or this one does.
 func TestHazard05_NothingIsSentForACallerThatLeftBefore(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

@@ -20,7 +20,7 @@ import (
 // lag is a way in which a replica lags behind when its primary dies.
 type lagging struct {
 	name  string
-	early bool // those that are inside stay there from before
+	early bool // the holders have been inside since before the lag
 	begin func(link *redistest.Proxy, replica *redistest.Server)
 }
 
@@ -37,15 +37,15 @@ var laggings = []lagging{
 		replica.Freeze()
 		time.Sleep(rand.N(600 * time.Millisecond))
 	}},
-	// Meanwhile the lease is refreshed, and has run out for the replica.
+	// Meanwhile the lease is refreshed, but for the replica it has run out.
 	{"cut off for longer than a lease", true, func(link *redistest.Proxy, _ *redistest.Server) {
 		link.Cut()
 		time.Sleep(lease + rand.N(500*time.Millisecond))
 	}},
 }
 
-// loseData runs lossy failovers, some at a time, and returns how many of them made two hold the lock:
-// one of each kind, or 100.
+// loseData runs lossy failovers, several at a time, one of each kind or 100 in all, and returns how
+// many of them made two hold the lock.
 func loseData(t *testing.T, options ...redis.Option) (doubles map[string]int) {
 	t.Helper()
 	redistest.Require(t)
@@ -73,8 +73,8 @@ func loseData(t *testing.T, options ...redis.Option) (doubles map[string]int) {
 }
 
 // loseData is one failover: three processes take turns, the primary dies while its replica lags
-// behind, and the replica takes over. That has a replica itself, so that its writes can be
-// acknowledged. It reports whether two have held the lock.
+// behind, and the replica takes over. It has a replica itself, so that its writes can be
+// acknowledged. loseData reports whether two have held the lock.
 func (l lagging) loseData(t *testing.T, options ...redis.Option) bool {
 	primary := newStore(t)
 	primary.expectsTwo()
@@ -106,7 +106,7 @@ func (l lagging) loseData(t *testing.T, options ...redis.Option) bool {
 					case <-ctx.Done():
 					}
 					return effect.Void{}, ctx.Err()
-				})(ctx) // a failure, or a loss, is to be expected
+				})(ctx) // a failure or a loss is expected
 				_, _ = effect.Sleep(rand.N(100 * time.Millisecond))(ctx)
 			}
 		})
@@ -128,7 +128,7 @@ func (l lagging) loseData(t *testing.T, options ...redis.Option) bool {
 	replica.Thaw()
 	replica.Promote()
 	name.Move(replica.Addr())
-	// Two have the lock, or all leases that the new primary may know of end.
+	// Either two have the lock, or all leases that the new primary may know of end.
 	for began := time.Now(); time.Since(began) < lease+time.Second && primary.doubled() == 0; {
 		time.Sleep(look)
 	}
@@ -136,13 +136,12 @@ func (l lagging) loseData(t *testing.T, options ...redis.Option) bool {
 	return primary.doubled() > 0
 }
 
-// What a primary has granted and not replicated is granted again when it dies. This is
-// what package redis documents, and it is the proof that the test of the option that
-// prevents it tests something.
+// A grant that a primary has not replicated is made again when it dies. Package redis documents
+// this, and it proves that the test of the option that prevents it tests something.
 func TestHazard33_LossyFailoversMakeTwoHoldALock(t *testing.T) {
 	t.Parallel()
 	if !full(t) {
-		t.Skip("few failovers need not have one of these: see AFailoverBeforeReplicationGrantsTwice")
+		t.Skip("a few failovers need not include a double grant: see AFailoverBeforeReplicationGrantsTwice")
 	}
 	assert.NotEmpty(t, loseData(t))
 }

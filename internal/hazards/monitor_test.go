@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// monitor has all commands that a server runs, as MONITOR tells them.
+// monitor has all commands that a server runs, as MONITOR reports them.
 type monitor struct {
 	store
 	mu    sync.Mutex
@@ -29,7 +29,7 @@ func (s store) monitored() *monitor {
 	_, err = conn.Write([]byte("MONITOR\r\n"))
 	require.NoError(s.t, err)
 	lines := bufio.NewReader(conn)
-	_, err = lines.ReadString('\n') // from here on it tells
+	_, err = lines.ReadString('\n') // commands are reported from here on
 	require.NoError(s.t, err)
 	var reading sync.WaitGroup
 	reading.Go(func() {
@@ -50,7 +50,7 @@ func (s store) monitored() *monitor {
 	return m
 }
 
-// find returns what matches in the commands that were run up to now.
+// find returns the matches in the commands that have been run so far.
 func (m *monitor) find(pattern string) (found [][]string) {
 	m.t.Helper()
 	mark := fmt.Sprint(time.Now().UnixNano())
@@ -61,7 +61,7 @@ func (m *monitor) find(pattern string) (found [][]string) {
 		defer m.mu.Unlock()
 		lines = m.lines
 		return slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, mark) })
-	}, "MONITOR tells of the mark")
+	}, "MONITOR reports the mark")
 	is := regexp.MustCompile(pattern)
 	for _, line := range lines {
 		if match := is.FindStringSubmatch(line); match != nil {
@@ -71,14 +71,14 @@ func (m *monitor) find(pattern string) (found [][]string) {
 	return found
 }
 
-// wakeUps is how many messages have been published for the lock of the test, but for those that
-// are empty, which count the subscribers.
+// wakeUps returns how many messages have been published for the lock of the test, except empty
+// ones, which count the subscribers.
 func (m *monitor) wakeUps() int {
 	m.t.Helper()
 	return len(m.find(` lua\] "S?PUBLISH" "push:[^"]*" "[^"]*` + regexp.QuoteMeta(m.key)))
 }
 
-// leases are those that scripts have written for a lock, in milliseconds, in their order: taken
+// leases returns the leases that scripts have written for a lock, in order, in milliseconds: taken
 // if the lock was free, and set whether or not.
 func (m *monitor) leases(name string) (taken, set []time.Duration) {
 	m.t.Helper()
@@ -94,7 +94,7 @@ func (m *monitor) leases(name string) (taken, set []time.Duration) {
 	return taken, set
 }
 
-// stat is a figure that the server has in a section of INFO, such as the calls of a command.
+// stat returns a figure from a section of the server's INFO, such as the calls of a command.
 func (s store) stat(section, name, field string) (n int) {
 	s.t.Helper()
 	info, err := s.direct.InfoMap(s.t.Context(), section).Result()
@@ -115,25 +115,24 @@ func (s store) ran(command string) int {
 	return s.stat("commandstats", "cmdstat_"+command, "calls") + s.stat("commandstats", "cmdstat_"+command, "rejected_calls")
 }
 
-// scripts is how often the server has been asked to run a script: nearly all that
-// the library ever asks. EVAL does not count, which only follows an EVALSHA that
-// the server did not know.
+// scripts returns how often the server has been asked to run a script: nearly all requests of
+// the library. EVAL does not count: it only follows an EVALSHA that the server did not know.
 func (s store) scripts() int { s.t.Helper(); return s.ran("evalsha") }
 
-// connections is how many connections the server has had since it was started.
+// connections returns how many connections the server has had since it was started.
 func (s store) connections() int {
 	s.t.Helper()
 	return s.stat("stats", "total_connections_received", "")
 }
 
-// unknown is how often the server has said that it does not know a script.
+// unknown returns how often the server has said that it does not know a script.
 func (s store) unknown() int {
 	s.t.Helper()
 	return s.stat("errorstats", "errorstat_NOSCRIPT", "count")
 }
 
-// clients is how many connections the server has now, with the test's own; kind
-// is what CLIENT LIST TYPE takes.
+// clients returns how many connections the server has now, the test's own included; kind is as
+// in CLIENT LIST TYPE.
 func (s store) clients(kind string) int {
 	s.t.Helper()
 	list, err := s.direct.Do(s.t.Context(), "CLIENT", "LIST", "TYPE", kind).Text()

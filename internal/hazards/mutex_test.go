@@ -25,7 +25,7 @@ func newMutex(t *testing.T, b backing.Backing, key string, c mutex.Config) *mute
 	return m
 }
 
-// acquiring are the ways to get a lock; work runs if it has been got.
+// acquiring are the ways to get a lock; work runs once it has been acquired.
 var acquiring = map[string]func(m *mutex.Mutex, work effect.Effect[effect.Void]) effect.Effect[effect.Void]{
 	"WithLock": mutex.WithLock[effect.Void],
 	"WithLockIfAvailable": func(m *mutex.Mutex, work effect.Effect[effect.Void]) effect.Effect[effect.Void] {
@@ -58,7 +58,7 @@ var acquiring = map[string]func(m *mutex.Mutex, work effect.Effect[effect.Void])
 
 type lockOfContext struct{}
 
-// lockOf is the lock under which work runs, in whatever way it was got.
+// lockOf returns the lock under which work runs, in whatever way it was acquired.
 func lockOf(ctx context.Context) *mutex.KeepAlive {
 	if lock, ok := ctx.Value(lockOfContext{}).(*mutex.KeepAlive); ok {
 		return lock
@@ -79,7 +79,7 @@ func neverRuns(t *testing.T) effect.Effect[effect.Void] {
 	}
 }
 
-// operations are all that a mutex asks the store for.
+// operations are all the operations that a mutex uses.
 func operations(work effect.Effect[effect.Void]) map[string]func(m *mutex.Mutex) effect.Effect[effect.Void] {
 	all := map[string]func(m *mutex.Mutex) effect.Effect[effect.Void]{
 		"IsLocked": func(m *mutex.Mutex) effect.Effect[effect.Void] { return ignoring(m.IsLocked) },
@@ -91,14 +91,14 @@ func operations(work effect.Effect[effect.Void]) map[string]func(m *mutex.Mutex)
 	return all
 }
 
-// ignoring leaves out what an effect yields.
+// ignoring discards the result of an effect.
 func ignoring[A any](e effect.Effect[A]) effect.Effect[effect.Void] {
 	return effect.As[A](effect.Void{})(e)
 }
 
 func isSome[A any](o option.Option[A]) bool { return option.IsSome(o) }
 
-// everywhere runs a test in memory and on a server. What process yields stands for another
+// everywhere runs a test in memory and on a server. Each result of process stands for another
 // process.
 func everywhere(t *testing.T, test func(a *arena, process func() backing.Backing)) {
 	t.Helper()

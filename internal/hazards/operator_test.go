@@ -11,8 +11,8 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// An operator frees a lock that looks stuck, by the id of its holder. The holder is
-// alive after all, and must not be told that it had the lock to the end.
+// An operator frees a lock that looks stuck, by the id of its holder. The holder is alive
+// after all, and must not believe that it had the lock to the end.
 func TestHazard55_AHolderLearnsThatItsLockWasReleasedInItsName(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(a *arena, process func() backing.Backing) {
@@ -42,18 +42,18 @@ func TestHazard55_AHolderLearnsItWhenAnotherProcessHasComeAndGone(t *testing.T) 
 	s.assertFree()
 }
 
-// The holder would hand the lock over to the next of its own process, without asking
-// the store for it again.
+// The holder would hand the lock over to the next waiter of its own process, which does not
+// ask the store again.
 func TestHazard55_AHolderLearnsItWithOthersOfItsProcessInLine(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(a *arena, process func() backing.Backing) {
-		a.expectsTwo() // the other process may have the lock before the holder lets go
+		a.expectsTwo() // the other process may have the lock before the holder releases it
 		b := process()
 		holder := a.hold(b)
 		waiters := []*contender{a.wait(b), a.wait(process())}
 		a.free(process(), holder)
 		close(holder.leave)
-		holder.loses(mutex.Gone, mutex.Taken) // by the first of those that wait, if it was quicker
+		holder.loses(mutex.Gone, mutex.Taken) // taken by the first waiter, if it was quicker
 		serve(a.t, waiters...)
 	})
 }

@@ -32,13 +32,13 @@ func TestLocksOnOtherPeoplesServers(t *testing.T) {
 	}
 }
 
-// works asserts that two processes exclude each other, that leases are kept, one and many,
-// that the waiter is served, and that all can be read and are free in the end.
+// works asserts that two processes exclude each other, that one lease and many are kept alive,
+// that the waiter is served, and that all locks can be read and are free in the end.
 func (s otherServer) works(a *arena) {
 	a.t.Helper()
 	near, far := spyOn(a.t, redis.New(s.client())), redis.New(s.client())
 	config := mutex.Config{TTL: long, RefreshInterval: short / 2}
-	holders := a.crowd(near, 20, config) // they are refreshed together
+	holders := a.crowd(near, 20, config) // all are refreshed together
 	waiter := a.wantKey(holders[0].key, far, config)
 	waiter.waits()
 	for range 3 {
@@ -60,10 +60,10 @@ func (s otherServer) works(a *arena) {
 	}
 }
 
-// refuses asserts that an acquire fails at once, with what the server says and advice.
+// refuses asserts that an acquire fails at once, with the server's error and advice.
 func (s otherServer) refuses(t *testing.T) {
 	t.Helper()
-	config := mutex.Config{} // a failure that may pass is tried again for a while by default
+	config := mutex.Config{} // by default a temporary failure is retried for a while
 	if s.passes {
 		config.BackingFailureRetryPolicy = schedule.Stop()
 	}
@@ -76,8 +76,8 @@ func (s otherServer) refuses(t *testing.T) {
 	assert.Equal(t, !s.passes, backing.IsPermanent(err))
 }
 
-// What docs/servers.md says was run or imitated is in the table above, and what is in the
-// table is there, with the error that it quotes.
+// Every server that docs/servers.md marks as run or imitated is in the table above, and every
+// server in the table is in that page, with the error that it quotes.
 func TestDocumentedServersAreThoseOfTheTable(t *testing.T) {
 	t.Parallel()
 	documented := map[string]bool{}
@@ -104,8 +104,7 @@ func documentation(t *testing.T) string {
 	return string(text)
 }
 
-// Dragonfly and managed services refuse a script that touches a key which it has not
-// declared.
+// Dragonfly and managed services refuse a script that touches a key that it has not declared.
 func TestScriptsDeclareTheirKeys(t *testing.T) {
 	t.Parallel()
 	scripts, err := filepath.Glob("../../redis/*.lua")
@@ -117,7 +116,7 @@ func TestScriptsDeclareTheirKeys(t *testing.T) {
 		calls := regexp.MustCompile(`redis\.p?call\((.*)`).FindAllStringSubmatch(string(text), -1)
 		for _, call := range calls {
 			if strings.Contains(call[1], "PUBLISH") || strings.HasPrefix(call[1], "'TIME'") {
-				continue // which have no key
+				continue // these calls have no key
 			}
 			assert.Regexp(t, `^'[A-Z]+', KEYS\[[0-9n]+\]`, call[1], "%s", script)
 		}

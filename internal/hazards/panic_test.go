@@ -15,8 +15,8 @@ import (
 
 var errBoom = errors.New("boom")
 
-// The next has the lock at once, and the caller learns how the work ended, and where. The
-// end is a panic also if the caller has left by then.
+// The next waiter has the lock at once, and the caller learns how and where the work ended. The
+// end is a panic even if the caller has left by then.
 func TestHazard07_WorkThatPanicsLetsGo(t *testing.T) {
 	t.Parallel()
 	for name, explosion := range map[string]struct {

@@ -17,7 +17,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// said is an answer of a server that is an error.
+// said is an error that a server answered.
 type said string
 
 func (s said) Error() string { return string(s) }
@@ -36,8 +36,8 @@ func saying(text string, commands ...string) answering {
 	}
 }
 
-// Whatever a server says of itself, or will not say: it is not asked. So no refusal, and no
-// version that is old or foreign, keeps anybody from a lock.
+// Servers are not asked about themselves. So no refusal to say, and no old or foreign version, keeps
+// anybody from a lock.
 func TestHazard51_AServerIsUsedWhateverItWouldSayToInfo(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, "--rename-command", "INFO", "")
@@ -61,7 +61,7 @@ func TestHazard51_AServerIsUsedWhateverItWouldSayToInfo(t *testing.T) {
 	s.assertFree()
 }
 
-// What is too old shows by what it lacks. The texts are those of the versions named.
+// A server that is too old shows by what it lacks. The texts are those of the named versions.
 func TestHazard51_AServerThatIsTooOldSaysWhatIsNeeded(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
@@ -83,7 +83,7 @@ func TestHazard51_AServerThatIsTooOldSaysWhatIsNeeded(t *testing.T) {
 	})
 }
 
-// assertNeedsNewer asserts that acquires fail for good, with what the server said and what is needed.
+// assertNeedsNewer asserts that acquires fail for good, with the server's error and the remedy.
 func (s store) assertNeedsNewer(b backing.Backing, text string) {
 	s.t.Helper()
 	for way, acquire := range acquiring {
@@ -102,9 +102,9 @@ func (s store) assertNeedsNewer(b backing.Backing, text string) {
 	s.assertFree()
 }
 
-// An application on a shared server may touch nothing but keys that begin with its own
-// prefix. With that pattern, and the commands and the channels that the documentation of
-// the package lists, it locks, waits and hands over; whatever the key and its tags.
+// An application on a shared server may touch only keys that begin with its own prefix. With
+// that pattern, and the commands and channels that the documentation of the package lists, it
+// locks, waits and hands over, whatever the key and its tags.
 func TestHazard52_AUserWithThePatternOfThePrefixAloneCanLock(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -121,7 +121,7 @@ func TestHazard52_AUserWithThePatternOfThePrefixAloneCanLock(t *testing.T) {
 		}
 		near, far := spyOn(t, process()), process()
 		for _, name := range []string{"nightly", "{app1:}nightly", "night{ly}", "a}b", "}{"} {
-			name += prefix // each is a lock of its own to the judge
+			name += prefix // to the judge, each is a lock of its own
 			holder := s.holdKey(name, near, mutex.Config{TTL: long, RefreshInterval: short / 8})
 			inside, outside := s.wantKey(name, near), s.wantKey(name, far)
 			inside.waits()
@@ -139,8 +139,8 @@ func TestHazard52_AUserWithThePatternOfThePrefixAloneCanLock(t *testing.T) {
 	}
 }
 
-// documentedRules are the ACL rules that the documentation of package redis says a
-// user needs.
+// documentedRules returns the ACL rules that a user needs, from the documentation of package
+// redis.
 func documentedRules(t *testing.T) []string {
 	t.Helper()
 	sources, err := filepath.Glob("../../redis/*.go")

@@ -13,7 +13,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// hog is a client whose connections are all in use by commands of the user's.
+// hog is a client whose connections are all in use by the user's own commands.
 type hog struct {
 	name string
 	size int
@@ -31,7 +31,7 @@ var hogs = []hog{
 
 func emptyList(c *goredis.Client, d time.Duration) { c.BLPop(context.Background(), d, "nothing") }
 
-// exhaust returns when all connections of the client are taken, for so long; over waits for the end of that.
+// exhaust takes all connections of the client for d, and returns once they are taken; over waits for the end.
 func (h hog) exhaust(t *testing.T, client *goredis.Client, d time.Duration) (over func()) {
 	t.Helper()
 	var eating sync.WaitGroup
@@ -46,9 +46,9 @@ func (h hog) exhaust(t *testing.T, client *goredis.Client, d time.Duration) (ove
 	return eating.Wait
 }
 
-// If the user's commands end before the lease does, the refresh then finds a connection, be it that
-// the pool has given up waiting for one several times. If they do not, the work is cancelled in time
-// for the next holder, which has a connection.
+// If the user's commands end before the lease does, the refresh then finds a connection, even if the
+// pool has given up waiting for one several times. If they do not, the work is cancelled in time for
+// the next holder, which has a connection.
 func TestHazard16_APoolThatIsExhaustedCostsNoLockOrCostsItOnTime(t *testing.T) {
 	t.Parallel()
 	for _, h := range hogs {
@@ -68,7 +68,7 @@ func TestHazard16_APoolThatIsExhaustedCostsNoLockOrCostsItOnTime(t *testing.T) {
 			next.enters()
 			over()
 			loser.loses(mutex.Expired)
-			assert.Error(t, loser.loss.Cause, "it does not say why")
+			assert.Error(t, loser.loss.Cause, "the loss does not say why")
 			s.assertHolds(next)
 			next.letsGo()
 			s.assertFree()

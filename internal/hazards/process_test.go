@@ -16,15 +16,15 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// orders are what a process is to do with a lock: to keep it until its standard input closes, be it
-// because the test that started it has ended, or to spin for a while on one thread.
+// orders are what a process does with a lock: keep it until its standard input closes, perhaps
+// because the test that started it has ended, or spin for a while on one thread.
 type orders struct {
 	Addr   string // of the server
 	Key    string
 	TTL    time.Duration
 	Spin   time.Duration
-	Others int  // goroutines that spin as long
-	Alone  bool // nothing preempts what spins
+	Others int  // other goroutines that spin for as long
+	Alone  bool // nothing preempts a goroutine that spins
 }
 
 // word is what a process says: that it waits, is inside, is cancelled, or has ended.
@@ -33,16 +33,16 @@ type word struct {
 	Token uint64
 	Error string
 	Lost  mutex.LossReason
-	Owned bool // whether the store said at the end of the work that it had the lock
+	Owned bool // the store said at the end of the work that it had the lock
 }
 
-// A process begins here, and not in TestMain, because a program that must not be preempted cannot
+// A process starts here, and not in TestMain, because a program that must not be preempted cannot
 // have started anything else.
 func init() {
 	proc.Serve(map[string]proc.Worker{"contender": contend})
 }
 
-// contend is a process from its beginning to its end. It returns the exit code.
+// contend is the main function of a process. It returns the exit code.
 func contend(p *proc.Parent) int {
 	var o orders
 	p.Orders(&o)
@@ -96,10 +96,10 @@ func spin(rounds int) {
 	spun.Store(sum)
 }
 
-var spun atomic.Uint32 // so that the compiler does not see through it
+var spun atomic.Uint32 // so that the compiler does not optimize the loop away
 
-// measure is how many rounds take about a millisecond: at the best of several
-// times, for a loaded machine is slower at any.
+// measure returns how many rounds take about a millisecond: the best of several tries, because
+// any of them may be slow on a loaded machine.
 func measure() int {
 	const rounds = 1_000_000
 	best := time.Second
@@ -131,7 +131,7 @@ func (s store) launch(o orders) *process {
 	return &process{proc.Start[word](s.t, "contender", o, env...), s.t}
 }
 
-// says waits until the process says that, and nothing else before.
+// says waits for the event, which must be the next thing that the process says.
 func (p *process) says(event string) word {
 	p.t.Helper()
 	w, ok := p.Next(soon)
@@ -147,14 +147,14 @@ func (p *process) isLost() {
 	assert.Equal(p.t, mutex.Expired, p.says("ended").Lost)
 }
 
-// isSilent asserts that the process says nothing for so long.
+// isSilent asserts that the process says nothing for d.
 func (p *process) isSilent(d time.Duration) {
 	p.t.Helper()
 	w, said := p.Next(d)
 	require.False(p.t, said, "said %+v", w)
 }
 
-// dismiss makes the process let go of the lock and end.
+// dismiss makes the process release the lock and end.
 func (p *process) dismiss() {
 	p.t.Helper()
 	p.Dismiss()

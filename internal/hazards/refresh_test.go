@@ -18,9 +18,9 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// The refresh is first waited for, or given up, and only then the lock is
-// released: so no refresh is sent after the release. Those whose leases were
-// refreshed with it notice nothing.
+// The refresh is first waited for, or given up, and only then is the lock released: so no
+// refresh is sent after the release. Holders whose leases were refreshed with it notice
+// nothing.
 func TestHazard18_AReleaseWaitsForTheEndOfTheRefresh(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []fault{slow, muted, cut} {
@@ -53,8 +53,8 @@ func TestHazard18_AReleaseWaitsForTheEndOfTheRefresh(t *testing.T) {
 	}
 }
 
-// A refresh that was given up may still be on its way, on another connection than
-// the release, which overtakes it.
+// A refresh that was given up may still be on its way, on another connection than the
+// release that overtakes it.
 func TestHazard18_ARefreshThatArrivesAfterTheReleaseRevivesNothing(t *testing.T) {
 	t.Parallel()
 	f := newStore(t).at(goredis.Options{})
@@ -71,8 +71,8 @@ func TestHazard18_ARefreshThatArrivesAfterTheReleaseRevivesNothing(t *testing.T)
 	f.assertFree()
 }
 
-// Every eighth holder stays for a moment, in which its lease is refreshed: so many
-// locks are let go while a refresh is due or under way. All of them are 100,000.
+// Every eighth holder stays for a moment in which its lease is refreshed, so that many locks
+// are released while a refresh is due or under way. The full test has 100,000.
 //
 // It is not parallel, because it keeps both server and client busy.
 func TestHazard19_AfterManyAcquiresAndReleasesNothingIsRenewed(t *testing.T) {
@@ -104,16 +104,16 @@ func TestHazard19_AfterManyAcquiresAndReleasesNothingIsRenewed(t *testing.T) {
 	}
 	running.Wait()
 	s.assertFree()
-	assert.Greater(t, b.asked("refresh"), int(times/100), "too few for a trial")
+	assert.Greater(t, b.asked("refresh"), int(times/100), "too few refreshes to prove anything")
 	b.assertJoined()
 	before := s.scripts()
 	time.Sleep(short) // hundreds of intervals
-	assert.Equal(t, before, s.scripts(), "the server is still asked for something")
+	assert.Equal(t, before, s.scripts(), "the server still receives requests")
 	s.assertFree()
 }
 
-// One that does not have the lock makes the lease of the one that has it neither
-// longer nor shorter, and makes no lease where there is none.
+// A claimant that does not have the lock makes the holder's lease neither longer nor shorter,
+// and makes no lease where there is none.
 func TestHazard21_ARefreshByAnotherTouchesNoLease(t *testing.T) {
 	t.Parallel()
 	s := sharedStore(t)

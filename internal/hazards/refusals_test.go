@@ -17,34 +17,34 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// refusal is a fault in which the server refuses what it is asked.
+// refusal is a fault in which the server refuses requests.
 type refusal struct {
 	fault
 	args      []string // of the server
-	says      string   // in the error
+	says      string   // a part of the error
 	or        string   // what it says instead to some commands
 	permanent bool
-	late      bool   // permanent only when it has been said for a second
-	spares    string // the operations that it allows all the same, each with a space before and after
+	late      bool   // permanent only once it has lasted a second
+	spares    string // the operations that it still allows, each with a space before and after
 	nobody    bool   // the client has no password
 	unsent    bool   // no request reaches it, and so nothing is held
 }
 
 const (
 	onlyReads = " getHolder isLocked "
-	// spared is what a server without memory allows: what frees some, and what needs none.
+	// spared is what a server that is out of memory allows: operations that free some or need none.
 	spared = onlyReads + "refresh refreshAll release pass "
 )
 
 const user, password = "app", "secret"
 
-// demoted makes a replica of the server, of a primary that nobody reaches.
+// demoted makes the server a replica of a primary that nobody can reach.
 func demoted(f site) (mend func()) {
 	f.Demote("127.0.0.1:1")
 	return f.Promote
 }
 
-// configured changes a setting of the server, which was usual.
+// configured changes a setting of the server, and restores the usual value.
 func configured(name, value, usual string) func(f site) (mend func()) {
 	return func(f site) func() {
 		f.Configure(name, value)
@@ -60,7 +60,7 @@ func forbidden(rule, usual string) func(f site) (mend func()) {
 	}
 }
 
-// refusals have an error of Redis each, and one in which none comes to that.
+// refusals each have an error of Redis, except the one in which the server is killed.
 var refusals = []refusal{
 	{fault: fault{"a replica", demoted}, says: "READONLY", spares: onlyReads},
 	{fault: fault{"a replica without a primary", demoted}, args: []string{"--replica-serve-stale-data", "no"}, says: "MASTERDOWN"},
@@ -73,8 +73,8 @@ var refusals = []refusal{
 	{fault: fault{"too few replicas", configured("min-replicas-to-write", "1", "0")}, says: "NOREPLICAS", spares: onlyReads},
 	{fault: fault{"busy", isBusy}, args: []string{"--lua-time-limit", "20"}, says: "BUSY"},
 	{fault: killed, args: []string{"--appendonly", "yes", "--appendfsync", "always"}, says: "connection refused", unsent: true},
-	// To a client that has not logged in it says no more than that about a command of more
-	// than ten words.
+	// To a client that has not logged in, the server says only "unauthenticated" about a command
+	// of more than ten words.
 	{fault: fault{"asks for a password", asksForPassword}, says: "NOAUTH", or: "unauthenticated", permanent: true, late: true, nobody: true},
 	{fault: fault{"has another password", forbidden("resetpass >another", ">"+password)}, says: "WRONGPASS", permanent: true, late: true},
 	{fault: fault{"forbids scripts", forbidden("-evalsha -eval", "+@all")}, says: "NOPERM", permanent: true, spares: onlyReads},
@@ -86,14 +86,14 @@ var refusals = []refusal{
 
 func (r refusal) allows(operation string) bool { return strings.Contains(r.spares, " "+operation+" ") }
 
-// site is a process that uses a server which may refuse, and repeats by itself what a connection
-// was too broken to answer.
+// site is a process that uses a server that may refuse. Its client retries by itself when a
+// connection is too broken to answer.
 func (r refusal) site(t *testing.T) (site, *spy) {
 	t.Helper()
 	s := newStore(t, append([]string{"--user", user, "on", ">" + password, "~*", "&*", "+@all"}, r.args...)...)
 	f := site{store: s}
-	// After fewer refused connections than that, go-redis would leave a goroutine behind, which ends a
-	// second after its client.
+	// After as many refused connections as its pool is large, go-redis would leave a goroutine
+	// behind, which ends a second after its client.
 	o := goredis.Options{Username: user, Password: password, DialerRetries: 1, PoolSize: 1000}
 	if r.nobody {
 		o.Username, o.Password = "", ""
@@ -108,17 +108,17 @@ func (r refusal) isSaid(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), r.says) || r.or != "" && strings.Contains(err.Error(), r.or))
 }
 
-// assertSaid asserts that err is what the server says, and that it is known whether
-// that may heal.
+// assertSaid asserts that err is what the server says, and that it is permanent or not, as it
+// should be.
 func (r refusal) assertSaid(t *testing.T, err error) {
 	t.Helper()
 	assert.True(t, r.isSaid(err), "%v", err)
-	if !r.late { // else it depends on how long it has been said
+	if !r.late { // otherwise it depends on how long it has lasted
 		assert.Equal(t, r.permanent, backing.IsPermanent(err), "%v", err)
 	}
 }
 
-// asksForPassword closes the connections that have logged in already, but for one.
+// asksForPassword closes the connections that have logged in already, except one.
 func asksForPassword(f site) func() {
 	c := f.direct.Conn()
 	ctx := context.WithoutCancel(f.t.Context())
@@ -134,13 +134,13 @@ func asksForPassword(f site) func() {
 	}
 }
 
-// loads has the server read again what it has, for as long as it takes: a
-// connection is answered now and then meanwhile.
+// loads makes the server reload its data, for as long as the test takes: the server answers a
+// connection now and then meanwhile.
 func loads(f site) func() {
 	f.t.Helper()
 	pipe := f.direct.Pipeline()
 	for n := range 4000 {
-		pipe.Set(f.t.Context(), fmt.Sprint("filler:", n), strings.Repeat("x", 1000), 0) // it answers after each
+		pipe.Set(f.t.Context(), fmt.Sprint("filler:", n), strings.Repeat("x", 1000), 0) // it answers after each one
 	}
 	_, err := pipe.Exec(f.t.Context())
 	require.NoError(f.t, err)
@@ -148,7 +148,7 @@ func loads(f site) func() {
 	return f.occupied("LOADING", func() { f.Configure("key-load-delay", "0") }, "DEBUG", "RELOAD")
 }
 
-// isBusy has the server run a script that does not end.
+// isBusy makes the server run a script that does not end.
 func isBusy(f site) func() {
 	f.t.Helper()
 	return f.occupied("BUSY", func() {
@@ -156,8 +156,7 @@ func isBusy(f site) func() {
 	}, "EVAL", "while true do end", 0)
 }
 
-// occupied gives the server a command that keeps it from all others, until it is
-// released by stop.
+// occupied gives the server a command that keeps it from all others until stop releases it.
 func (f site) occupied(says string, stop func(), command ...any) (ends func()) {
 	f.t.Helper()
 	c := goredis.NewClient(&goredis.Options{Addr: f.Addr(), MaxRetries: -1, ReadTimeout: -1})
@@ -171,14 +170,14 @@ func (f site) occupied(says string, stop func(), command ...any) (ends func()) {
 	eventually(f.t, func() bool {
 		err := f.direct.Get(f.t.Context(), "x").Err()
 		return err != nil && strings.HasPrefix(err.Error(), says)
-	}, "it says %s", says)
+	}, "the server says %s", says)
 	return func() {
 		stop()
 		running.Wait()
 	}
 }
 
-// cannotSave has something in the way of the server's snapshot.
+// cannotSave puts something in the way of the server's snapshot.
 func cannotSave(f site) func() {
 	f.t.Helper()
 	dir, err := f.direct.ConfigGet(f.t.Context(), "dir").Result()

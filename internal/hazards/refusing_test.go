@@ -27,8 +27,8 @@ func eachRefusal(t *testing.T, all []refusal, test func(t *testing.T, r refusal,
 	}
 }
 
-// What the server refuses is an error of the backing in every operation, never an
-// answer, and changes nothing.
+// A refusal by the server is an error of the backing in every operation, never an answer, and
+// changes nothing.
 func TestHazard31_AServerThatRefusesIsAnErrorInEveryOperation(t *testing.T) {
 	t.Parallel()
 	eachRefusal(t, refusals, func(t *testing.T, r refusal, f site, b *spy) {
@@ -63,7 +63,7 @@ func TestHazard31_AServerThatRefusesIsAnErrorInEveryOperation(t *testing.T) {
 		mend := r.begin(f)
 		for name, operation := range operations {
 			answered, err := operation()
-			for r.nobody && errors.Is(err, io.EOF) { // it closes the connection a moment after some refusals
+			for r.nobody && errors.Is(err, io.EOF) { // the server closes the connection a moment after some refusals
 				answered, err = operation()
 			}
 			if r.allows(name) {
@@ -85,9 +85,9 @@ func TestHazard31_AServerThatRefusesIsAnErrorInEveryOperation(t *testing.T) {
 	})
 }
 
-// An acquire fails with what the server said, as often as its policy wants if that
-// may heal, and at once if not, or after a second if those are credentials; and releases what it
-// may have acquired.
+// An acquire fails with the server's error: after its policy's retries if that is temporary, at once
+// if it is not, or after a second if it is about credentials. It then releases what it may have
+// acquired.
 func TestHazard31_AnAcquireThatIsRefusedFailsAsTheStoresError(t *testing.T) {
 	t.Parallel()
 	eachRefusal(t, refusals, func(t *testing.T, r refusal, f site, b *spy) {
@@ -114,9 +114,8 @@ func TestHazard31_AnAcquireThatIsRefusedFailsAsTheStoresError(t *testing.T) {
 	})
 }
 
-// Acquires, refreshes and releases go on when the server is well. A refresh that is refused is no
-// loss as long as the lease runs, also if the error looks as if it would last: an operator may put it
-// right.
+// Acquires, refreshes and releases succeed again when the server is well. A refused refresh is not a
+// loss as long as the lease runs, even if the error looks permanent: an operator may fix it.
 func TestHazard31_LocksAreKeptAndAcquiredAndReleasedWhenTheServerIsWell(t *testing.T) {
 	t.Parallel()
 	eachRefusal(t, refusals, func(t *testing.T, r refusal, f site, b *spy) {
@@ -149,9 +148,9 @@ func TestHazard31_LocksAreKeptAndAcquiredAndReleasedWhenTheServerIsWell(t *testi
 	})
 }
 
-// A server that goes on refusing costs the lock when the lease ends, and the loss says what the
-// server said. A release that is refused fails, and the next of the process, to which the
-// lock would have been passed, fares as it does.
+// A server that goes on refusing costs the lock when the lease ends, and the loss has the server's
+// error. A release that is refused fails, and so does the next waiter of the process, to which the
+// lock would have been passed.
 func TestHazard31_LocksAreLostAndReleasesFailIfTheServerRefusesForTooLong(t *testing.T) {
 	t.Parallel()
 	eachRefusal(t, []refusal{refusals[0], refusals[5], refusals[len(refusals)-1]}, func(t *testing.T, r refusal, f site, b *spy) {
@@ -170,11 +169,11 @@ func TestHazard31_LocksAreLostAndReleasesFailIfTheServerRefusesForTooLong(t *tes
 		assert.Equal(t, 1, holder.seen(mutex.ReleaseFailed))
 		assertRefused(t, r, holder.key, "tryAcquire", next.gone())
 		mend()
-		f.assertHolds(holder) // its lease runs out by itself
+		f.assertHolds(holder) // its lease runs out on its own
 	})
 }
 
-// assertRefused asserts that err says what the server refused, and what it said.
+// assertRefused asserts that err names the operation that the server refused, and its answer.
 func assertRefused(t *testing.T, r refusal, key, operation string, err error) {
 	t.Helper()
 	var failed *mutex.MutexBackingError
@@ -185,15 +184,15 @@ func assertRefused(t *testing.T, r refusal, key, operation string, err error) {
 	r.assertSaid(t, failed.Cause)
 }
 
-// isRefused waits until two requests of the contender have failed, and asserts why
-// the last did. On a busy machine a request may fail before it is answered.
+// isRefused waits until two requests of the contender have failed, and asserts why the last
+// one did. On a busy machine a request may fail before it is answered.
 func (c *contender) isRefused(r refusal, operation string) {
 	c.t.Helper()
 	var err error
 	eventually(c.t, func() bool {
 		err = c.lastError(mutex.BackingFailed)
 		return c.seen(mutex.BackingFailed) >= 2 && r.isSaid(err)
-	}, "it fails with %s", r.says)
+	}, "a request fails with %s", r.says)
 	assertRefused(c.t, r, c.key, operation, err)
 }
 

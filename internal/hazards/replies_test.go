@@ -15,18 +15,17 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// pause is how long after a failure a request is repeated: time for a look at
-// what the server has.
+// pause is how long after a failure a request is repeated: time to check the server's state.
 const pause = 100 * time.Millisecond
 
-// lossyConfig is that of a mutex which repeats requests soon.
+// lossyConfig configures a mutex that repeats requests soon.
 var lossyConfig = mutex.Config{TTL: long, BackingFailureRetryPolicy: schedule.Spaced(pause)}
 
-// losesReplies loses the next two replies to a script.
+// losesReplies makes the network lose the next two replies to a script.
 func (f site) losesReplies(script string) { f.network.DropReplies(2, script) }
 
-// assertLost asserts that so many replies were lost so far, and that those were repeated whose
-// mutexes had to.
+// assertLost asserts how many replies have been lost so far, and that mutexes repeated those
+// requests that they had to.
 func (f site) assertLost(n int, all ...*contender) {
 	f.t.Helper()
 	assert.Equal(f.t, n, f.network.Dropped())
@@ -39,8 +38,8 @@ func (f site) assertLost(n int, all ...*contender) {
 	}
 }
 
-// The request is repeated, and the server recognizes the holder that it has
-// granted the lock already. To anybody else it is as held as any.
+// The request is repeated, and the server recognizes the holder to which it has already granted
+// the lock. To anybody else the lock is held.
 func TestHazard01_AnAcquireWhoseReplyIsLostIsRecognized(t *testing.T) {
 	t.Parallel()
 	for way, acquire := range acquiring {
@@ -66,8 +65,8 @@ func TestHazard01_AnAcquireWhoseReplyIsLostIsRecognized(t *testing.T) {
 	}
 }
 
-// One that asks again has the place that it got the first time, and no second one; also if the
-// lock is granted to it while the reply that it is in the queue is being made up for.
+// A waiter that asks again keeps its first place and gets no second one, even if it is granted the
+// lock while it repeats the request whose reply was lost.
 func TestHazard01_AWaiterWhoseReplyIsLostKeepsItsPlace(t *testing.T) {
 	t.Parallel()
 	for name, early := range map[string]bool{"while it asks": true, "when it knows its place": false} {
@@ -97,7 +96,7 @@ func TestHazard01_AWaiterWhoseReplyIsLostKeepsItsPlace(t *testing.T) {
 	}
 }
 
-// The client may repeat a refresh by itself; else the mutex does.
+// The client may repeat a refresh by itself; otherwise the mutex does.
 func TestHazard02_ARefreshWhoseReplyIsLostIsRepeated(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -130,8 +129,8 @@ func TestHazard02_ARefreshWhoseReplyIsLostIsRepeated(t *testing.T) {
 	}
 }
 
-// The repetition says that the lock was the holder's until it let go, though it
-// is another's by then.
+// The answer to the repeated release is that the holder had the lock until then, although another
+// has it by now.
 func TestHazard02_AReleaseWhoseReplyIsLostWasOne(t *testing.T) {
 	t.Parallel()
 	f := sharedStore(t).at(goredis.Options{})
@@ -149,12 +148,12 @@ func TestHazard02_AReleaseWhoseReplyIsLostWasOne(t *testing.T) {
 	f.assertFree()
 }
 
-// A lock that is handed from one to the next of its process, to another process,
-// and back: of each step the first two replies are lost.
+// A lock is handed from one waiter to the next in a process, to another process, and back: the
+// first two replies of each step are lost.
 func TestHazard02_AHandoverWhoseReplyIsLostIsOne(t *testing.T) {
 	t.Parallel()
 	f := sharedStore(t).at(goredis.Options{})
-	const handful = 12 // a few more than a process serves before others have their turn
+	const handful = 12 // a few more than a process serves before others get their turn
 	holder := f.hold(f.near, lossyConfig)
 	near := []*contender{holder}
 	for range handful {
@@ -184,8 +183,8 @@ func TestHazard02_AHandoverWhoseReplyIsLostIsOne(t *testing.T) {
 	f.assertFree()
 }
 
-// Two at once, one more after them, and one in the next holder's time: the next is woken once, and
-// keeps the lock.
+// Two releases come at once, one more after them, and one while the next holder has the lock: that
+// holder is woken once, and keeps the lock.
 func TestHazard20_TwoReleasesAreOne(t *testing.T) {
 	t.Parallel()
 	s := sharedStore(t)

@@ -13,15 +13,15 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// scripts are the names under which a server knows the scripts of the operations, which are
-// found in requests by them.
+// scripts are the names under which a server knows the scripts of the operations: tests find
+// requests by them.
 var scripts = sync.OnceValue(func() (names struct{ acquire, pass, release, refresh, refreshAll string }) {
 	var last string
 	c := goredis.NewClient(&goredis.Options{})
 	defer c.Close()
 	c.AddHook(answering(func(cmd goredis.Cmder) bool {
 		last, _ = cmd.Args()[1].(string)
-		cmd.SetErr(errors.New("it is only looked at"))
+		cmd.SetErr(errors.New("the command is only inspected"))
 		return true
 	}))
 	b, ctx := redis.New(c), context.Background()
@@ -38,8 +38,8 @@ var scripts = sync.OnceValue(func() (names struct{ acquire, pass, release, refre
 	return names
 })
 
-// train lets the server run each script once, so that a reply that is lost is not the one
-// which says that a script is unknown.
+// train makes the server run each script once, so that a lost reply is not the one that says
+// that a script is unknown.
 func (s store) train() {
 	s.t.Helper()
 	b, ctx := s.process(), s.t.Context()
@@ -62,7 +62,7 @@ func claimOf(key, holder string) backing.Claim {
 
 func waiterOf(c backing.Claim) backing.Waiter { return backing.Waiter{Claim: c, Wake: func() {}} }
 
-// connect lets a process open its connection.
+// connect makes a process open its connection.
 func connect(t *testing.T, b *redis.Backing) {
 	t.Helper()
 	key := newKey()

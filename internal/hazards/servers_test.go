@@ -11,8 +11,8 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// otherServer is a kind of server that docs/servers.md lists: a real one, or a real Redis
-// behind something that answers as that server does.
+// otherServer is a kind of server in docs/servers.md: a real one, or a real Redis behind something
+// that answers as that server does.
 type otherServer struct {
 	client func() goredis.UniversalClient // makes the client of one more process
 	polls  bool                           // whether waiters must poll
@@ -48,7 +48,7 @@ var otherServers = map[string]func(t *testing.T) otherServer{
 		s.says, s.passes = "EOF: the server closes the connection", true
 		return s
 	},
-	// Two servers, and a script goes where its first key is.
+	// Two servers; a script goes to the one with its first key.
 	"twemproxy, with something that answers HELLO": func(t *testing.T) otherServer {
 		proxy := redistest.StartTwemproxy(t, sharedStore(t).Addr(), newStore(t).Addr())
 		s := behind(t, redistest.NewShim(t, unknown("hello", "client"), proxy).Addr)
@@ -119,7 +119,7 @@ func behind(t *testing.T, addr string, set ...func(*goredis.Options)) otherServe
 	}}
 }
 
-// unknown returns rules that refuse commands as Redis refuses those that it does not know.
+// unknown returns rules that refuse commands as Redis refuses unknown ones.
 func unknown(commands ...string) map[string]redistest.Rule {
 	rules := map[string]redistest.Rule{}
 	for _, c := range commands {

@@ -20,8 +20,8 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// All that the library stores or subscribes to for a lock is in the slot of the
-// lock's own key, whatever the key is: else the servers would refuse.
+// Everything that the library stores or subscribes to for a lock is in the slot of the lock's
+// own key, whatever the key is: otherwise the servers would refuse.
 func TestHazard36_AllKeysAndTheChannelOfALockAreInOneSlot(t *testing.T) {
 	t.Parallel()
 	c := sharedCluster(t)
@@ -46,8 +46,8 @@ func TestHazard36_AllKeysAndTheChannelOfALockAreInOneSlot(t *testing.T) {
 	c.assertFree()
 }
 
-// The slot moves to another master while the lock is held, refreshed and waited
-// for. Whoever lets go meanwhile has to wait until all keys have arrived.
+// The slot moves to another master while the lock is held, refreshed and waited for. A holder
+// that releases meanwhile must wait until all keys have arrived.
 func TestHazard36_ALockIsKeptAndHandedOverWhileItsSlotMoves(t *testing.T) {
 	t.Parallel()
 	stages := []string{"announced", "half moved", "moved", "afterwards"}
@@ -85,16 +85,16 @@ func TestHazard36_ALockIsKeptAndHandedOverWhileItsSlotMoves(t *testing.T) {
 			require.NoError(t, holder.gone())
 			assert.Equal(t, 1, holder.seen(mutex.Released))
 			near.takesTurn()
-			// One whose subscription was still on its way to the new master when it was its
-			// turn is passed over, and a waiter that has come since may be first.
+			// A waiter whose subscription was still on its way to the new master at its turn is
+			// passed over, and a later waiter may be first.
 			serve(t, far, c.want(c.process()))
 			c.assertFree()
 		})
 	}
 }
 
-// Many work under locks of one slot while that goes round from master to master, and is half
-// moved for a while each time.
+// Many contenders work under locks of one slot while the slot goes round from master to master, and
+// is half moved for a while each time.
 func TestHazard49_ProcessesTakeTurnsAtLocksWhoseSlotMoves(t *testing.T) {
 	t.Parallel()
 	c := sharedCluster(t)
@@ -119,8 +119,8 @@ func TestHazard49_ProcessesTakeTurnsAtLocksWhoseSlotMoves(t *testing.T) {
 	c.assertFree()
 }
 
-// A slot that moves may be half moved for longer than a lease: a server that has many
-// keys takes its time. The lock is refreshed all the same, wherever its key is.
+// A slot may be half moved for longer than a lease: a server with many keys takes its time. The
+// lock is still refreshed, wherever its key is.
 func TestHazard49_ALockIsRefreshedForAsLongAsItsSlotIsHalfMoved(t *testing.T) {
 	t.Parallel()
 	for name, goes := range map[string]func(isLock bool) bool{
@@ -151,12 +151,12 @@ func TestHazard49_ALockIsRefreshedForAsLongAsItsSlotIsHalfMoved(t *testing.T) {
 	}
 }
 
-// A master that answers nothing is noticed by those whose locks it has, and by nobody else: others
-// get locks, keep them, wait for them and let them go, through the same backing, be it that they
-// are refreshed with it.
+// A master that does not answer affects the holders of its own locks and nobody else: others acquire
+// locks, keep them, wait for them and release them through the same backing, even if they are
+// refreshed together with those.
 func TestHazard36_AFrozenMasterHoldsUpItsOwnLocksAlone(t *testing.T) {
 	t.Parallel()
-	// The others serve what they have, and wait for a minute before they give it up.
+	// The other masters keep serving their slots, and wait for a minute before they give up.
 	c := newCluster(t, "--cluster-require-full-coverage", "no", "--cluster-node-timeout", "60000")
 	const each = 5
 	config := mutex.Config{TTL: 3 * lease, RefreshInterval: lease / 3}
@@ -165,7 +165,7 @@ func TestHazard36_AFrozenMasterHoldsUpItsOwnLocksAlone(t *testing.T) {
 	var kept, waiters []*contender
 	names := c.ownedBy(c.masters[1], 2*each)
 	for _, name := range names[:each] {
-		kept = append(kept, c.holdKey(name, b, config)) // refreshed together with the one that is lost
+		kept = append(kept, c.holdKey(name, b, config)) // refreshed together with the lock that is lost
 		waiters = append(waiters, c.wantKey(name, far))
 	}
 	c.masters[0].Freeze()
@@ -194,9 +194,9 @@ func (c countingClient) Process(ctx context.Context, cmd goredis.Cmder) error {
 	return c.UniversalClient.Process(ctx, cmd)
 }
 
-// A client of the user's own type shows no more of a Cluster's client than the interface
-// does. Some of the locks are on other masters than the one that the process happens
-// to be subscribed to. Another process has a client that is not wrapped.
+// A client of the user's own type shows no more of a Cluster's client than the interface does. Some
+// of the locks are on other masters than the one that the process happens to be subscribed to.
+// Another process has a client that is not wrapped.
 func TestHazard46_TwoNeverHoldALockWhateverTheClustersClientIsWrappedIn(t *testing.T) {
 	t.Parallel()
 	c := sharedCluster(t)
@@ -207,15 +207,15 @@ func TestHazard46_TwoNeverHoldALockWhateverTheClustersClientIsWrappedIn(t *testi
 	embedded := struct{ goredis.UniversalClient }{c.Client(t)}
 	counted, twice := countingClient{c.Client(t), &atomic.Int64{}}, countingClient{embedded, &atomic.Int64{}}
 	all := c.takeTurns(names, redis.New(embedded), redis.New(counted), redis.New(twice), c.process())
-	all.each(1) // one that polls comes rarely before those that are woken
+	all.each(1) // a polling waiter rarely comes before those that are woken
 	all.stop()
 	assert.Positive(t, counted.commands.Load(), "it went round its own client")
 	assert.Positive(t, twice.commands.Load(), "it went round its own client")
 	c.assertFree()
 }
 
-// A client that was made for a single server does not follow a redirection, however
-// often the lock is asked for. The keys of the node itself can be locked.
+// A client for a single server does not follow a redirection, however often it asks for the
+// lock. Keys of the node itself can be locked.
 func TestHazard54_APlainClientAtANodeOfAClusterIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	c := sharedCluster(t)
@@ -234,8 +234,8 @@ func TestHazard54_APlainClientAtANodeOfAClusterIsToldAtOnce(t *testing.T) {
 	c.assertFree()
 }
 
-// A type of the user's own may hold the client of a Cluster, which gives up for now while
-// slots move. So its redirections are failures that may pass, and say what else they may be.
+// A type of the user's own may wrap the client of a Cluster, which gives up for now while slots
+// move. So its redirections are temporary failures, and say what else may be wrong.
 func TestHazard54_ARedirectionThroughAnUnknownClientMayPass(t *testing.T) {
 	t.Parallel()
 	c := sharedCluster(t)
@@ -247,7 +247,7 @@ func TestHazard54_ARedirectionThroughAnUnknownClientMayPass(t *testing.T) {
 	c.assertFree()
 }
 
-// assertIsClusters asserts that err says which client to use, and holds the server's answer.
+// assertIsClusters asserts that err says which client to use, and wraps the server's answer.
 func assertIsClusters(t *testing.T, err error) {
 	t.Helper()
 	var failed *mutex.MutexBackingError
@@ -259,7 +259,7 @@ func assertIsClusters(t *testing.T, err error) {
 	assert.True(t, moved, "%v", setup.Err)
 }
 
-// fromURL is a Backing for the time of the test. The server must answer at first.
+// fromURL returns a Backing that lasts as long as the test. The server must answer at first.
 func fromURL(t *testing.T, url string) *redis.Backing {
 	t.Helper()
 	made, done := make(chan *redis.Backing, 1), make(chan struct{})

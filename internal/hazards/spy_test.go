@@ -13,7 +13,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// spy is a store that notes what it is asked for, by the names that errors have for it.
+// spy is a store that counts its requests, by the names that errors use for them.
 type spy struct {
 	*redis.Backing
 	refreshing *redis.Backing // refreshes go there
@@ -22,12 +22,12 @@ type spy struct {
 	t       *testing.T
 	mu      sync.Mutex
 	counts  map[string]int
-	flying  map[string]int       // holders that are being refreshed, and how many others with them
-	early   int                  // how many released while they were being refreshed
+	flying  map[string]int       // holders that are being refreshed, and with how many others
+	early   int                  // how many released during their refresh
 	tries   []time.Time          // when refreshes began
-	success map[string]time.Time // when the last of each holder began that succeeded
-	failed  string               // what refreshes failed with
-	most    int                  // leases that were refreshed with one request
+	success map[string]time.Time // when each holder's last successful refresh began
+	failed  string               // the errors of refreshes
+	most    int                  // the most leases in one request
 }
 
 func spyOn(t *testing.T, b *redis.Backing) *spy {
@@ -90,7 +90,7 @@ func (s *spy) note(operation, releases string) {
 	}
 }
 
-// flies notes a refresh, until what it returns is called.
+// flies records a refresh as under way until the function that it returns is called.
 func (s *spy) flies(claims ...backing.Claim) (landed func(all ...backing.Refreshed)) {
 	began := time.Now()
 	s.mu.Lock()
@@ -126,15 +126,15 @@ func (s *spy) asked(operation string) (n int) {
 	return n
 }
 
-// read looks at the notes.
+// read calls a function that reads the fields, under the mutex.
 func (s *spy) read(look func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	look()
 }
 
-// refreshes waits for a refresh of each of the contenders, or of any, that begins from now on and
-// succeeds.
+// refreshes waits until each of the contenders, or any holder if there are none, has a refresh that
+// begins from now on and succeeds.
 func (s *spy) refreshes(all ...*contender) {
 	s.t.Helper()
 	now := time.Now()
@@ -151,8 +151,8 @@ func (s *spy) refreshes(all ...*contender) {
 	}, "it is refreshed")
 }
 
-// inFlight waits until somebody's lease is being refreshed, with so many together at least, and
-// returns the holder.
+// inFlight waits until a lease is being refreshed in a request for at least so many, and returns
+// its holder.
 func (s *spy) inFlight(together int) (holder string) {
 	s.t.Helper()
 	eventually(s.t, func() bool {

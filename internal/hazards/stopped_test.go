@@ -21,8 +21,8 @@ func stoppedInside(t *testing.T) (store, *process) {
 	return s, a
 }
 
-// When A goes on, the lock is as free as if nothing had happened: only A's own
-// clock tells it that it had lost the lock.
+// When A continues, the lock is as free as if nothing had happened: only A's own clock shows
+// that it has lost the lock.
 func TestHazard12_AProcessThatWasStoppedWhileAnotherCameAndWentHasLost(t *testing.T) {
 	t.Parallel()
 	s, a := stoppedInside(t)
@@ -31,11 +31,11 @@ func TestHazard12_AProcessThatWasStoppedWhileAnotherCameAndWentHasLost(t *testin
 	written := s.ran("set")
 	a.Continue()
 	a.isLost()
-	assert.Equal(t, written, s.ran("set"), "the key was made again")
+	assert.Equal(t, written, s.ran("set"), "the key was recreated")
 	s.assertFree()
 }
 
-// A releases what is left of its lock when it goes on. By then it is B's.
+// When A continues, it releases whatever is left of its lock. By then the lock is B's.
 func TestHazard13_ALateReleaseOfAStoppedProcessLeavesTheNextLockAlone(t *testing.T) {
 	t.Parallel()
 	s, a := stoppedInside(t)
@@ -49,7 +49,7 @@ func TestHazard13_ALateReleaseOfAStoppedProcessLeavesTheNextLockAlone(t *testing
 	s.assertFree()
 }
 
-// As far as A's clock tells, the lease still runs: the store alone knows better.
+// By A's clock the lease still runs: only the store knows better.
 func TestHazard13_AReleaseOfALockThatIsAnothersNowIsALoss(t *testing.T) {
 	t.Parallel()
 	s := sharedStore(t)
@@ -65,9 +65,9 @@ func TestHazard13_AReleaseOfALockThatIsAnothersNowIsALoss(t *testing.T) {
 	s.assertFree()
 }
 
-// The process does not know that it was stopped. Its context says so at once; what
-// it writes before it looks is refused by its token. Before the stop it holds
-// the lock for longer than a lease: what counts is the last refresh.
+// The process does not know that it was stopped. Its context says so at once; its writes
+// before it checks are refused because of their token. Before the stop it holds the lock for
+// longer than a lease: what counts is the last refresh.
 func TestHazard14_AProcessThatWasStoppedForLongerThanItsLeaseIsCancelledAndFencedOff(t *testing.T) {
 	t.Parallel()
 	s := sharedStore(t)
@@ -79,7 +79,7 @@ func TestHazard14_AProcessThatWasStoppedForLongerThanItsLeaseIsCancelledAndFence
 	a.Stop()
 	b := s.hold(s.process())
 	assert.Greater(t, b.token, stale)
-	assert.True(t, doc.write(stale), "nobody has written since: a resource can tell no more")
+	assert.True(t, doc.write(stale), "nobody has written since, so the resource cannot know")
 	assert.True(t, doc.write(b.token))
 	a.Continue()
 	a.isLost()
@@ -89,7 +89,7 @@ func TestHazard14_AProcessThatWasStoppedForLongerThanItsLeaseIsCancelledAndFence
 	b.letsGo()
 }
 
-// A process that goes on in time has lost nothing: its refreshes go on.
+// A process that continues in time has lost nothing: its refreshes continue too.
 func TestHazard14_AProcessThatWasStoppedForLessThanItsLeaseKeepsTheLock(t *testing.T) {
 	t.Parallel()
 	s := sharedStore(t)
@@ -99,7 +99,7 @@ func TestHazard14_AProcessThatWasStoppedForLessThanItsLeaseKeepsTheLock(t *testi
 	time.Sleep(lease / 2)
 	a.Continue()
 	before := s.ttl(s.key)
-	eventually(t, func() bool { now := s.ttl(s.key); defer func() { before = now }(); return now > before }, "it is refreshed")
+	eventually(t, func() bool { now := s.ttl(s.key); defer func() { before = now }(); return now > before }, "the lease is refreshed")
 	a.dismiss()
 	s.assertFree()
 }
@@ -123,8 +123,8 @@ func (r register) write(token uint64) bool {
 	return accepted
 }
 
-// Nothing else runs in the process: no timer fires, no refresh is sent, nobody can
-// cancel anything. When the work returns, it is too late.
+// Nothing else runs in the process: no timer fires, no refresh is sent, nothing can cancel the
+// work. When it returns, it is too late.
 func TestHazard17_WorkThatKeptTheKeepAliveFromRunningIsReportedAsLost(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -136,8 +136,8 @@ func TestHazard17_WorkThatKeptTheKeepAliveFromRunningIsReportedAsLost(t *testing
 	next.letsGo()
 }
 
-// The keep-alive gets a turn now and then: too rarely, or just often enough.
-// Whatever it is, work that succeeded had the lock to its end.
+// The keep-alive runs now and then: too rarely, or just often enough. Either way, work that
+// succeeded had the lock to its end.
 func TestHazard17_WorkThatSucceedsBesideBusyLoopsHadTheLockToItsEnd(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]orders{
@@ -163,8 +163,8 @@ func TestHazard17_WorkThatSucceedsBesideBusyLoopsHadTheLockToItsEnd(t *testing.T
 	}
 }
 
-// awaitGrant waits until somebody has been granted the first lock of a server, be it that it has
-// let go of it by now.
+// awaitGrant waits until somebody has been granted the first lock of a server, even if it has
+// released it by now.
 func (s store) awaitGrant() {
 	s.t.Helper()
 	eventually(s.t, func() bool { return len(s.keys(fenceKey)) > 0 }, "somebody had the lock")

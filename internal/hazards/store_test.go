@@ -18,14 +18,14 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// store is a redis-server, a client of it that no fault touches, and a lock.
+// store is a redis-server, a client of it that no fault affects, and a lock.
 type store struct {
 	*arena
 	*redistest.Server
 	direct *goredis.Client
 }
 
-// newStore is a server for a test that breaks it, or counts what it is asked for.
+// newStore returns a server for a test that breaks it or counts its requests.
 func newStore(t *testing.T, args ...string) store {
 	t.Helper()
 	return storeOf(t, redistest.Start(t, args...))
@@ -38,14 +38,14 @@ func storeOf(t *testing.T, s *redistest.Server) store {
 
 var sharedServer = shared[*redistest.Server]{start: func(t testing.TB) *redistest.Server { return redistest.Start(t) }}
 
-// sharedStore is one server for all tests that leave it as it is, each with locks of its own.
+// sharedStore returns one server for all tests that leave it as it is, each with locks of its own.
 func sharedStore(t *testing.T) store {
 	t.Helper()
 	return storeOf(t, sharedServer.use(t))
 }
 
-// shared is what many tests use. It is started by the first and ends with the last of those that
-// use it at a time.
+// shared is something that many tests use. The first of them starts it, and it ends with the last
+// of those that use it at the same time.
 type shared[A any] struct {
 	start func(t testing.TB) A
 
@@ -76,7 +76,7 @@ func (s *shared[A]) use(t *testing.T) A {
 	return s.it
 }
 
-// lasting is a test whose clean-ups wait for the other users of what it has started.
+// lasting is a test whose clean-ups wait for the other users of what it started.
 type lasting struct {
 	testing.TB
 	ends []func()
@@ -100,7 +100,7 @@ func (l *lasting) end() {
 	}
 }
 
-// process is what another process would have: a backing on a client of its own.
+// process returns what another process would have: a backing on a client of its own.
 func (s store) process(opts ...redis.Option) *redis.Backing {
 	return redis.New(s.client(goredis.Options{}), opts...)
 }
@@ -116,19 +116,19 @@ func (s store) client(o goredis.Options) *goredis.Client {
 
 var locks atomic.Int64
 
-// newKey is the name of a lock, with which no other name begins.
+// newKey returns the name of a lock that is a prefix of no other.
 func newKey() string { return fmt.Sprintf("k%d.", locks.Add(1)) }
 
-// Where the keys of a lock are, but for the memories of its releases.
+// The keys of a lock, except the memories of its releases.
 func lockKey(name string) string  { return "dmutex:" + name }
 func queueKey(name string) string { return "dmutex:{dmutex:" + name + "}~queue" }
 
 const fenceKey = "dmutex:{3560}~fence" // of all locks of a server
 
-// ownKey matches the keys that are no locks.
+// ownKey matches the keys that are not locks.
 var ownKey = regexp.MustCompile(`(?s)^dmutex:\{.*\}.*~(queue|fence|released)(?:$|:)`)
 
-// holderOf returns the holder of a lock, "" if there is none.
+// holderOf returns the holder of a lock, or "" if there is none.
 func (s store) holderOf(name string) string {
 	s.t.Helper()
 	holder, err := s.direct.Get(s.t.Context(), lockKey(name)).Result()
@@ -144,7 +144,7 @@ func (s store) assertHolds(c *contender) {
 	assert.Equal(s.t, c.holder, s.holderOf(c.key))
 }
 
-// ttl is how long the lease of a lock runs on.
+// ttl returns the remaining lease of a lock.
 func (s store) ttl(name string) time.Duration {
 	s.t.Helper()
 	ttl, err := s.direct.PTTL(s.t.Context(), lockKey(name)).Result()
@@ -152,11 +152,11 @@ func (s store) ttl(name string) time.Duration {
 	return ttl
 }
 
-// lastPlace is the highest place in a queue. Behind it are those that were passed
-// over, and claims that were released.
+// lastPlace is the highest place in a queue. Behind it are holders that were passed over, and
+// claims that were released.
 const lastPlace = "4503599627370495"
 
-// queued is how many stand in the queue of a lock.
+// queued returns how many are in the queue of a lock.
 func (s store) queued(name string) int64 {
 	s.t.Helper()
 	n, err := s.direct.ZCount(s.t.Context(), queueKey(name), "-inf", lastPlace).Result()
@@ -169,7 +169,7 @@ func (s store) awaitQueue(n int64) {
 	eventually(s.t, func() bool { return s.queued(s.key) == n }, "%d in the queue", n)
 }
 
-// rival is one of another process that waits in the queue of the server.
+// rival returns a contender of another process that waits in the server's queue.
 func (s store) rival() *contender {
 	s.t.Helper()
 	before := s.queued(s.key)
@@ -178,8 +178,8 @@ func (s store) rival() *contender {
 	return c
 }
 
-// awaitListeners waits until the server, which is no shared one, sees so many processes that can
-// be woken.
+// awaitListeners waits until the server, which must not be shared, sees n processes that can be
+// woken.
 func (s store) awaitListeners(n int) {
 	s.t.Helper()
 	eventually(s.t, func() bool {
@@ -192,7 +192,7 @@ func (s store) awaitListeners(n int) {
 // isFree waits until nobody has a lock of the test or waits for one.
 func (s store) isFree() {
 	s.t.Helper()
-	eventually(s.t, func() bool { return len(s.left()) == 0 }, "all is free")
+	eventually(s.t, func() bool { return len(s.left()) == 0 }, "all locks are free")
 }
 
 // assertFree asserts that nobody has a lock of the test or waits for one.
@@ -201,7 +201,7 @@ func (s store) assertFree() {
 	assert.Empty(s.t, s.left())
 }
 
-// left are the locks of the test that are held, and those that wait for one, also those that were
+// left returns the locks of the test that are held, and the waiters for them, even those that were
 // passed over. What the server remembers of releases and tokens is neither.
 func (s store) left() (left []string) {
 	s.t.Helper()
@@ -222,7 +222,7 @@ func (s store) left() (left []string) {
 	return left
 }
 
-// keys are all keys of the server that match.
+// keys returns all keys of the server that match.
 func (s store) keys(pattern string) (all []string) {
 	s.t.Helper()
 	found := s.direct.Scan(s.t.Context(), 0, pattern, 1000).Iterator()

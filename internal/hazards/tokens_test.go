@@ -14,9 +14,9 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// Whatever happens between two grants, and whichever way the lock is granted, the later token is
-// higher. All combinations are tried, in a random order. Tokens of many processes that take turns are judged
-// wherever contenders do.
+// Whatever happens between two grants, and however the lock is granted, the later token is higher.
+// The test tries all combinations in random order. The arena judges the tokens of contenders that
+// take turns.
 func TestHazard45_TokensIncreaseWhateverHappensBetweenGrants(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -53,10 +53,10 @@ func TestHazard45_TokensIncreaseWhateverHappensBetweenGrants(t *testing.T) {
 		ttl, err := s.direct.PTTL(t.Context(), k).Result()
 		require.NoError(t, err)
 		if k == fenceKey {
-			assert.Equal(t, time.Duration(-1), ttl, "the last token is forgotten some time")
+			assert.Equal(t, time.Duration(-1), ttl, "the last token will be forgotten")
 			continue
 		}
-		assert.NotEqual(t, time.Duration(-1), ttl, "%q is kept for ever", k)
+		assert.NotEqual(t, time.Duration(-1), ttl, "%q is kept forever", k)
 		assert.LessOrEqual(t, ttl, long, "%q", k)
 	}
 }
@@ -66,9 +66,9 @@ type heir struct {
 	store
 	one, other *redis.Backing
 	n          int
-	holder     string // the last
-	token      uint64 // that it got
-	said       string // what happens
+	holder     string // the last holder
+	token      uint64 // the last token
+	said       string // the current step, for failures
 }
 
 func (h *heir) next() backing.Claim {
@@ -76,27 +76,27 @@ func (h *heir) next() backing.Claim {
 	return claimOf(h.key, fmt.Sprint("h", h.n))
 }
 
-// got notes a new grant.
+// got records a new grant.
 func (h *heir) got(c backing.Claim, token uint64) {
 	h.t.Helper()
 	require.Greater(h.t, token, h.token, h.said)
 	h.holder, h.token = c.Holder, token
 }
 
-// gotBy notes one that is an outcome.
+// gotBy records a grant that is an outcome.
 func (h *heir) gotBy(c backing.Claim, outcome backing.Outcome) {
 	h.t.Helper()
 	require.True(h.t, isGranted(outcome), h.said)
 	h.got(c, outcome.(backing.Granted).Token)
 }
 
-// retried repeats what fails because a restart broke a connection.
+// retried repeats a call that fails because a restart broke a connection.
 func (h *heir) retried(do func() error) {
 	h.t.Helper()
-	eventually(h.t, func() bool { return do() == nil }, "it succeeds (%s)", h.said)
+	eventually(h.t, func() bool { return do() == nil }, "the call succeeds (%s)", h.said)
 }
 
-// frees lets go of the lock, whoever has it.
+// frees releases the lock, whoever has it.
 func (h *heir) frees() {
 	h.t.Helper()
 	h.retried(func() error {
@@ -128,7 +128,7 @@ func (h *heir) joins() {
 	h.gotBy(c, outcome)
 }
 
-// isPassed gets the lock from one that has it.
+// isPassed gets the lock from its holder.
 func (h *heir) isPassed() {
 	h.t.Helper()
 	h.tries()
@@ -138,8 +138,8 @@ func (h *heir) isPassed() {
 	h.gotBy(c, outcome)
 }
 
-// isWoken gets the lock from one in another process that lets go of it: it is woken,
-// and asks.
+// isWoken gets the lock from a holder in another process that releases it: it is woken, and
+// asks.
 func (h *heir) isWoken() {
 	h.t.Helper()
 	h.tries()

@@ -13,18 +13,17 @@ const (
 	// long is a lease that no test outlives.
 	long = time.Minute
 
-	// lease is one that ends within a test.
+	// lease is a lease that ends within a test.
 	lease = 3 * time.Second
 
-	// short is for how long an outage goes on, or a caller is willing to wait.
+	// short is how long an outage lasts, or a caller is willing to wait.
 	short = 400 * time.Millisecond
 
-	// soon is the one bound of what is waited for: much less than a lease that is long, and more
-	// than a busy machine adds to what takes 2 s at most, the longest that a lock is kept for a
-	// waiter that does not come for it.
+	// soon is the limit for every wait: much less than a long lease, and more than a busy machine
+	// adds to 2 s, the longest that a lock is kept for a waiter that does not come for it.
 	soon = 20 * time.Second
 
-	look = 2 * time.Millisecond // how often a condition is looked at
+	look = 2 * time.Millisecond // how often a condition is checked
 )
 
 // eventually waits until a condition is true.
@@ -32,7 +31,7 @@ func eventually(t *testing.T, ok func() bool, what string, args ...any) {
 	t.Helper()
 	for give := time.Now().Add(soon); !ok(); time.Sleep(look) {
 		if time.Now().After(give) {
-			require.FailNow(t, "never came true: "+fmt.Sprintf(what, args...))
+			require.FailNow(t, "timed out waiting until "+fmt.Sprintf(what, args...))
 		}
 	}
 }
@@ -43,13 +42,13 @@ func receive[A any](t *testing.T, from <-chan A, what string) (value A) {
 	select {
 	case value = <-from:
 	case <-time.After(soon):
-		require.FailNow(t, "never came: "+what)
+		require.FailNow(t, "timed out waiting for "+what)
 	}
 	return value
 }
 
-// full reports whether a test takes all of its numbers, which lasts long or keeps the machine
-// busy: EFFECTLOCK_HAZARDS_FULL is set. Otherwise it takes a part of them.
+// full reports whether EFFECTLOCK_HAZARDS_FULL is set: a test then runs in full, which takes long
+// or keeps the machine busy. Otherwise it runs only in part.
 func full(t *testing.T) bool {
 	t.Helper()
 	return os.Getenv("EFFECTLOCK_HAZARDS_FULL") != ""

@@ -14,9 +14,8 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// When the lock is released the waiter does not stand in the queue yet, and
-// cannot be woken. So it asks again once it is subscribed, and does not only
-// hope for the next release.
+// When the lock is released, the waiter is not in the queue yet and cannot be woken. So it
+// asks again once it is subscribed, and does not just wait for the next release.
 func TestHazard22_AReleaseBeforeTheSubscriptionIsNotMissed(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -44,8 +43,8 @@ func told(t *testing.T, s store) (*redistest.Proxy, *contender, *contender) {
 	return network, holder, waiter
 }
 
-// A waiter asks every 1.5 s whatever it hears. Those behind one that was not woken lose no more by
-// it than that one.
+// A waiter asks every 1.5 s, whatever it receives. Waiters behind one that was not woken lose no more
+// time than that one.
 func TestHazard23_AMessageThatIsLostCostsNoMoreThanTheBound(t *testing.T) {
 	t.Parallel()
 	for name, loses := range map[string]func(network *redistest.Proxy){
@@ -69,8 +68,7 @@ func TestHazard23_AMessageThatIsLostCostsNoMoreThanTheBound(t *testing.T) {
 	}
 }
 
-// One whose subscription breaks, or is there again, may have missed something, and asks at
-// once.
+// A waiter whose subscription breaks, or is restored, may have missed something, and asks at once.
 func TestHazard23_AReleaseDuringAReconnectionIsNotMissed(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -95,7 +93,7 @@ func TestHazard24_TheLockOfAKilledProcessIsHadWhenItsLeaseEnds(t *testing.T) {
 	waiter.says("waiting")
 	holder.Kill()
 	asked, now := s.scripts(), time.Now()
-	earliest := now.Add(s.ttl(s.key) - time.Millisecond) // the server rounds
+	earliest := now.Add(s.ttl(s.key) - time.Millisecond) // the server rounds the TTL
 	next := waiter.says("inside")
 	assert.True(t, time.Now().After(earliest), "before the lease had ended")
 	assert.Greater(t, next.Token, first.Token)
@@ -104,9 +102,9 @@ func TestHazard24_TheLockOfAKilledProcessIsHadWhenItsLeaseEnds(t *testing.T) {
 	s.assertFree()
 }
 
-// The policy of a waiter that will be woken says when to give up. A server that freezes while
-// the waiter is in its queue is not asked before the policy ends: so the lock was not acquired, and the
-// observer is told that the server did not let the waiter out of its queue.
+// The policy of a waiter that will be woken says when to give up. A server that freezes while the
+// waiter is in its queue is not asked before the policy ends: so the lock was not acquired, and the
+// observer is notified that the server did not take the waiter out of its queue.
 func TestHazard25_ABoundedPolicyEndsThoughNobodyLetsGoAndTheServerIsFrozen(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -136,7 +134,7 @@ func TestHazard25_ABoundedPolicyEndsThoughNobodyLetsGoAndTheServerIsFrozen(t *te
 			mend()
 			assert.Equal(t, inTime, waiter.seen(mutex.BackingFailed) > 0)
 			if !c.frozen {
-				assert.LessOrEqual(t, f.scripts()-asked, 3, "it polled") // it tries, joins the queue, leaves it
+				assert.LessOrEqual(t, f.scripts()-asked, 3, "it polled") // requests to try, join the queue and leave it
 			}
 			holder.letsGo()
 			f.isFree()
@@ -144,8 +142,8 @@ func TestHazard25_ABoundedPolicyEndsThoughNobodyLetsGoAndTheServerIsFrozen(t *te
 	}
 }
 
-// A waiter that cannot subscribe polls, and tries to subscribe every 2 s at
-// most, on a connection that is closed again.
+// A waiter that cannot subscribe polls, and tries to subscribe at most every 2 s, on a connection
+// that is then closed.
 func TestHazard28_AWaiterThatCanNeverSubscribePolls(t *testing.T) {
 	t.Parallel()
 	const interval, watched = 50 * time.Millisecond, 3 * time.Second
@@ -168,12 +166,12 @@ func TestHazard28_AWaiterThatCanNeverSubscribePolls(t *testing.T) {
 			assert.ErrorContains(t, waiter.lastError(mutex.Polling), "SUBSCRIBE")
 			polls, made, open := s.scripts(), s.connections(), s.clients("normal")
 			time.Sleep(watched)
-			assert.LessOrEqual(t, s.connections()-made, 10, "it connects in a loop")
+			assert.LessOrEqual(t, s.connections()-made, 10, "the waiter connects in a loop")
 			assert.LessOrEqual(t, s.clients("normal")-open, 2, "connections are left open")
-			assert.LessOrEqual(t, s.ran("subscribe"), 10, "it subscribes in a loop")
+			assert.LessOrEqual(t, s.ran("subscribe"), 10, "the waiter subscribes in a loop")
 			polls = s.scripts() - polls
-			assert.LessOrEqual(t, polls, 3*int(watched/interval), "it polls in a loop")
-			assert.Positive(t, polls, "it does not poll")
+			assert.LessOrEqual(t, polls, 3*int(watched/interval), "the waiter polls in a loop")
+			assert.Positive(t, polls, "the waiter does not poll")
 			assert.Equal(t, 1, waiter.seen(mutex.Polling))
 			holder.letsGo()
 			waiter.takesTurn()

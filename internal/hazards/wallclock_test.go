@@ -14,19 +14,18 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// wallClock is the wall clock of a server, apart from the machine's and ours.
+// wallClock is the wall clock of a server, independent of the machine's and ours.
 type wallClock struct{ file *os.File }
 
 // realServer is the program before the environment is changed.
 var realServer = os.Getenv(redistest.Binary)
 
-// newSkewedStore is a server whose wall clock is ahead by so much. Clocks of
-// clients cannot be set apart like that, for Go asks the kernel and no library; but
-// no two clocks are compared except the server's and the client's, and it does not
-// matter which of them is wrong.
+// newSkewedStore returns a server whose wall clock is ahead. Clients' clocks cannot be
+// changed like that, because Go asks the kernel and no library; but the only clocks that
+// are compared are the server's and the client's, and it does not matter which is wrong.
 //
 // The C compiler is the one that -race needs anyway. The test must not be parallel,
-// as it changes the environment.
+// because it changes the environment.
 func newSkewedStore(t *testing.T, ahead time.Duration) (store, wallClock) {
 	t.Helper()
 	redistest.Require(t)
@@ -55,14 +54,14 @@ func newSkewedStore(t *testing.T, ahead time.Duration) (store, wallClock) {
 	return s, clock
 }
 
-// set has the clock be ahead by whole seconds, from now on.
+// set makes the clock run ahead by whole seconds from now on.
 func (w wallClock) set(t *testing.T, ahead time.Duration) {
 	t.Helper()
 	_, err := w.file.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(int64(ahead/time.Second))), 0) //nolint:gosec // two's complement
 	require.NoError(t, err)
 }
 
-// now is the time by the server's clock.
+// now returns the time by the server's clock.
 func (s store) now() time.Time {
 	s.t.Helper()
 	now, err := s.direct.Time(s.t.Context()).Result()
