@@ -9,12 +9,13 @@
 // effect may be called any number of times, and from several goroutines.
 //
 // Every function or method of that shape is an effect already, and is what the combinators
-// of fp-go's idiomatic/context/readerresult take and return. [Action], [Sync] and [Try]
-// make effects of other functions. On top of these the package adds what a lock needs:
-// failures matched by type ([CatchTag]), policies for effects of any type ([With]),
+// of fp-go's idiomatic/context/readerresult take and return. Not all of these are safe under
+// a lock: docs/fp-go.md in the repository has a list. [Action], [Sync] and [Try] make
+// effects of other functions. The package adds what a lock needs: failures matched by type
+// ([CatchTag]) or made values ([Attempt]), policies for effects of any type ([With]),
 // retries and jobs driven by a schedule ([Retry], [Scheduled]), resources that are
-// released whatever happens ([Scoped], [AcquireRelease]), and goroutines that cannot leak
-// ([Fork], [Fiber]).
+// released whatever happens ([Scoped], [AcquireRelease], [Use]), and goroutines that cannot
+// leak ([All], [ZipPar], [Fork]).
 //
 // # How an effect ends
 //

@@ -143,7 +143,15 @@ var uses = map[string]func(parts) effect.Effect[int]{
 		return RR.WithCloser[int](F.Constant(RR.Of(resource{p})))(resource.use)
 	},
 
-	"effect.Map":      func(p parts) effect.Effect[int] { return effect.Map(same)(p.first) },
+	"effect.Map": func(p parts) effect.Effect[int] { return effect.Map(same)(p.first) },
+	"effect.ZipPar": func(p parts) effect.Effect[int] {
+		return effect.ZipPar(p.second, func(a, _ int) int { return a })(p.first)
+	},
+	"effect.ApS":    func(p parts) effect.Effect[int] { return effect.ApS(set, p.second)(p.first) },
+	"effect.Within": func(p parts) effect.Effect[int] { return effect.With(p.first, effect.Within(time.Hour)) },
+	"effect.Close": func(p parts) effect.Effect[int] {
+		return effect.AcquireUseRelease(RR.Of(resource{p}), resource.use, effect.Close)
+	},
 	"effect.FlatMap":  func(p parts) effect.Effect[int] { return effect.FlatMap(p.next)(p.first) },
 	"effect.MapError": func(p parts) effect.Effect[int] { return effect.MapError[int](p.explain)(p.first) },
 	"effect.CatchAll": func(p parts) effect.Effect[int] {
