@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,9 +51,10 @@ func TestProgramsOfTheREADMERunInAnEmptyModule(t *testing.T) {
 }
 
 var (
-	marked   = regexp.MustCompile("(?s)<!-- snippet: (\\S+) -->\n```go\n(package .*?)```\n")
-	nightly  = "return time.Date(day.Year(), day.Month(), day.Day()+1, 3, 0, 0, 0, now.Location())"
-	eachTick = "_ = day; return now.Truncate(time.Second).Add(time.Second)"
+	marked  = regexp.MustCompile("(?s)<!-- snippet: (\\S+) -->\n```go\n(package .*?)```\n")
+	nightly = "threeOClock(time.Now())"
+	soon    = "time.Now().Truncate(time.Second).Add(time.Second)"
+	daily   = "time.DateOnly"
 )
 
 // pasted returns the complete programs of the README, by the file that each comes from.
@@ -166,15 +168,25 @@ func lines(code string) (n int) {
 	return n
 }
 
+// The nights of this test are seconds. Two processes write one report each night.
 func runsAtNightUntilItIsStopped(t *testing.T, p *program) {
-	require.Contains(t, p.code, nightly)
-	p.code = strings.Replace(p.code, nightly, eachTick, 1) // the nights of this test are seconds
+	for text, other := range map[string]string{nightly: soon, daily: "time.DateTime"} {
+		require.Contains(t, p.code, text)
+		p.code = strings.Replace(p.code, text, other, 1)
+	}
+	p.code = strings.Replace(p.code, "func threeOClock", "var _ = threeOClock\n\nfunc threeOClock", 1)
 	p.start(t)
-	p.counted(t, "reports", 2)
-	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
-	said := p.output(t)
-	assert.Contains(t, said, "ran here: true, error: <nil>")
-	assert.Contains(t, said, "stopped: context canceled")
+	second := &program{code: p.code, redis: p.redis, client: p.client}
+	second.again(t)
+	p.counted(t, "reports", 3)
+	for _, process := range []*program{p, second} {
+		require.NoError(t, process.Process.Signal(syscall.SIGTERM))
+		assert.NotContains(t, strings.ReplaceAll(process.output(t), "error: <nil>", ""), "error")
+	}
+	nights, err := p.client.Keys(t.Context(), "report of *").Result()
+	require.NoError(t, err)
+	assert.Equal(t, strconv.Itoa(len(nights)), p.client.Get(t.Context(), "reports").Val(), nights)
+	assert.Zero(t, p.client.Exists(t.Context(), "dmutex:nightly-report").Val())
 }
 
 func givesUpAfterTwoSeconds(t *testing.T, p *program) {
@@ -193,6 +205,8 @@ func answersLocked(t *testing.T, p *program) {
 	p.lockedByAnother(t, "account-7")
 	assert.Equal(t, http.StatusLocked, pay())
 	assert.Equal(t, "-100", p.client.Get(t.Context(), "balance-7").Val())
+	p.redis.Kill()
+	assert.Equal(t, http.StatusServiceUnavailable, pay())
 }
 
 // post asks until the program listens.
@@ -219,7 +233,7 @@ func servesItsCounts(t *testing.T, p *program) {
 		}
 		defer response.Body.Close()
 		said, err := io.ReadAll(response.Body)
-		return err == nil && bytes.Contains(said, []byte(`"lock_events": {"acquired": 1, "released": 1}`))
+		return err == nil && bytes.Contains(said, []byte(`"acquired": 1, "released": 1, "seconds held": `))
 	}, 30*time.Second, 10*time.Millisecond)
 }
 

@@ -97,7 +97,7 @@ func (m *Mutex) beginCleanUp(ctx context.Context, c backing.Claim) *undo {
 	request := m.releaseOnce(c)
 	return m.cleaner.start(ctx, c, func(ctx context.Context) error {
 		defer m.waitQueue.step(turn.Event{Kind: turn.Undone, Holder: permitsOf(c)})
-		released, err := ask(ctx, m, "release", func(ctx context.Context) (backing.Released, error) {
+		released, err := ask(ctx, m, OperationRelease, func(ctx context.Context) (backing.Released, error) {
 			exit := effect.RunExit(ctx, request) // a panic counts as a failure: nobody could recover it
 			released, _ := exit.Value()
 			return released, exit.Err()

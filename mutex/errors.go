@@ -88,6 +88,15 @@ func (e *ReentrantError) Error() string {
 	return fmt.Sprintf("lock %q is held by the work that now waits for it, and a mutex is not reentrant: run the inner work without the lock, or use another key", e.Key)
 }
 
+// The operations of a [MutexBackingError].
+const (
+	OperationTryAcquire = "tryAcquire" // the work did not run
+	OperationRefresh    = "refresh"    // for an observer alone: the work runs on until the lock is lost
+	OperationRelease    = "release"    // the work has run to its end
+	OperationIsLocked   = "isLocked"
+	OperationGetHolder  = "getHolder"
+)
+
 // MutexBackingError is a failure of the store that went on until
 // Config.BackingFailureRetryPolicy ended, or that the store called permanent. The store may
 // have applied the operation all the same: after a failed tryAcquire or release the lock may
@@ -98,7 +107,7 @@ func (e *ReentrantError) Error() string {
 //
 //nolint:revive // the name is the one that users of the original match on
 type MutexBackingError struct {
-	// Operation is tryAcquire, refresh, release, isLocked or getHolder.
+	// Operation is one of the Operation constants.
 	Operation string
 	// Key is the key of the lock.
 	Key string

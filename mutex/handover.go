@@ -53,7 +53,7 @@ func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *waiter, yiel
 			}
 		}
 	}()
-	outcome, err := ask(ctx, m, "release", func(ctx context.Context) (backing.Outcome, error) {
+	outcome, err := ask(ctx, m, OperationRelease, func(ctx context.Context) (backing.Outcome, error) {
 		start := time.Now()
 		outcome, err := m.passer.Pass(ctx, from, next.backing(), yield)
 		if granted, ok := outcome.(backing.Granted); ok {
@@ -72,7 +72,7 @@ func (m *Mutex) pass(ctx context.Context, from backing.Claim, next *waiter, yiel
 // the answer if a try whose reply was lost freed the claim; FreedEarlier means that somebody
 // else has released the lock in the claimant's name.
 func (m *Mutex) free(ctx context.Context, c backing.Claim) (backing.Released, error) {
-	released, err := ask(ctx, m, "release", m.releaseOnce(c))
+	released, err := ask(ctx, m, OperationRelease, m.releaseOnce(c))
 	return releasing(m, released, err)
 }
 

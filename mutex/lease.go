@@ -106,7 +106,7 @@ func (l *lease) Denied() {
 }
 
 func (l *lease) Failed(err error, now time.Time, first bool) (delay time.Duration, ok bool) {
-	l.backingFailed(&MutexBackingError{Operation: "refresh", Key: l.m.key, Cause: err})
+	l.backingFailed(&MutexBackingError{Operation: OperationRefresh, Key: l.m.key, Cause: err})
 	if first || l.failures == nil {
 		l.failures = l.m.failureRetry.Driver()
 	}
@@ -121,7 +121,7 @@ func (l *lease) Failed(err error, now time.Time, first bool) (delay time.Duratio
 func (l *lease) lossReason() (LossReason, error) {
 	brief, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	holder, err := send(brief, l.m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
+	holder, err := send(brief, l.m, OperationGetHolder, func(ctx context.Context) (option.Option[string], error) {
 		// A panic counts as a failure: nothing on a refresh's goroutine could recover it.
 		exit := effect.RunExit(ctx, func(ctx context.Context) (option.Option[string], error) { return l.m.store.GetHolder(ctx, l.m.key) })
 		holder, _ := exit.Value()

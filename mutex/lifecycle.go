@@ -47,7 +47,7 @@ func (l *lease) end(effect.Exit[any]) effect.Effect[effect.Void] {
 		if lost := l.notifyLoss(l.Apply(leases.Term.Release, now)); lost != nil {
 			// Another holder may have the lock already, or the store may still have ours.
 			// A failure to release it is reported after the loss.
-			_, err := send(ctx, l.m, "release", l.m.releaseOnce(l.Claim))
+			_, err := send(ctx, l.m, OperationRelease, l.m.releaseOnce(l.Claim))
 			l.m.waitQueue.freed(l.Claim.Holder)
 			l.deliverAll()
 			l.m.observeFailure(ctx, err)

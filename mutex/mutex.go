@@ -74,7 +74,7 @@ func (m *Mutex) Key() string { return m.key }
 // arrives, so show it to people, but never decide by it whether to work: use [Mutex.TryDo].
 // It fails with *[MutexBackingError] or the error of its context.
 func (m *Mutex) IsLocked(ctx context.Context) (bool, error) {
-	return ask(ctx, m, "isLocked", func(ctx context.Context) (bool, error) {
+	return ask(ctx, m, OperationIsLocked, func(ctx context.Context) (bool, error) {
 		return m.store.IsLocked(ctx, m.key)
 	})
 }
@@ -82,7 +82,7 @@ func (m *Mutex) IsLocked(ctx context.Context) (bool, error) {
 // Holder returns the id of the holder that has the lock, or None. What is said about
 // [Mutex.IsLocked] holds here too.
 func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
-	return ask(ctx, m, "getHolder", func(ctx context.Context) (option.Option[string], error) {
+	return ask(ctx, m, OperationGetHolder, func(ctx context.Context) (option.Option[string], error) {
 		return m.store.GetHolder(ctx, m.key)
 	})
 }

@@ -95,5 +95,5 @@ func releasing[A any](m *Mutex, a A, err error) (A, error) {
 	if failed, ok := errors.AsType[*MutexBackingError](err); ok {
 		return a, failed
 	}
-	return a, &MutexBackingError{Operation: "release", Key: m.key, Cause: &effect.TimeoutError{Duration: effect.FinalizerTimeout}}
+	return a, &MutexBackingError{Operation: OperationRelease, Key: m.key, Cause: &effect.TimeoutError{Duration: effect.FinalizerTimeout}}
 }

@@ -183,7 +183,7 @@ func (w *waiter) report(now, until, poll time.Time) {
 // reports each request and its outcome to package turn.
 func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]) error {
 	tries := 0
-	_, err := ask(ctx, w.m, "tryAcquire", func(ctx context.Context) (none effect.Void, err error) {
+	_, err := ask(ctx, w.m, OperationTryAcquire, func(ctx context.Context) (none effect.Void, err error) {
 		if tries++; tries > 1 {
 			w.step(turn.Retried)
 		}

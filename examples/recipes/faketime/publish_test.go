@@ -3,13 +3,13 @@ package faketime
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
 )
 
 // publish is the code under test.
@@ -17,33 +17,44 @@ func publish(ctx context.Context, lock *mutex.Mutex, send func(context.Context) 
 	return lock.Do(ctx, send)
 }
 
-func TestPublishWaitsForItsTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		lock := mutex.Must(mutex.New(memory.New(), "feed", mutex.Config{}))
-		begin := time.Now()
-		for range 2 {
-			go func() {
-				_ = publish(t.Context(), lock, func(context.Context) error { time.Sleep(time.Hour); return nil })
-			}()
-		}
-		synctest.Wait() // both have begun, and one has the lock
-		err := publish(t.Context(), lock, func(context.Context) error { return nil })
-		if waited := time.Since(begin); err != nil || waited != 2*time.Hour {
-			t.Errorf("it waited for %v, and failed with %v", waited, err)
-		}
-	})
+// anHour is work that takes an hour, and stops when its context ends.
+func anHour(ctx context.Context) error {
+	select {
+	case <-time.After(time.Hour):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestPublishWaitsForItsTurnOrGivesUp(t *testing.T) {
+	patience := schedule.Spaced(time.Second).UpTo(time.Minute)
+	for want, config := range map[mutex.Kind]mutex.Config{
+		mutex.KindNone:        {},
+		mutex.KindNotAcquired: {AcquireRetryPolicy: patience},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			lock := mutex.Must(mutex.New(memory.New(), "feed", config))
+			go func() { _ = publish(t.Context(), lock, anHour) }()
+			synctest.Wait() // it has the lock
+			if err := publish(t.Context(), lock, anHour); mutex.KindOf(err) != want {
+				t.Errorf("it failed with %v", err)
+			}
+		})
+	}
 }
 
 func TestPublishStopsWhenTheLockIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		err := publish(t.Context(), mutex.Must(mutex.New(store, "feed", mutex.Config{})), func(ctx context.Context) error {
-			lock, _ := mutex.FromContext(ctx)
-			_, _ = store.Release(ctx, lock.Key(), lock.HolderID()) // somebody deletes the lock
-			<-ctx.Done()                                           // until the next refresh finds out
-			return ctx.Err()
+		lock := mutex.Must(mutex.New(store, "feed", mutex.Config{}))
+		err := publish(t.Context(), lock, func(ctx context.Context) error {
+			if held, ok := mutex.FromContext(ctx); ok { // somebody deletes the key
+				_, _ = store.Release(ctx, held.Key(), held.HolderID())
+			}
+			return anHour(ctx) // the next refresh finds out
 		})
-		if lost := new(mutex.LockLostError); !errors.As(err, &lost) {
+		if mutex.KindOf(err) != mutex.KindLost {
 			t.Errorf("it failed with %v", err)
 		}
 	})

@@ -1,43 +1,45 @@
-// Http423 answers a request with 423 Locked if another request works on the same account.
+// Http423 answers a request with 423 Locked if the account is busy for two seconds.
 package main
 
 import (
 	"context"
 	"log"
 	"net/http"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/redis"
+	"github.com/effectlock/effectlock/schedule"
 )
 
-// status has a case for each way to fail: without one of them it does not compile.
+// status has a case for each error of a lock, and one for the rest. Without one of them it
+// does not compile.
 var status = mutex.Fold(
-	func(*mutex.LockLostError) int { return http.StatusConflict },
+	func(*mutex.LockLostError) int { return http.StatusConflict }, // it may have been paid: look
 	func(*mutex.LockNotAcquiredError) int { return http.StatusLocked },
 	func(e *mutex.MutexBackingError) int {
-		if e.Operation == "release" {
-			return http.StatusOK // the work is done; the lock ends with its lease
+		if e.Operation == mutex.OperationRelease {
+			return http.StatusOK // it has been paid; the lock ends with its lease
 		}
 		return http.StatusServiceUnavailable
 	},
-	func(error) int { return http.StatusInternalServerError },
+	func(error) int { return http.StatusInternalServerError }, // the payment failed, or the client left
 )
 
 func main() {
-	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
-	store := redis.New(client) // one for the whole program; a lock is cheap to make
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379", DialerRetries: 1, MaxRetries: -1})
+	store := redis.New(client) // one for the whole program; a mutex is cheap to make
+	patience := schedule.Spaced(50 * time.Millisecond).UpTo(2 * time.Second)
+	config := mutex.Config{AcquireRetryPolicy: patience, BackingFailureRetryPolicy: patience}
+
 	http.HandleFunc("POST /accounts/{id}/pay", func(w http.ResponseWriter, r *http.Request) {
-		lock, err := mutex.New(store, "account-"+r.PathValue("id"), mutex.Config{})
-		ran := false
+		lock, err := mutex.New(store, "account-"+r.PathValue("id"), config)
 		if err == nil {
-			ran, err = lock.TryDo(r.Context(), func(ctx context.Context) error {
+			err = lock.Do(r.Context(), func(ctx context.Context) error {
 				return client.DecrBy(ctx, "balance-"+r.PathValue("id"), 100).Err()
 			})
-		}
-		if err == nil && !ran {
-			err = &mutex.LockNotAcquiredError{Key: lock.Key()}
 		}
 		if err != nil {
 			log.Print(err)

@@ -13,14 +13,17 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-var (
-	events  = expvar.NewMap("lock_events")         // how often, for each kind of event
-	seconds = expvar.NewMap("lock_events_seconds") // how long waiters waited, and holders held
-)
+var locks = expvar.NewMap("locks")
 
 func observe(e mutex.Event) {
-	events.Add(string(e.Kind), 1+int64(e.Skipped))
-	seconds.AddFloat(string(e.Kind), e.Elapsed.Seconds())
+	locks.Add(string(e.Kind), 1) // how many were acquired, lost, …
+	switch e.Kind {
+	case mutex.Acquired, mutex.NotAcquired:
+		locks.AddFloat("seconds waited", e.Elapsed.Seconds())
+	case mutex.Released, mutex.ReleaseFailed, mutex.Lost: // each lock ends with one of these
+		locks.AddFloat("seconds held", e.Elapsed.Seconds())
+	case mutex.Waiting, mutex.Polling, mutex.BackingFailed:
+	}
 }
 
 func main() {

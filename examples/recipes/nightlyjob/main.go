@@ -1,4 +1,4 @@
-// Nightlyjob runs at three o'clock in one process of many, and stops when it is told to.
+// Nightlyjob writes one report a night, whichever of many processes does it.
 package main
 
 import (
@@ -10,10 +10,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/redis"
-	"github.com/effectlock/effectlock/schedule"
 )
 
 func main() {
@@ -21,18 +19,31 @@ func main() {
 	defer stop()
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
 	lock := mutex.Must(mutex.New(redis.New(client), "nightly-report", mutex.Config{}))
-
-	threeOClock := func(now time.Time) time.Time {
-		day := now.Add(-3 * time.Hour) // the day that ends at three
-		return time.Date(day.Year(), day.Month(), day.Day()+1, 3, 0, 0, 0, now.Location())
-	}
-	nightly := effect.Scheduled(schedule.At(threeOClock))
-	_, err := nightly(effect.Action(func(ctx context.Context) error {
-		ran, err := lock.TryDo(ctx, func(ctx context.Context) error {
-			return client.Incr(ctx, "reports").Err() // the job
+	for {
+		night := threeOClock(time.Now())
+		select {
+		case <-time.After(time.Until(night)):
+		case <-ctx.Done():
+			return
+		}
+		done := "report of " + night.Format(time.DateOnly)
+		err := lock.Do(ctx, func(ctx context.Context) error {
+			if n, err := client.Exists(ctx, done).Result(); n == 1 || err != nil {
+				return err // another process has written it
+			}
+			if err := client.Incr(ctx, "reports").Err(); err != nil { // the job
+				return err
+			}
+			return client.Set(ctx, done, "written", 48*time.Hour).Err()
 		})
-		log.Printf("ran here: %t, error: %v", ran, err)
-		return nil // one bad night does not end the loop
-	}))(ctx)
-	log.Print("stopped: ", err)
+		log.Printf("%s, error: %v", done, err)
+	}
+}
+
+func threeOClock(now time.Time) time.Time { // the next one
+	night := time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location())
+	if !night.After(now) {
+		night = time.Date(now.Year(), now.Month(), now.Day()+1, 3, 0, 0, 0, now.Location())
+	}
+	return night
 }

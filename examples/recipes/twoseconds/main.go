@@ -1,4 +1,4 @@
-// Twoseconds waits at most two seconds for its lock, and then tells why it has none.
+// Twoseconds waits about two seconds for its lock, and then says why it has none.
 package main
 
 import (
@@ -14,11 +14,11 @@ import (
 )
 
 func main() {
-	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379", DialerRetries: 1, MaxRetries: -1})
 	patience := schedule.Spaced(50 * time.Millisecond).UpTo(2 * time.Second)
 	lock := mutex.Must(mutex.New(redis.New(client), "account-7", mutex.Config{
-		AcquireRetryPolicy:        patience, // with another holder
-		BackingFailureRetryPolicy: patience, // with a Redis that is down
+		AcquireRetryPolicy:        patience, // while another holder has the lock
+		BackingFailureRetryPolicy: patience, // while Redis is down
 	}))
 	err := lock.Do(context.Background(), func(ctx context.Context) error {
 		return client.DecrBy(ctx, "balance-7", 100).Err() // may take longer than two seconds
@@ -26,11 +26,11 @@ func main() {
 	switch mutex.KindOf(err) {
 	case mutex.KindNone:
 		fmt.Println("paid")
-	case mutex.KindNotAcquired, mutex.KindCanceled:
+	case mutex.KindNotAcquired:
 		fmt.Println("busy, try again:", err)
 	case mutex.KindStore:
 		fmt.Println("Redis failed:", err)
-	case mutex.KindLost, mutex.KindOther:
+	case mutex.KindLost, mutex.KindCanceled, mutex.KindOther:
 		fmt.Println("look at the account before you pay again:", err)
 	}
 }
