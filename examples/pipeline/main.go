@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// pay is a value: nothing happens before it is run. It reads from top to
+// pay is a value: nothing happens until it runs. It reads from top to
 // bottom, and each step wraps those above: all retries happen under one lock.
 func pay(lock *mutex.Mutex, a *account, amount int) effect.Effect[int] {
 	policy := schedule.Exponential(10 * time.Millisecond).Jittered().CapDelay(time.Second).UpTo(time.Minute)
@@ -58,7 +58,7 @@ func setFee(f int) func(payment) payment {
 	return func(p payment) payment { p.fee = f; return p }
 }
 
-// account is at a bank that loses every other answer.
+// account is an account at a bank that loses every other answer.
 type account struct{ balance, asked int }
 
 func (a *account) read(context.Context) (int, error) { return a.balance, nil }
