@@ -13,19 +13,19 @@ import (
 type bench struct {
 	machine *machine
 	peers   []peer
-	rounds  int           // 0: as many as each workload wants
-	window  time.Duration // 0: as long as each workload wants
+	rounds  int           // 0: the number that each workload wants
+	window  time.Duration // 0: the length that each workload wants
 	quick   bool
 	log     io.Writer
 }
 
 const (
 	defaultRounds = 5
-	// manyRounds is for what varies more from one round to the next.
+	// manyRounds is for figures that vary more from round to round.
 	manyRounds = 9
 )
 
-// roundsOf is how often a case of a workload is measured.
+// roundsOf returns how often a case of a workload is measured.
 func (b *bench) roundsOf(w workload, kase int) int {
 	rounds := b.rounds
 	switch {
@@ -61,9 +61,9 @@ type spot struct {
 	kase int
 }
 
-// run measures a workload. The peers take turns within a round, beginning with
-// another one each round, so that what changes on the machine meanwhile, and
-// what comes of being first, falls on all.
+// run measures a workload. The peers take turns within a round, with a different
+// one first in each round, so that changes on the machine, and the effect of being
+// first, affect all of them.
 func (b *bench) run(ctx context.Context, w workload) (result, error) {
 	plan := w.plan(b.quick).lasting(b.window)
 	r := result{workload: w, plan: plan, outcomes: map[spot][]outcome{}}
@@ -165,7 +165,7 @@ func (b *bench) measure(ctx context.Context, w workload, plan plan, p peer, kase
 // grace is how late an answer may be before the peer counts as stuck.
 const grace = 20 * time.Second
 
-// commands is what the server has run, those that scripts called among them.
+// commands returns how many commands the server has run, including those in scripts.
 type commands struct{ inWindow, ever float64 }
 
 // served counts the commands that the server runs in the window.
@@ -180,8 +180,8 @@ func (s *server) served(ctx context.Context, from, to time.Time) (float64, error
 	return after - before - 1, err // INFO itself
 }
 
-// judge makes one outcome of what the processes and the server say, and refuses
-// what contradicts itself.
+// judge combines what the processes and the server say into one outcome, and rejects
+// contradictions.
 func (w workload) judge(answers []answer, ran commands, plan plan) outcome {
 	o := outcome{figures: figures{}}
 	sent := 0.0
@@ -221,7 +221,7 @@ func (w workload) judge(answers []answer, ran commands, plan plan) outcome {
 	return o
 }
 
-// onTheirWay is more requests than can be sent and not yet answered.
+// onTheirWay is more than the number of requests that can be sent and unanswered.
 const onTheirWay = 5000
 
 var errMiscounted = errors.New("not reported")

@@ -71,17 +71,17 @@ func measuredOnARealServer(t *testing.T, w workload, p peer, kase int) outcome {
 	return b.measure(t.Context(), w, w.plan(true), p, kase)
 }
 
-// It is the plumbing that is tested: each library is set up, started in its
-// processes and heard out. Nothing is asserted about how fast it is.
+// It tests the plumbing: each library is set up, started in its processes and its
+// answers are read. Nothing is asserted about its speed.
 func TestEveryPeerIsMeasuredOnARealServer(t *testing.T) {
-	redistest.Start(t) // where there is no redis-server, this says so
+	redistest.Start(t) // skips the test if there is no redis-server
 	for _, p := range peers {
 		if contended().measures(p) {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
 				o := measuredOnARealServer(t, contended(), p, 2)
 				if p.name != ours && errors.Is(o.err, errStuck) {
-					return // some do when the machine is busy: that is an outcome, too
+					return // some do on a busy machine: that is an outcome too
 				}
 				require.NoError(t, o.err)
 				assert.Positive(t, o.figures["acquired"])

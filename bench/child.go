@@ -19,7 +19,7 @@ type job struct {
 	Workload string
 	Peer     string
 	Addr     string
-	Case     int // what the workload varies: goroutines, locks
+	Case     int // the value that the workload varies: goroutines, locks
 	Quick    bool
 	Window   time.Duration // 0: the workload's own
 	Process  int           // of several: 0, 1, …
@@ -28,17 +28,17 @@ type job struct {
 // answer is what a child process has measured.
 type answer struct {
 	Figures  figures
-	Sent     int64     // requests since it began, if they are counted
+	Sent     int64     // requests since the start, if they are counted
 	Shares   []float64 // acquisitions of each goroutine
 	Sections []section // of workloads with several processes
-	Notes    []string  // what else was seen
+	Notes    []string  // other observations
 	Err      string
 }
 
 // figures are measured values by name, times in seconds.
 type figures map[string]float64
 
-// trial is one measurement, as the process sees it that runs the library.
+// trial is one measurement, from the point of view of the process that runs the library.
 type trial struct {
 	job
 	setting
@@ -50,11 +50,11 @@ type trial struct {
 }
 
 // child is the process that runs the library: one for each measurement, so that
-// memory, CPU and stuck goroutines of one are not the next one's. It returns
-// the exit code.
+// memory, CPU and stuck goroutines do not carry over to the next. It returns the
+// exit code.
 //
-// It says "ready", waits for a line with the window in which to measure, and
-// prints an answer. When its standard input closes it ends, whatever it does.
+// It prints "ready", waits for a line with the window in which to measure, and
+// prints an answer. When its standard input closes it ends, whatever it is doing.
 func child(arg string) int {
 	var j job
 	if err := json.Unmarshal([]byte(arg), &j); err != nil {
@@ -73,7 +73,7 @@ func child(arg string) int {
 	if err := json.NewEncoder(os.Stdout).Encode(a); err != nil {
 		return 1
 	}
-	select {} // until standard input closes: what was held stays so while others measure
+	select {} // until standard input closes: held locks stay held while others measure
 }
 
 func perform(ctx context.Context, j job, in *bufio.Reader, out io.Writer) (answer, error) {
@@ -103,8 +103,8 @@ func perform(ctx context.Context, j job, in *bufio.Reader, out io.Writer) (answe
 	return a, err
 }
 
-// begin says that this process is ready, and returns the window in which to
-// measure once all are. What the process does before the window warms it up.
+// begin says that this process is ready, and once all are, returns the window in
+// which to measure. Anything the process does before the window warms it up.
 func (t *trial) begin() (from, to time.Time, err error) {
 	if _, err := fmt.Fprintln(t.out, readyLine); err != nil {
 		return from, to, err
@@ -114,7 +114,7 @@ func (t *trial) begin() (from, to time.Time, err error) {
 		return from, to, err
 	}
 	nanos, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
-	// Through time.Until it becomes monotonic.
+	// time.Until makes it monotonic.
 	from = time.Now().Add(time.Until(time.Unix(0, nanos)))
 	return from, from.Add(t.plan.window), err
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// crew is the processes of one measurement, as their parent sees them.
+// crew is the processes of one measurement, from their parent's point of view.
 type crew struct {
 	members []*member
 }
@@ -79,7 +79,7 @@ func startMember(m *machine, core int, j job) (*member, error) {
 	return mem, nil
 }
 
-// errStuck is how a measurement ends that does not end.
+// errStuck is the error of a measurement that does not end.
 var errStuck = errors.New("stuck")
 
 // say returns the next line of each member.
@@ -107,7 +107,7 @@ func (c *crew) say(ctx context.Context, limit time.Duration) ([]string, error) {
 func (c *crew) ready(ctx context.Context, limit time.Duration) error {
 	said, err := c.say(ctx, limit)
 	for _, line := range said {
-		if line != readyLine+"\n" { // it failed before that, and says why
+		if line != readyLine+"\n" { // it has failed already, and says why
 			_, err := decode(line)
 			return errors.Join(err, errors.New("a process did not get ready"))
 		}
@@ -152,12 +152,12 @@ func decode(line string) (answer, error) {
 	return a, nil
 }
 
-// stop ends the processes, whatever they do.
+// stop ends the processes, whatever they are doing.
 func (c *crew) stop() {
 	for _, mem := range c.members {
 		_ = mem.in.Close()
 		_ = mem.cmd.Process.Kill()
-		for range mem.lines { // Wait closes the pipe under the reader
+		for range mem.lines { // read to the end first: Wait closes the pipe
 		}
 		_ = mem.cmd.Wait()
 	}

@@ -16,7 +16,7 @@ type crowd struct {
 	// worker stays away after each release.
 	body    func()
 	rest    time.Duration
-	records bool // keep the sections, for a parent that compares processes
+	records bool // keep the sections, so that the parent can compare processes
 
 	measuring atomic.Bool
 }
@@ -26,19 +26,19 @@ type worker struct {
 	lock     func(context.Context) error
 	inside   *inside
 	acquired atomic.Int64
-	handed   atomic.Int64 // of these, after somebody else of this process
-	asked    atomic.Int64 // when it began to wait, in ns since 1970; 0: it does not
-	longest  atomic.Int64 // wait that ended, in ns
+	handed   atomic.Int64 // sections that followed another worker's of this process
+	asked    atomic.Int64 // when it began to wait, in ns since 1970; 0: not waiting
+	longest  atomic.Int64 // its longest finished wait, in ns
 	failed   atomic.Pointer[string]
-	back     atomic.Bool // it has ended
+	back     atomic.Bool // the worker has ended
 	sections []section
 }
 
-// section is one critical section, in ns since 1970: the one clock that
+// section is one critical section, in ns since 1970, by the only clock that
 // processes share.
 type section struct{ Asked, Start, End int64 }
 
-// inside sees two in the section of one lock, and who was there last.
+// inside detects two workers in the section of one lock, and records the last one.
 type inside struct {
 	occupied   atomic.Bool
 	last       atomic.Pointer[worker]
@@ -46,9 +46,9 @@ type inside struct {
 	violations atomic.Int64
 }
 
-// yieldEvery is how many sections there are to one that lets the others run
-// while it is inside. On one core two holders would never meet in an empty
-// section; if all of them did it, that would be most of what they cost.
+// yieldEvery is the number of sections for each one that lets other goroutines run
+// while it is inside. On one core two holders would never meet in an empty section;
+// but if every section yielded, that would be most of its cost.
 const yieldEvery = 8
 
 func (i *inside) section(body func()) {
@@ -64,7 +64,7 @@ func (i *inside) section(body func()) {
 	i.occupied.Store(false)
 }
 
-// join adds a worker that takes the lock of key. Those of one key share seen.
+// join adds a worker that takes the lock of key. Workers with the same key share seen.
 func (c *crowd) join(cl client, key string, seen *inside) {
 	w := &worker{inside: seen}
 	w.lock = cl.locker(key, func(context.Context) {
@@ -89,7 +89,7 @@ func (c *crowd) join(cl client, key string, seen *inside) {
 
 func (c *crowd) start(ctx context.Context) {
 	for _, w := range c.workers {
-		go w.run(ctx, c.rest) // watch waits for it, but not for ever: it may be stuck
+		go w.run(ctx, c.rest) // watch waits for it, but not forever: it may be stuck
 	}
 }
 
@@ -101,7 +101,7 @@ func (w *worker) run(ctx context.Context, rest time.Duration) {
 		if err != nil && ctx.Err() == nil {
 			text := err.Error()
 			w.failed.Store(&text)
-			_ = pause(ctx, time.Millisecond) // a peer that fails at once must not fill the core
+			_ = pause(ctx, time.Millisecond) // a peer that fails at once must not keep the core busy
 		}
 		if rest > 0 {
 			_ = pause(ctx, rest)
@@ -154,7 +154,7 @@ var errNotExclusive = errors.New("not a lock")
 // stragglers is how long a cancelled worker may take.
 const stragglers = 3 * time.Second
 
-// remain waits for the workers, and returns how many are not back by then.
+// remain waits for the workers, and returns how many have not ended in time.
 func (c *crowd) remain(limit time.Duration) int {
 	for give := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
 		n := 0
@@ -177,7 +177,7 @@ func (c *crowd) total() int64 {
 	return n
 }
 
-// failures returns what a peer failed with, one failure for all.
+// failures returns an error of the peer, one for all workers.
 func (c *crowd) failures() []string {
 	for _, w := range c.workers {
 		if text := w.failed.Load(); text != nil {
@@ -187,7 +187,7 @@ func (c *crowd) failures() []string {
 	return nil
 }
 
-// longest is the longest wait. Who still waits has waited until now.
+// longest returns the longest wait. A wait that is still under way counts until now.
 func (c *crowd) longest(now int64) time.Duration {
 	var longest int64
 	for _, w := range c.workers {
@@ -199,7 +199,7 @@ func (c *crowd) longest(now int64) time.Duration {
 	return time.Duration(longest)
 }
 
-// sum adds up what the workers did in a window of that length.
+// sum adds up the workers' figures in a window of the given length.
 func (c *crowd) sum(lasted time.Duration) answer {
 	var handed float64
 	a := answer{Figures: figures{}}

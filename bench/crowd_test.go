@@ -32,7 +32,7 @@ func noLock(section func(context.Context)) func(context.Context) error {
 	}
 }
 
-// fifoLock is a lock that serves those who wait in their order, as Go's channels do.
+// fifoLock is a lock that serves its waiters in order, as Go's channels do.
 func fifoLock() fakeClient {
 	turn := make(chan struct{}, 1)
 	return func(section func(context.Context)) func(context.Context) error {

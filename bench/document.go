@@ -69,7 +69,7 @@ func (r result) writeCase(b *strings.Builder, kase int) {
 	}
 }
 
-// cell is a figure's median, with its spread if there were several rounds.
+// cell returns a figure's median, with its spread if there were several rounds.
 func (r result) cell(peer string, kase int, c column) string {
 	text := orDash(r.median(peer, kase, c.figure), c.format)
 	least, most := r.extremes(peer, kase, c.figure)

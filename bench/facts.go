@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// facts are what a reader must know to judge the figures.
+// facts are what a reader needs to know to judge the figures.
 type facts struct {
 	date, command, machine, arrangement, load, versions string
 	quick                                               bool

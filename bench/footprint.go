@@ -75,8 +75,7 @@ func measureFootprint(ctx context.Context, t *trial) (answer, error) {
 	return a, err
 }
 
-// lockAndRelease takes that many locks, each for a moment, in the time that it
-// has.
+// lockAndRelease takes the wanted number of locks, each for a moment, as time allows.
 func (t *trial) lockAndRelease(ctx context.Context, wanted int64) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.plan.prepare)
 	defer cancel()
@@ -124,7 +123,7 @@ func (t *trial) lockAndRelease(ctx context.Context, wanted int64) (answer, error
 	return a, nil
 }
 
-// dataBytes is the server's memory without that for its clients.
+// dataBytes returns the server's memory, except that for its clients.
 func dataBytes(ctx context.Context, rdb *goredis.Client) (float64, error) {
 	text, err := rdb.Info(ctx, "memory").Result()
 	if err != nil {

@@ -22,7 +22,7 @@ func thousandth(v float64) string { return strconv.FormatFloat(v, 'f', 3, 64) }
 func times(v float64) string      { return strconv.FormatFloat(v, 'f', 2, 64) + "×" }
 func percent(v float64) string    { return tenth(100*v) + " %" }
 
-// rate shows a request that is now and then, and thousands.
+// rate formats both an occasional request and thousands.
 func rate(v float64) string {
 	if v < 100 {
 		return tenth(v)
@@ -41,7 +41,7 @@ func millis(v float64) string {
 	return tenth(v*float64(time.Second/time.Millisecond)) + " ms"
 }
 
-// hundredthMicros shows what is a matter of a few microseconds.
+// hundredthMicros formats a few microseconds.
 func hundredthMicros(v float64) string {
 	return hundredth(v*float64(time.Second/time.Microsecond)) + " µs"
 }

@@ -11,13 +11,13 @@ import (
 // machine says on which cores things run.
 //
 // With server and client on cores of their own, the scheduler cannot move them
-// about. An idle core goes to sleep, and takes long to wake up: with commands of
-// 20 µs that sleep is most of what one would measure, and varies several-fold
-// from run to run. So each core has a loop that runs only when nothing else
-// wants to, and keeps it awake.
+// around. An idle core goes to sleep, and takes long to wake up: with commands of
+// 20 µs, that would be most of the measured time, and it varies several-fold from
+// run to run. So each core has a loop that runs only when nothing else wants to,
+// and keeps the core awake.
 type machine struct {
 	serverCore, clientCore int
-	// warnings tell what could not be arranged; the figures then vary more.
+	// warnings say what could not be arranged; the figures then vary more.
 	warnings []string
 
 	restless []int // the cores that the loops keep awake
@@ -27,7 +27,7 @@ type machine struct {
 
 const awakeFlag = "-stay-awake"
 
-// noCore leaves it to the scheduler.
+// noCore leaves the choice to the scheduler.
 const noCore = -1
 
 func newMachine() (*machine, error) {
@@ -101,7 +101,7 @@ func (m *machine) startLoop(core int) error {
 		return errors.New("the loop that keeps a core awake did not start")
 	}
 	if said := string(how[:n]); said != idlePriority {
-		m.restless = nil // once is enough to be told
+		m.restless = nil // one warning is enough
 		m.warn("no core is kept awake: %s", said)
 	}
 	return nil

@@ -30,8 +30,8 @@ func tryPinning(core int) error { return onCore(core, func() error { return nil 
 
 func startPinned(cmd *exec.Cmd, core int) error { return onCore(core, cmd.Start) }
 
-// onCore runs f while this thread may only run on one core; a process that f
-// starts inherits that.
+// onCore runs f while this thread is restricted to one core; a process that f starts
+// inherits the restriction.
 func onCore(core int, f func() error) error {
 	var before, pinned unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
@@ -51,8 +51,8 @@ func toIdlePriority() error {
 
 func dieWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
-// residentMemory is how much memory this process has now, in bytes. The maximum
-// that getrusage tells was rejected: a new process inherits its parent's.
+// residentMemory returns the current memory of this process in bytes. The maximum
+// from getrusage was rejected: a new process inherits its parent's.
 func residentMemory() float64 {
 	statm, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 )
 
 func init() {
-	// Children inherit the affinity of the thread that starts them, and die
-	// with that thread: it has to be the one that lives as long as the program.
+	// Children inherit the affinity of the thread that starts them, and die with
+	// that thread: it must be one that lives as long as the program.
 	runtime.LockOSThread()
 }
 
@@ -98,7 +98,7 @@ const (
 	pictureName = "handoff.svg"
 )
 
-// pick returns the items that a comma-separated flag names, all if it is empty.
+// pick returns the items that a comma-separated flag names, or all if it is empty.
 func pick[T any](flagName, list string, all []T, name func(T) string) ([]T, error) {
 	if list == "" {
 		return all, nil

@@ -10,7 +10,7 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// The processes of a measurement are this program again, also when it is the test's.
+// The processes of a measurement run this same program, also when it is the test binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == childFlag {
 		os.Exit(child(os.Args[2]))

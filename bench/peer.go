@@ -10,15 +10,15 @@ import (
 // peer is one library, set up in one way.
 type peer struct {
 	name string
-	// about says what the set-up is, where it is not the library's default.
+	// about describes the set-up where it is not the library's default.
 	about string
 	open  func(context.Context, setting) (client, error)
-	// partial is a peer that can lock a key that is free, and no more. It is
-	// measured only in workloads that name it.
+	// partial means that the peer can only lock a key that is free. It is measured
+	// only in workloads that name it.
 	partial bool
 }
 
-// setting is what every library is given alike.
+// setting is the same for every library.
 type setting struct {
 	addr  string
 	dial  dialer        // nil: the library's own
@@ -29,8 +29,8 @@ type setting struct {
 // client is a library connected to the server. It is safe for concurrent use.
 type client interface {
 	// locker returns a function that waits for the lock of key, runs section and
-	// lets go of the lock. One goroutine uses it, again and again: what a
-	// program would make once and keep is made here, not in the function.
+	// releases the lock. One goroutine calls it repeatedly: whatever a program would
+	// make once and keep is made here, not in the function.
 	locker(key string, section func(context.Context)) func(context.Context) error
 	// hold takes the lock of key, and renews it until the process ends.
 	hold(ctx context.Context, key string) error
@@ -38,20 +38,20 @@ type client interface {
 	stored(key string) string
 }
 
-// poll is how long those wait between two tries that let their user choose and
-// cannot be told when the lock is free.
+// poll is the time between two tries of libraries that let the user choose it and
+// cannot be notified when the lock is free.
 const poll = 5 * time.Millisecond
 
-// baseline is what the others are compared with.
+// baseline is the peer that the others are compared with.
 const baseline = "raw"
 
 // ours is the peer that the targets are for.
 const ours = "effectlock"
 
-// replayed is the requests of ours without the library.
+// replayed sends the requests of ours without the library.
 const replayed = "effectlock replayed"
 
-// peers are what is measured, the baseline first.
+// peers are the measured libraries, the baseline first.
 var peers = []peer{
 	{name: baseline, about: "go-redis, SET NX PX and compare-and-delete, polling every 5 ms; W5: renewals pipelined by hand", open: openRaw},
 	{name: "raw-rueidis", about: "the same on rueidis, which pipelines by itself", open: openRawRueidis},

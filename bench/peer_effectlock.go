@@ -10,11 +10,11 @@ import (
 
 type effectlockClient struct {
 	store *redis.Backing
-	scope *effect.Scope // of the locks that are held until the context of open ends
+	scope *effect.Scope // of locks held until the context of open ends
 	setting
 }
 
-// openEffectlock opens a variant of this library, which the options make.
+// openEffectlock opens a variant of this library with the options.
 func openEffectlock(options ...redis.Option) func(context.Context, setting) (client, error) {
 	return func(ctx context.Context, s setting) (client, error) {
 		scopes := make(chan *effect.Scope)

@@ -30,7 +30,7 @@ type raw struct {
 	held     [][2]string // key and holder
 }
 
-// goRedis connects go-redis as it is out of the box: what is built on it is
+// goRedis connects go-redis with its defaults: libraries that are built on it are
 // compared with the same number of connections.
 func goRedis(s setting) *goredis.Client {
 	return goredis.NewClient(&goredis.Options{Addr: s.addr, Dialer: s.dial})
@@ -72,8 +72,8 @@ func (r *raw) hold(ctx context.Context, key string) error {
 	return nil
 }
 
-// renewAll is what somebody would write who has thousands of locks and no
-// library: one pipeline after the other, each short enough not to hold up the rest.
+// renewAll is what a program with thousands of locks and no library would do: send
+// one pipeline after another, each short enough not to hold up the rest.
 func (r *raw) renewAll(ctx context.Context) {
 	r.mu.Lock()
 	held := slices.Clip(r.held)
@@ -87,7 +87,7 @@ func (r *raw) renewAll(ctx context.Context) {
 		for _, lock := range held[:n] {
 			rawRenew.EvalSha(ctx, pipe, []string{lock[0]}, lock[1], r.ttl.Milliseconds())
 		}
-		_, _ = pipe.Exec(ctx) // a lock that is lost shows when its key is looked for
+		_, _ = pipe.Exec(ctx) // a lost lock shows when its key is checked
 		held = held[n:]
 	}
 }
@@ -96,8 +96,8 @@ const renewBatch = 500
 
 func (r *raw) stored(key string) string { return key }
 
-// every calls f once each interval until the process ends; if f takes longer
-// than that, as soon as it can.
+// every calls f once in each interval until the process ends, or back to back if f
+// takes longer than that.
 func every(interval time.Duration, f func()) {
 	for range time.Tick(interval) {
 		f()

@@ -17,7 +17,7 @@ var (
 	rueidisRenew   = rueidis.NewLuaScript(renewIfOurs)
 )
 
-// rawRueidis is raw on a client that sends concurrent commands together.
+// rawRueidis is raw on a client that batches concurrent commands.
 type rawRueidis struct {
 	rdb rueidis.Client
 	setting
@@ -27,7 +27,7 @@ type rawRueidis struct {
 	held     []rueidis.LuaExec
 }
 
-// rueidisOption connects rueidis as it is out of the box.
+// rueidisOption connects rueidis with its defaults.
 func rueidisOption(s setting) rueidis.ClientOption {
 	o := rueidis.ClientOption{InitAddress: []string{s.addr}}
 	if s.dial != nil {

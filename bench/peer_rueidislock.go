@@ -36,7 +36,7 @@ func (r *rueidislockClient) locker(key string, section func(context.Context)) fu
 
 func (r *rueidislockClient) hold(ctx context.Context, key string) error {
 	_, release, err := r.locks.TryWithContext(ctx, key)
-	context.AfterFunc(ctx, release) // before that, nobody lets go
+	context.AfterFunc(ctx, release) // nothing releases it before
 	return err
 }
 

@@ -91,8 +91,8 @@ func (p panel) draw(b *strings.Builder, r result) {
 	}
 }
 
-// line draws one peer. Where most rounds have no figure, because it was stuck
-// or never handed the lock on, the line ends with a cross.
+// line draws one peer. Where most rounds have no figure, because the peer was stuck
+// or never handed the lock over, the line ends with a cross.
 func (p panel) line(b *strings.Builder, r result, peer, colour string, x func(int) float64, y func(float64) float64) {
 	var path, marks strings.Builder
 	lastX, lastY, command := 0.0, 0.0, "M"

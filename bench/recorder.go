@@ -11,9 +11,8 @@ import (
 
 // recorder keeps the requests that a client sends.
 //
-// It reads them from the wire. A hook of go-redis was rejected: what it sees is
-// the client's own types, pointers among them, and the other clients have no such
-// hook.
+// It reads them from the wire. A hook of go-redis was rejected: a hook sees the
+// client's own types, including pointers, and the other clients have no hooks.
 type recorder struct {
 	mu       sync.Mutex
 	requests [][]string
@@ -42,8 +41,7 @@ type recordedConn struct {
 	unread []byte // the beginning of a request; guarded by to.mu
 }
 
-// Write keeps the request before it is sent, so that it is there when the reply
-// comes.
+// Write keeps the request before sending it, so that it is there when the reply comes.
 func (c *recordedConn) Write(p []byte) (int, error) {
 	c.to.mu.Lock()
 	c.unread = append(c.unread, p...)
@@ -59,8 +57,8 @@ func (c *recordedConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// cutRequest reads the first request of a stream in RESP, an array of bulk
-// strings, if all of it is there.
+// cutRequest reads the first request of a stream in RESP, an array of bulk strings,
+// if it is complete.
 func cutRequest(stream []byte) (args []string, rest []byte, ok bool) {
 	n, stream, ok := cutNumber(stream, '*')
 	if !ok {

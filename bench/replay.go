@@ -11,19 +11,19 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// recording is what a library sent for a lock and for its release. It can be sent
-// again, without the library, for another key and another holder.
+// recording is what a library sent to lock and release. It can be sent again, without
+// the library, for another key and another holder.
 type recording struct {
 	key, holder      string
 	stored           func(key string) string
 	acquire, release [][]string
-	// replies are what the server answered when it was sent for the first time.
+	// replies are the server's answers when the requests were first sent.
 	replies []any
 }
 
 const recordedKey = "recorded-key"
 
-// record lets a library lock a key, and sees what that sends.
+// record makes a library lock a key, and records its requests.
 func record(ctx context.Context, open func(context.Context, setting) (client, error), s setting) (*recording, error) {
 	tape := &recorder{}
 	s.dial = tape.dial
@@ -56,8 +56,8 @@ func record(ctx context.Context, open func(context.Context, setting) (client, er
 	return r, r.try(ctx, rdb)
 }
 
-// try sends the recording for another key, and makes sure that this locks it and
-// frees it again: a library may send what is good only once.
+// try sends the recording for another key, and checks that this locks and frees it:
+// a library may send requests that work only once.
 func (r *recording) try(ctx context.Context, rdb *goredis.Client) error {
 	if len(r.acquire) == 0 || len(r.release) == 0 {
 		return fmt.Errorf("record: %d requests for the lock and %d for its release", len(r.acquire), len(r.release))
@@ -95,9 +95,9 @@ type exchange struct{ acquire, release []request }
 // request is one command.
 type request struct {
 	args []any
-	// named are the arguments that name the holder, cut where it stood.
+	// named are the arguments that contain the holder, split where it was.
 	named map[int][]string
-	reply any // to be expected
+	reply any // the expected one
 }
 
 func (r *recording) exchange(key string) exchange {
@@ -119,7 +119,7 @@ func (r *recording) exchange(key string) exchange {
 	return exchange{all[:len(r.acquire)], all[len(r.acquire):]}
 }
 
-// of is the command for a holder.
+// of returns the command for a holder.
 func (q request) of(holder string) []any {
 	args := slices.Clone(q.args)
 	for i, parts := range q.named {
@@ -128,7 +128,7 @@ func (q request) of(holder string) []any {
 	return args
 }
 
-// replyOf is a reply; that there is none is one, too.
+// replyOf returns a reply. The absence of one counts as a reply too.
 func replyOf(cmd *goredis.Cmd) (any, error) {
 	reply, err := cmd.Result()
 	if errors.Is(err, goredis.Nil) {
@@ -137,8 +137,8 @@ func replyOf(cmd *goredis.Cmd) (any, error) {
 	return reply, err
 }
 
-// check reports a reply that says something else than the recorded one. Of texts
-// the first character counts: what follows may be a token.
+// check returns an error if a reply differs from the recorded one. Of a text only the
+// first character counts: what follows may be a token.
 func (q request) check(cmd *goredis.Cmd) error {
 	reply, err := replyOf(cmd)
 	if err != nil {
@@ -152,8 +152,8 @@ func (q request) check(cmd *goredis.Cmd) error {
 	return fmt.Errorf("replay: the server answered %#v, and %#v when it was recorded", reply, q.reply)
 }
 
-// openReplayed is ours without the library: where the time goes that is neither
-// the server's nor go-redis'.
+// openReplayed opens ours without the library: the difference is the time that is
+// neither the server's nor go-redis's.
 func openReplayed(ctx context.Context, s setting) (client, error) {
 	r, err := record(ctx, openEffectlock(), s)
 	return &replayer{goRedis(s), r}, err
@@ -184,7 +184,7 @@ func (r *replayer) locker(key string, section func(context.Context)) func(contex
 	}
 }
 
-// hold would have to renew, which was not recorded.
+// hold would have to renew, and renewals were not recorded.
 func (r *replayer) hold(context.Context, string) error { return errors.ErrUnsupported }
 
 func (r *replayer) stored(key string) string { return r.recording.stored(key) }

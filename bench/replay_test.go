@@ -56,7 +56,7 @@ func TestWhatALibrarySendsLocksAndFreesWithoutIt(t *testing.T) {
 		}
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			server := redistest.Start(t) // they lock the same key, some under the same name
+			server := redistest.Start(t) // the peers lock the same key, some under the same name
 			r, err := record(t.Context(), p.open, setting{addr: server.Addr(), ttl: lease, renew: lease / 3})
 			require.NoError(t, err)
 			assert.Len(t, r.acquire, 1)

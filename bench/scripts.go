@@ -9,7 +9,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// scripts is what a lock and its release cost the server.
+// scripts measures the server's cost of a lock and its release.
 func scripts() workload {
 	return workload{
 		name:  "scripts",
@@ -105,7 +105,7 @@ func (b *batches) send(ctx context.Context, pipe goredis.Pipeliner) error {
 			}
 		}
 	}
-	_, _ = pipe.Exec(ctx) // its error is one of the commands'
+	_, _ = pipe.Exec(ctx) // its error is that of one of the commands
 	for i, q := range b.waiting {
 		if err := q.check(sent[i]); err != nil {
 			return err
@@ -115,7 +115,7 @@ func (b *batches) send(ctx context.Context, pipe goredis.Pipeliner) error {
 	return nil
 }
 
-// serverCPU is what the server has used so far, in seconds.
+// serverCPU returns the CPU time that the server has used, in seconds.
 func serverCPU(ctx context.Context, rdb *goredis.Client) (float64, error) {
 	text, err := rdb.Info(ctx, "cpu").Result()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// server is a redis-server of our own. Each measurement has a new one: what a
-// peer leaves behind, keys or commands on their way, is not the next one's burden.
+// server is a redis-server of our own. Each measurement starts a new one: keys or
+// commands that a peer leaves behind must not burden the next.
 type server struct {
 	addr string
 	cmd  *exec.Cmd
@@ -36,7 +36,7 @@ func serverBinary() string {
 // startServer must be called by the main goroutine.
 func startServer(ctx context.Context, m *machine, core int) (*server, error) {
 	var err error
-	for range 5 { // another process may take the port between the look and the bind
+	for range 5 { // another process may take the port between the check and the bind
 		var s *server
 		if s, err = tryServer(ctx, m, core); err == nil {
 			return s, nil
@@ -72,8 +72,8 @@ func tryServer(ctx context.Context, m *machine, core int) (*server, error) {
 	return s, nil
 }
 
-// await waits until the server answers, and is ours: another one may have got
-// hold of the port.
+// await waits until the server answers and checks that it is ours: another one may
+// have taken the port.
 func (s *server) await(ctx context.Context, limit time.Duration) error {
 	for give := time.Now().Add(limit); ; time.Sleep(2 * time.Millisecond) {
 		c, err := net.Dial("tcp", s.addr) // go-redis would log each refusal
@@ -104,8 +104,7 @@ func (s *server) info(ctx context.Context) (map[string]string, error) {
 	return parseInfo(text), err
 }
 
-// commands is how many commands the server has run, those that scripts called
-// among them.
+// commands returns how many commands the server has run, including those in scripts.
 func (s *server) commands(ctx context.Context) (float64, error) {
 	info, err := s.info(ctx)
 	if err != nil {
@@ -114,7 +113,7 @@ func (s *server) commands(ctx context.Context) (float64, error) {
 	return strconv.ParseFloat(info["total_commands_processed"], 64)
 }
 
-// parseInfo reads what INFO answers: lines of key:value, and headings.
+// parseInfo parses the reply to INFO: lines of key:value, and headings.
 func parseInfo(text string) map[string]string {
 	info := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -125,7 +124,7 @@ func parseInfo(text string) map[string]string {
 	return info
 }
 
-// freePort looks below the range from which outgoing connections take theirs.
+// freePort searches below the range of ports for outgoing connections.
 func freePort() (int, error) {
 	for range 100 {
 		port := 10000 + rand.IntN(20000)

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// median returns the middle value, the mean of the two middle ones of an even
-// number, and NaN of none.
+// median returns the middle value, the mean of the two middle ones if their number is
+// even, or NaN if there are none.
 func median(values []float64) float64 {
 	s := slices.Sorted(slices.Values(values))
 	n := len(s)
@@ -16,8 +16,8 @@ func median(values []float64) float64 {
 	return (s[(n-1)/2] + s[n/2]) / 2
 }
 
-// percentile returns the smallest value that at least p percent do not exceed,
-// NaN of none.
+// percentile returns the smallest value that at least p percent do not exceed, or NaN if
+// there are none.
 func percentile(p float64, values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -27,8 +27,8 @@ func percentile(p float64, values []float64) float64 {
 	return s[min(max(rank, 1), len(s))-1]
 }
 
-// jain is the fairness index of Jain, Chiu and Hawe (1984): 1 if all shares are
-// equal, 1/n if one of n has everything. Of no shares, or if nobody has any, NaN.
+// jain returns the fairness index of Jain, Chiu and Hawe (1984): 1 if all shares are
+// equal, 1/n if one of n has everything. It returns NaN if there are no shares or all are 0.
 func jain(shares []float64) float64 {
 	var sum, squares float64
 	for _, x := range shares {

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// values returns a peer's figure in each round that yielded one.
+// values returns a peer's figure in each round that produced one.
 func (r result) values(peer string, kase int, figure string) []float64 {
 	var values []float64
 	for _, o := range r.outcomes[spot{peer, kase}] {
@@ -17,13 +17,13 @@ func (r result) values(peer string, kase int, figure string) []float64 {
 	return values
 }
 
-// median returns the median over the rounds, NaN if there is none.
+// median returns the median over the rounds, or NaN.
 func (r result) median(peer string, kase int, figure string) float64 {
 	return median(r.values(peer, kase, figure))
 }
 
-// usual returns the median if most rounds yielded the figure, else NaN: the few
-// handoffs of a peer that hardly ever hands on are not its usual ones.
+// usual returns the median if most rounds produced the figure, and otherwise NaN: the few
+// handoffs of a peer that hardly ever hands over are not typical of it.
 func (r result) usual(peer string, kase int, figure string) float64 {
 	values := r.values(peer, kase, figure)
 	if 2*len(values) <= len(r.outcomes[spot{peer, kase}]) {
@@ -33,8 +33,8 @@ func (r result) usual(peer string, kase int, figure string) float64 {
 }
 
 // ratio returns the median of the peer's figure as a multiple of the baseline's
-// in the same round, NaN if there is none. The ratio of the two medians was
-// rejected: it may compare a quiet round with a noisy one.
+// in the same round, or NaN. The ratio of the two medians was rejected: it may compare
+// a quiet round with a noisy one.
 func (r result) ratio(peer string, kase int, figure string) float64 {
 	mine, base := r.outcomes[spot{peer, kase}], r.outcomes[spot{baseline, kase}]
 	var ratios []float64
@@ -57,8 +57,8 @@ func (r result) extremes(peer string, kase int, figure string) (least, most floa
 	return slices.Min(values), slices.Max(values)
 }
 
-// remarks returns what else was seen of a peer, each thing once, and in how
-// many rounds.
+// remarks returns the other observations about a peer, each once, with the number of
+// rounds.
 func (r result) remarks(peer string, kase int) []string {
 	outcomes := r.outcomes[spot{peer, kase}]
 	var seen []string

@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// target is what this library wants to reach.
+// target is a goal of this library.
 type target struct {
 	text   string
 	value  func(result) float64 // NaN: not measured
 	limit  float64
-	most   bool // the limit is the most that is allowed, else the least
+	most   bool // the limit is an upper bound; otherwise a lower one
 	format func(float64) string
 }
 
@@ -48,7 +48,7 @@ func opsAtLeast(kase int, text string, limit float64) target {
 	return t
 }
 
-// flatness is how many times the least the most ops/s are over some cases.
+// flatness returns the highest ops/s of some cases, as a multiple of the lowest.
 func flatness(cases ...int) func(result) float64 {
 	return func(r result) float64 {
 		var values []float64

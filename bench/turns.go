@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// turns is what one of several libraries does that are measured by turns.
+// turns are the figures of one of several libraries that are measured in turns.
 type turns struct {
 	lock func(context.Context) error
 	p50  []float64 // of each turn
 	// locks, allocs, lasted and cpu are sums over all turns.
 	locks, allocs, lasted, cpu float64
 
-	took []float64 // in the present turn
+	took []float64 // in the current turn
 }
 
-// turnLength is long beside a lock, and short beside the time for which the
-// scheduler leaves things where they are.
+// turnLength is long compared with a lock, and short compared with the time for which
+// the scheduler leaves things where they are.
 const turnLength = 25 * time.Millisecond
 
-// byTurns gives each a turn, again and again until then, and at least once.
+// byTurns gives each library a turn, repeatedly until then, and at least once.
 func byTurns(ctx context.Context, until time.Time, all ...*turns) error {
 	for {
 		for _, t := range all {
@@ -57,5 +57,5 @@ func (t *turns) take(ctx context.Context) error {
 	return nil
 }
 
-// forget begins the figures again, after the turns that were to warm up.
+// forget resets the figures after the warm-up turns.
 func (t *turns) forget() { *t = turns{lock: t.lock, took: t.took} }

@@ -7,7 +7,7 @@ import (
 
 const besideRaw = "Each library is compared with a `raw` in the same process, in alternating slices of 25 ms. In the row of `raw`, any difference from 1 is chance."
 
-// alone is W1: what the lock costs when nobody else wants it.
+// alone is W1: the cost of a lock that nobody else wants.
 func alone() workload {
 	return workload{
 		name:    "W1",
@@ -25,14 +25,14 @@ func alone() workload {
 		},
 		targets: []target{
 			atMost(0, "p50/raw", "p50, of raw", 1.06, times),
-			// The half is for what the runtime allocates by itself.
+			// The half is for the runtime's own allocations.
 			atMost(0, "allocs", "allocations", 23.5, tenth),
 		},
 	}
 }
 
-// aloneOneCore is W1s. Where client and server wait for each other on two cores,
-// most of the time is the kernel's; on one core, each other's CPU time shows.
+// aloneOneCore is W1s. When client and server wait for each other on two cores, most
+// of the time is the kernel's; on one core, the CPU time of both shows.
 func aloneOneCore() workload {
 	w := alone()
 	w.name = "W1s"
@@ -83,9 +83,9 @@ func aloneUnpinned() workload {
 	return w
 }
 
-// measureAlone compares a library with the baseline in one process. Two processes
-// were rejected: the scheduler places each pair of client and server in its own
-// way, and a machine that is busy for a moment is so for one of them only.
+// measureAlone compares a library with the baseline in one process. Two processes were
+// rejected: the scheduler would place each pair of client and server in its own way,
+// and a machine that is busy for a moment would slow only one of them.
 func measureAlone(ctx context.Context, t *trial) (answer, error) {
 	if t.Case == cancellable {
 		var cancel context.CancelFunc

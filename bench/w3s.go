@@ -52,7 +52,7 @@ func standingStart() workload {
 	}
 }
 
-// sprint runs the crowd until it has taken so many turns, or the window is over.
+// sprint runs the crowd until it has taken startTurns turns, or the window is over.
 func (c *crowd) sprint(ctx context.Context, t *trial, turns int64) (answer, error) {
 	from, to, err := t.begin()
 	if err != nil {

@@ -46,7 +46,7 @@ func processes() workload {
 
 const handoffAbout = "A handoff is the time from the end of one critical section to the start of the next in another process that had been waiting."
 
-// gatherProcesses adds up what the processes saw.
+// gatherProcesses adds up the figures of the processes.
 func gatherProcesses(answers []answer, p plan) (figures, error) {
 	f := figures{}
 	var shares []float64
@@ -76,16 +76,16 @@ func gatherProcesses(answers []answer, p plan) (figures, error) {
 	return f, nil
 }
 
-// owned is a section, and the process that was in it.
+// owned is a section and the process that was in it.
 type owned struct {
 	section
 	process int
 }
 
-// between returns, in seconds, how long the lock was nobody's between two
-// sections of different processes. Handoffs are those gaps at whose beginning
-// the next process had been waiting; in the others it may be that nobody
-// wanted the lock. It fails if two sections overlap.
+// between returns, in seconds, how long the lock was free between two sections of
+// different processes. Handoffs are the gaps at whose beginning the next process was
+// already waiting; in the others, perhaps nobody wanted the lock. It fails if two
+// sections overlap.
 func between(all []owned) (gaps, handoffs []float64, err error) {
 	slices.SortFunc(all, func(a, b owned) int { return cmp.Compare(a.Start, b.Start) })
 	for i := 1; i < len(all); i++ {

@@ -11,7 +11,7 @@ import (
 func TestGapsAreBetweenProcessesAndHandoffsHadAWaiter(t *testing.T) {
 	t.Parallel()
 	gaps, handoffs, err := between([]owned{
-		{section{Asked: 400, Start: 500, End: 600}, 2}, // asked after the one before had ended
+		{section{Asked: 400, Start: 500, End: 600}, 2}, // asked after the section before had ended
 		{section{Asked: 0, Start: 100, End: 200}, 1},
 		{section{Asked: 150, Start: 230, End: 300}, 2}, // waited
 		{section{Asked: 50, Start: 310, End: 320}, 2},  // the same process

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// rested is W4t: what it takes to hand a lock to another process, without the
-// short cut of handing it on within one.
+// rested is W4t: the cost of handing a lock to another process, without the shortcut of
+// handing it on within one.
 func rested() workload {
 	w := processes()
 	w.name = "W4t"

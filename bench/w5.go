@@ -11,7 +11,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// held is W5: what it costs to keep many locks.
+// held is W5: the cost of keeping many locks.
 func held() workload {
 	return workload{
 		name:  "W5",
@@ -82,7 +82,7 @@ func measureHeld(ctx context.Context, t *trial) (answer, error) {
 	return a, nil
 }
 
-// takeAll takes as many of the locks as it can in the time that it has.
+// takeAll takes as many of the locks as it can in its time.
 func takeAll(ctx context.Context, t *trial) (reached []string, failure error) {
 	limit := time.Now().Add(t.plan.prepare)
 	var next atomic.Int64

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// waiting is W6: what it costs to wait for a lock that does not become free.
+// waiting is W6: the cost of waiting for a lock that does not become free.
 func waiting() workload {
 	return workload{
 		name:  "W6",
@@ -81,7 +81,7 @@ func measureWaiting(ctx context.Context, t *trial) (answer, error) {
 // settle is how long a thousand waiters may need to begin to wait.
 const settle = time.Second
 
-// openAgain is another client of the same library, not counted.
+// openAgain opens another client of the same library, which is not counted.
 func openAgain(ctx context.Context, t *trial) (client, error) {
 	p, ok := peerNamed(t.Peer)
 	if !ok {

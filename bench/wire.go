@@ -11,9 +11,9 @@ type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // wire counts what a client sends: its requests, as the server receives them.
 //
-// INFO was rejected for that, though it serves as a check: total_commands_processed
-// and commandstats count a script and also each command that the script calls,
-// so that one EVALSHA looks like three or four requests.
+// INFO was rejected, though it serves as a check: total_commands_processed and
+// commandstats count a script and each command that the script calls, so that one
+// EVALSHA looks like three or four requests.
 type wire struct {
 	requests    atomic.Int64
 	connections atomic.Int64 // open now
@@ -33,9 +33,9 @@ func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return &countedConn{TCPConn: tcp, wire: w}, nil
 }
 
-// countedConn embeds the TCP connection itself and not a net.Conn: go-redis asks
-// a connection for its file descriptor to see that it is alive, and would skip
-// that system call on one that hides it.
+// countedConn embeds the TCP connection itself and not a net.Conn: go-redis asks a
+// connection for its file descriptor to check that it is alive, and would skip that
+// system call on one that hides it.
 type countedConn struct {
 	*net.TCPConn
 	wire   *wire
@@ -61,7 +61,7 @@ func (c *countedConn) Close() error {
 type requestCounter struct {
 	kind   byte // of the line that is being read; 0 between two lines
 	number int
-	skip   int // bytes of a bulk string that are still to come
+	skip   int // remaining bytes of a bulk string
 }
 
 func (r *requestCounter) count(p []byte) int {

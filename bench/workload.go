@@ -9,14 +9,14 @@ import (
 // workload is one question, and how it is measured.
 type workload struct {
 	name, title, about string
-	// unit is what the cases vary, "" if there is but one case or if the cases
-	// have names.
+	// unit is what the cases vary, "" if there is only one case or the cases have
+	// names.
 	unit  string
 	cases map[int]string
-	// peers are those that are measured, nil means all that are complete.
+	// peers are the measured peers; nil means all complete ones.
 	peers []string
 	plan  func(quick bool) plan
-	// ttl is that of a lease, unless longer has another one for the case.
+	// ttl is the TTL of a lease, unless longer has another for the case.
 	ttl    time.Duration
 	longer map[int]time.Duration
 	// processes is how many run the library, 0 means 1. sharedCore puts the
@@ -26,14 +26,14 @@ type workload struct {
 	sharedCore bool
 	unpinned   bool
 	counted    bool
-	// rounds is the least number if none is asked for; fewer limits those of a
-	// case that takes long.
+	// rounds is the least number unless another is asked for; fewer limits the rounds
+	// of a case that takes long.
 	rounds int
 	fewer  map[int]int
 
 	// measure runs in a process that has the library, gather in their parent.
 	measure func(context.Context, *trial) (answer, error)
-	gather  func([]answer, plan) (figures, error) // nil: what the only process says
+	gather  func([]answer, plan) (figures, error) // nil: use the figures of the only process
 
 	columns []column
 	targets []target
@@ -46,7 +46,7 @@ type plan struct {
 	cases   []int
 }
 
-// lasting is the plan with another window, unless that is 0.
+// lasting returns the plan with another window, unless that is 0.
 func (p plan) lasting(window time.Duration) plan {
 	if window > 0 {
 		p.window = window
@@ -54,11 +54,11 @@ func (p plan) lasting(window time.Duration) plan {
 	return p
 }
 
-// lease is that of a lock that is let go of soon.
+// lease is the lease of a lock that is released soon.
 const lease = 30 * time.Second
 
-// allWorkloads returns the workloads in the order of the report. It is no
-// variable because a workload's process looks itself up here.
+// allWorkloads returns the workloads in the order of the report. It is not a variable
+// because a workload's process looks itself up here.
 func allWorkloads() []workload {
 	return []workload{
 		alone(), aloneOneCore(), aloneUnpinned(), spread(), contended(), standingStart(), processes(), rested(), held(), waiting(),
@@ -98,7 +98,7 @@ func (w workload) label(kase int) string {
 	return w.name
 }
 
-// caseText is the name of a case in the report, "" if there is but one case.
+// caseText returns the name of a case in the report, or "" if there is only one case.
 func (w workload) caseText(kase int) string {
 	if w.unit != "" {
 		return whole(float64(kase)) + " " + w.unit
@@ -106,7 +106,7 @@ func (w workload) caseText(kase int) string {
 	return w.cases[kase]
 }
 
-// oneCase is a plan of one case.
+// oneCase returns a plan with one case.
 func oneCase(full, quick time.Duration) func(bool) plan {
 	return func(q bool) plan {
 		p := plan{window: full, cases: []int{0}}
@@ -122,5 +122,5 @@ type column struct {
 	figure  string
 	heading string
 	format  func(float64) string
-	ratio   bool // also as a multiple of the baseline's
+	ratio   bool // also show it as a multiple of the baseline's
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// What a recovery does with a value, an interruption, a defect, and the value beside a
-// failure is said by the model of sequential programs.
+// The model of sequential programs says what a recovery does with a value, an
+// interruption, a defect, and the value beside a failure.
 
 func TestCatchTagFindsItsTypeWhereErrorsAsDoes(t *testing.T) {
 	t.Parallel()

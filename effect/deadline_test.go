@@ -19,7 +19,7 @@ var errParent = errors.New("the parent's cause")
 
 type valueKey struct{}
 
-// view is what can be seen of a context.
+// view is everything observable about a context.
 type view struct {
 	err, cause, child, childCause error
 	done, after                   bool
@@ -90,9 +90,9 @@ var parents = map[string]func(above context.Context) (context.Context, func()){
 }
 
 // TestALazyDeadlineBehavesLikeContextWithTimeout does the same to both, which
-// have one parent, and compares what can be seen of them after each step. The
-// first look may come after the first step; were it later, several ends might
-// have come before, of which the lazy one shows another.
+// have one parent, and compares their views after each step. The first look may
+// come after the first step; if it came later, several ends might have come before
+// it, and the lazy context might show another than the first.
 func TestALazyDeadlineBehavesLikeContextWithTimeout(t *testing.T) {
 	t.Parallel()
 	for name, parent := range parents {

@@ -16,15 +16,15 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// How a fiber ends, and what Join and Await make of it, is said by the model of sequential
-// programs.
+// The model of sequential programs says how a fiber ends, and what Join and Await make of
+// it.
 
 // joined runs eff in a fiber that it joins.
 func joined[A any](eff effect.Effect[A]) effect.Effect[A] {
 	return effect.FlatMap((*effect.Fiber[A]).Join)(effect.Fork(eff))
 }
 
-// joinedWithoutCancel waits for its fiber even if the context ends before.
+// joinedWithoutCancel waits for its fiber even if the context ends first.
 func joinedWithoutCancel(work effect.Effect[int]) effect.Effect[int] {
 	return func(ctx context.Context) (int, error) {
 		fiber, err := effect.Fork(work)(ctx)
@@ -35,7 +35,7 @@ func joinedWithoutCancel(work effect.Effect[int]) effect.Effect[int] {
 	}
 }
 
-// awaited runs eff in a fiber, and returns how it ended, even if ctx ends before.
+// awaited runs eff in a fiber, and returns how it ended, even if ctx ends first.
 func awaited[A any](t *testing.T, ctx context.Context, eff effect.Effect[A]) effect.Exit[A] { //nolint:revive // t first, as in testify
 	t.Helper()
 	fiber, err := effect.Fork(eff)(ctx)

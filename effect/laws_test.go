@@ -32,7 +32,7 @@ func inBubble(t *testing.T, f func(ctx context.Context)) {
 	})
 }
 
-// seen is the end of a program as its caller saw it.
+// seen is the end of a program from its caller's point of view.
 func seen(o outcome[int]) end {
 	switch {
 	case o.goexit:
@@ -90,7 +90,7 @@ func TestAnExitOfASequentialProgramIsWhatItsModelSays(t *testing.T) {
 
 // TestWhateverRunsConcurrentlyIsCleanedUpBeforeTheProgramEnds holds for every
 // program: each finalizer ran once, in order, with a live and bounded context,
-// and when the program ends nothing runs any more.
+// and nothing runs any more when the program ends.
 func TestWhateverRunsConcurrentlyIsCleanedUpBeforeTheProgramEnds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -107,7 +107,7 @@ func TestWhateverRunsConcurrentlyIsCleanedUpBeforeTheProgramEnds(t *testing.T) {
 	})
 }
 
-// A program of which every leaf waits to be cancelled ends with an interruption.
+// A program whose leaves all wait to be cancelled ends with an interruption.
 func TestNoRecoveryAnywhereTurnsACancellationIntoASuccess(t *testing.T) {
 	t.Parallel()
 	shapes := map[string]operator{}
@@ -121,7 +121,7 @@ func TestNoRecoveryAnywhereTurnsACancellationIntoASuccess(t *testing.T) {
 		var o outcome[int]
 		inBubble(t, func(ctx context.Context) { o = observe(ctx, owners["Run"](runner{&notes{}}.effect(program))) })
 		if o.goexit || o.panicked != nil || errors.As(o.err, new(*effect.Defect)) {
-			return // a finalizer's doing
+			return // because of a finalizer
 		}
 		require.ErrorIs(rt, o.err, context.Canceled)
 		require.ErrorIs(rt, o.err, errCause)
@@ -187,7 +187,7 @@ func check(t *testing.T, laws map[string]law) {
 // prompt replaces the leaves that take time.
 func prompt(n *node) *node { return replaced(n, "succeed", "wait", "sleep", "stubborn") }
 
-// waiting is a program of which every leaf waits to be cancelled.
+// waiting makes a program whose leaves all wait to be cancelled.
 func waiting(n *node) *node { return replaced(n, "wait", leafNames...) }
 
 func replaced(n *node, leaf string, from ...string) *node {

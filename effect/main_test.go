@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The laws take the place of examples: a hundred programs would miss some.
+	// The laws replace examples: a hundred programs would miss some.
 	if err := flag.Set("rapid.checks", "300"); err != nil {
 		panic(err)
 	}
@@ -90,7 +90,7 @@ type failedTest struct{}
 func (failedTest) Errorf(string, ...any) {}
 func (failedTest) FailNow()              { runtime.Goexit() }
 
-// endings are the ways in which work ends. They need a context that is cancelled sometime.
+// endings are the ways in which work ends. They need a context that is cancelled at some point.
 var endings = map[string]effect.Effect[int]{
 	"a value":        effect.Succeed(7),
 	"an error":       effect.Fail[int](errBoom),

@@ -32,8 +32,8 @@ func (e end) String() string {
 	return fmt.Sprint("failure", e.labels)
 }
 
-// model says what a sequential program must do. It knows no goroutines, no
-// contexts and no Go panics: only the words of the package's documentation.
+// model says what a sequential program must do. It has no goroutines, contexts or
+// Go panics, only the words of the package's documentation.
 type model struct {
 	clock time.Duration
 	log   []string

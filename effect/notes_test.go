@@ -40,7 +40,7 @@ func (n *notes) fault(format string, args ...any) {
 	n.faults = append(n.faults, fmt.Sprintf(format, args...))
 }
 
-// register notes that f must run, as the last one of its scope. It returns what runs it.
+// register records that f must run, as the last finalizer of its scope. It returns what runs it.
 func (n *notes) register(f cleanup, of *open) func(exit string) effect.Effect[effect.Void] {
 	n.mu.Lock()
 	defer n.mu.Unlock()

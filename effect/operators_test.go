@@ -35,7 +35,7 @@ func many(arity int, f func(...eff) eff) operator {
 	return operator{arity, func(_ runner, _ *node, kids []eff) eff { return f(kids...) }}
 }
 
-// sequential programs run in the order that is written, and so have a model.
+// sequential programs run in the order in which they are written, and so have a model.
 var (
 	leaves = map[string]operator{
 		"succeed": leaf(func(n *node, _ context.Context) (int, error) { return n.id, nil }),

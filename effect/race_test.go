@@ -12,7 +12,7 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// after ends as eff does, d from its start, unless it is cancelled before.
+// after ends as eff does, d after its start, unless it is cancelled first.
 func after(d time.Duration, eff effect.Effect[int]) effect.Effect[int] {
 	return effect.ZipRight[effect.Void](eff)(effect.Sleep(d))
 }

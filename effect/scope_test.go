@@ -15,8 +15,8 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// That finalizers run once, in reverse order, under a context of their own and whatever
-// the others do is said by the laws of generated programs.
+// The laws of generated programs say that finalizers run once, in reverse order, under a
+// context of their own and whatever the others do.
 
 // leaked runs work in a scope, and returns the scope after it has closed.
 func leaked(ctx context.Context, work effect.Effect[int]) *effect.Scope {

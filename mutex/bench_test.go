@@ -16,7 +16,7 @@ import (
 )
 
 // BenchmarkWithLock is the price of an uncontended lock on the memory backing.
-// What the runtime adds is its difference to BenchmarkByHand, which has the same
+// The library's overhead is the difference from BenchmarkByHand, which has the same
 // calls and guarantees in plain Go; BenchmarkStoreCalls is the floor.
 func BenchmarkWithLock(b *testing.B) {
 	m, err := mutex.New(memory.New(), "bench", mutex.Config{})
@@ -54,9 +54,9 @@ func BenchmarkStoreCalls(b *testing.B) {
 	}
 }
 
-// byHand is what a careful engineer writes without the library: one bounded
-// request to acquire, a goroutine that refreshes, a timer that cancels the work
-// at the deadline, a bounded request to release.
+// byHand is what a careful engineer writes without the library: a bounded request
+// to acquire, a goroutine that refreshes, a timer that cancels the work at the
+// deadline, and a bounded request to release.
 func byHand(ctx context.Context, store backing.Backing, work func(context.Context) (int, error)) (int, error) {
 	c := backing.Claim{Key: "bench", Holder: rand.Text(), TTL: 30 * time.Second}
 	start := time.Now()

@@ -15,7 +15,7 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// silent is a store that answers no request for a lock, and no release.
+// silent is a store that answers no requests for a lock and no releases.
 func silent() *store {
 	s := newStore()
 	s.on(hangs, "tryAcquire", "release")
@@ -48,7 +48,7 @@ func TestANewAcquisitionUnderTheSameHolderIDTakesTheCleanUpOver(t *testing.T) {
 	})
 }
 
-// Two that were made under one id at the same time are cleaned up at the same time.
+// Two acquisitions under one id at the same time are cleaned up at the same time.
 func TestAllCleanUpsOfAClaimantAreTakenOverAndHaveNotFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
@@ -127,7 +127,7 @@ func TestAnAcquisitionThatTakesACleanUpOverAndIsNotSentCleansUp(t *testing.T) {
 	})
 }
 
-// It leaves while the clean-up has not ended yet. The next one, which leaves as well, has
+// The caller leaves before the clean-up has ended. The next caller, which leaves as well, has
 // nothing of the first to release.
 func TestAnAcquisitionThatTakesACleanUpOverAndLeavesCleansUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestAnAcquisitionThatTakesACleanUpOverAndLeavesCleansUp(t *testing.T) {
 	})
 }
 
-// A place in the queue would be given the lock, which nobody would use.
+// The store would give the lock to a place that is left in the queue, and nobody would use it.
 func TestATryThatTakesACleanUpOverAndFindsTheLockTakenCleansUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newQueued()

@@ -65,7 +65,7 @@ func TestOneHolderIDIsOneHolder(t *testing.T) {
 	})
 }
 
-// Acquisitions under one id are told apart by their attempts.
+// Acquisitions under one id are distinguished by their attempts.
 func TestNoTwoAcquisitionsMakeTheSameClaim(t *testing.T) {
 	t.Parallel()
 	s := newStore()
@@ -87,8 +87,8 @@ func TestNoTwoAcquisitionsMakeTheSameClaim(t *testing.T) {
 	assert.Len(t, claims, 2*rounds*len(acquiring))
 }
 
-// Whatever the durations, a mutex is refused with an error that names one of them,
-// or it holds the lock for as long as the work takes, several refreshes later too.
+// Whatever the durations, New either refuses them with an error that names one, or makes a
+// mutex that holds the lock for as long as the work takes, even several refreshes later.
 func FuzzConfig(f *testing.F) {
 	const day = 24 * time.Hour
 	for _, d := range [][3]time.Duration{
@@ -135,7 +135,7 @@ func FuzzConfig(f *testing.F) {
 	})
 }
 
-// waits has another wait for a moment with the same durations.
+// waits makes another mutex with the same durations wait for a moment.
 func waits(t *testing.T, s *store, c mutex.Config) {
 	t.Helper()
 	s.grant("before", time.Millisecond)

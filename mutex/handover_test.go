@@ -14,8 +14,8 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// Package turn says to whom the lock is handed, and package protocol plays what may go wrong
-// in every order. These tests show that a mutex carries that out.
+// Package turn decides who is handed the lock, and package protocol explores what may go wrong,
+// in every order. These tests show that a mutex carries out those decisions.
 
 func TestWaitersOfTwoProcessesHaveTheLockInTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -30,13 +30,13 @@ func TestWaitersOfTwoProcessesHaveTheLockInTurns(t *testing.T) {
 		}
 		join(t, fibers...)
 		assert.Equal(t, "aaaaaaaaa"+"bbbbbbbbb"+"aaaaaaaaa"+"bbbbbbbbb"+"aa"+"bb", strings.Join(d.who, ""), "one, and eight more in a row")
-		const others = 5 // turns that came from the other process
+		const others = 5 // turns handed over by the other process
 		assert.LessOrEqual(t, a.called()+b.called(), 2*each+2+others, "one for each turn, one to queue for each process, and one for each wake-up")
 		a.requireFree(t)
 	})
 }
 
-// The holder's release fails or not; the next has the lock in any case.
+// Whether or not the holder's release fails, the next waiter has the lock.
 func TestAHandoverThatFailsKeepsTheLockFromNobody(t *testing.T) {
 	each(t, map[string]handover{
 		"its reply is lost":      {first(1, breaks), nil, ""},
@@ -135,8 +135,8 @@ func TestALockThatIsPassedOnForOneWhoLeftAndCannotBeIsReported(t *testing.T) {
 func TestALockThatIsReleasedByHandIsLost(t *testing.T) {
 	type variant struct {
 		config mutex.Config
-		waiter bool // of the same process, so that the lock is passed on
-		taken  bool // by another process meanwhile
+		waiter bool // a waiter of the same process, so that the lock is passed on
+		taken  bool // another process takes the lock meanwhile
 	}
 	each(t, map[string]variant{
 		"and is free since":                       {},

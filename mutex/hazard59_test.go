@@ -32,7 +32,7 @@ var holding = map[string]hold{
 	},
 }
 
-// slowly is a store whose grants take 1 ms each way, and do not heed their context.
+// slowly is a store whose grants take 1 ms each way, and ignore their context.
 func slowly() *store {
 	s := newStore()
 	s.on(func(ctx context.Context, r *request) error {
@@ -54,7 +54,7 @@ func TestHazard59_WhatIsYieldedIsHeldAndWhatTimedOutIsNot(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						s := slowly()
 						if contended {
-							s = newQueued() // where the holder hands the lock on
+							s = newQueued() // here the holder hands the lock over
 						}
 						m := newMutex(t, s, mutex.Config{Observer: mutex.Observe(slowObserver)})
 						if contended {
@@ -72,8 +72,8 @@ func TestHazard59_WhatIsYieldedIsHeldAndWhatTimedOutIsNot(t *testing.T) {
 	}
 }
 
-// isYielded acquires the lock, and checks in the open scope that it is held if it was
-// yielded, and by nobody if not.
+// isYielded acquires the lock, and checks in the open scope that the lock is held if it was
+// yielded, and free if not.
 func isYielded(t *testing.T, s *store, acquire func(*effect.Scope) effect.Effect[*mutex.KeepAlive]) (yielded bool) {
 	t.Helper()
 	_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {

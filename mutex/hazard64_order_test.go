@@ -17,12 +17,12 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// observing is a lock whose work lasts for an hour if the lock is not lost before, and what
-// its observer gets to know.
+// observing is a lock whose work lasts for an hour unless the lock is lost first, and the
+// events that its observer receives.
 type observing struct {
 	prepare  func(*store)
 	ttl      time.Duration
-	observer func(mutex.Event) // what it does before it notes the event
+	observer func(mutex.Event) // what the observer does before it records the event
 	work     func(*testing.T, *store) effect.Effect[effect.Void]
 	want     mutex.LossReason
 	events   []mutex.EventKind
@@ -51,7 +51,7 @@ func TestHazard64_EventsComeInOrderAndALossIsTheLast(t *testing.T) {
 			func(s *store) {
 				s.on(func(context.Context, *request) error {
 					time.Sleep(brief * 6 / 10)
-					return nil // it is not held
+					return nil // the lock is not held
 				}, "refresh")
 				s.on(func(context.Context, *request) error {
 					time.Sleep(brief / 5)
@@ -118,8 +118,8 @@ func TestHazard64_AcquiredComesBeforeReleasedIfTheScopeHasClosed(t *testing.T) {
 	})
 }
 
-// What it does would wait for itself if the observer were called under a mutex, or by
-// the goroutine that ends the fiber.
+// These calls would deadlock if the observer were called under a mutex, or by the goroutine
+// that ends the fiber.
 func TestHazard64_AnObserverMayInterruptAndJoinTheKeepAlive(t *testing.T) {
 	for kind, check := range map[mutex.EventKind]func(*testing.T, error){
 		mutex.BackingFailed: func(t *testing.T, err error) { assert.ErrorIs(t, err, context.Canceled) }, //nolint:thelper // before the loss
@@ -158,7 +158,7 @@ func TestHazard64_AnObserverMayInterruptAndJoinTheKeepAlive(t *testing.T) {
 	}
 }
 
-// The observer hangs for long after the deadline; the work, and the next in line, do not wait.
+// The observer hangs until long after the deadline; the work and the next in line do not wait.
 func TestHazard64_TheWorkEndsOnTimeThoughTheObserverHangs(t *testing.T) {
 	each(t, map[string]mutex.EventKind{"at first": mutex.Acquired, "in between": mutex.BackingFailed, "at last": mutex.Lost}, func(t *testing.T, kind mutex.EventKind) {
 		s, _ := failing(always)
@@ -172,7 +172,7 @@ func TestHazard64_TheWorkEndsOnTimeThoughTheObserverHangs(t *testing.T) {
 		})
 		_, err := holder.Join()(t.Context())
 		requireLost(t, err, mutex.Expired)
-		if kind == mutex.Acquired { // which delays its own caller alone
+		if kind == mutex.Acquired { // this delays only its own caller
 			assert.Equal(t, 5*time.Minute, ended.Sub(began))
 		} else {
 			assert.Less(t, ended.Sub(began), ttl)
@@ -180,7 +180,7 @@ func TestHazard64_TheWorkEndsOnTimeThoughTheObserverHangs(t *testing.T) {
 	})
 }
 
-// The one whose policy is slower than its lease is lost on time, and alone.
+// Only the lease whose policy is slower than the lease is lost, and on time.
 func TestHazard64_ALockWhosePolicyHangsIsLostAloneAndOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := failing(once())
@@ -198,7 +198,7 @@ func TestHazard64_ALockWhosePolicyHangsIsLostAloneAndOnTime(t *testing.T) {
 	})
 }
 
-// A policy may look at the context of the work whose lease it is about.
+// A policy may use the context of the work that its lease protects.
 func TestHazard64_ARetryPolicyMayAskTheContextOfTheWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := failing(once())
@@ -227,7 +227,7 @@ func (i *inquisitive) Abilities() backing.Abilities {
 	return i.Backing.Abilities()
 }
 
-// It would wait for itself for ever.
+// Otherwise it would wait for itself forever.
 func TestHazard64_AStoreIsAskedForItsAbilitiesUnderNoMutex(t *testing.T) {
 	t.Parallel()
 	newMutex(t, &inquisitive{memory.New()}, mutex.Config{})

@@ -17,8 +17,8 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// failing is a store whose refreshes fail while down says so, and counts those that failed of
-// leases that are refreshed alone.
+// failing is a store whose refreshes fail while down says so. It counts the failures of leases
+// that are refreshed alone.
 func failing(down func() bool) (s *store, failed func() int) {
 	s = newQueued()
 	var n atomic.Int64
@@ -34,18 +34,18 @@ func failing(down func() bool) (s *store, failed func() int) {
 
 func always() bool { return true }
 
-// once is true the first time.
+// once returns true the first time.
 func once() func() bool {
 	var asked atomic.Bool
 	return func() bool { return asked.CompareAndSwap(false, true) }
 }
 
-// slowPolicy is a policy that writes a log, say, before each retry.
+// slowPolicy is a policy that does something slow, such as logging, before each retry.
 func slowPolicy(slow time.Duration) schedule.Schedule {
 	return schedule.Spaced(100 * time.Millisecond).Tap(func(schedule.Step) { time.Sleep(slow) })
 }
 
-// One hiccup of the store, which each of 200 observers and policies takes its time to note.
+// The store has one hiccup, and each of 200 observers and policies is slow to handle it.
 func TestHazard64_NoLeaseIsLostByASlowObserverOrPolicy(t *testing.T) {
 	type slow struct {
 		observer time.Duration
@@ -107,15 +107,15 @@ func requireCounted(t *testing.T, events []mutex.Event, failed int, last mutex.E
 	return skipped
 }
 
-// The observer notes an event before it dawdles, or ends its goroutine, which is what a failed
-// assertion does.
+// The observer records an event before it dawdles or ends its goroutine, as a failed assertion
+// does.
 func TestHazard64_WhatAnObserverMissesIsCounted(t *testing.T) {
 	const hiccup = 20 * time.Second // less than a lease from the first refresh on
 	type counted struct {
 		observer func(mutex.Event)
-		recovers bool // the store does, in time
+		recovers bool // the store recovers in time
 		skips    bool
-		reported int // failures, if that is known
+		reported int // the number of failures, if it is known
 	}
 	each(t, map[string]counted{
 		"quick, and lost":                {dawdles("", 0), false, false, 0},

@@ -21,7 +21,7 @@ func TestHazard60_ATryThatIsRefusedAndCannotBeUndoneIsAnError(t *testing.T) {
 		s := newStore()
 		s.on(func(_ context.Context, r *request) error {
 			if r.n == 1 {
-				return errStore // and may yet be applied
+				return errStore // the request may yet be applied
 			}
 			return nil
 		}, "tryAcquire")
@@ -137,7 +137,7 @@ func TestHazard65_WorkThatWaitsForItsOwnLockFailsAtOnce(t *testing.T) {
 		s := newStore()
 		outer, other := newMutex(t, s, mutex.Config{}), newMutexOf(t, s, "another", mutex.Config{})
 		began := time.Now()
-		// Another lock in between hides nothing, nor does another Mutex of the same lock.
+		// Neither another lock in between nor another Mutex of the same lock hides that.
 		_, err := mutex.WithLock(outer, mutex.WithLock(other, again(newMutex(t, s, mutex.Config{TTL: time.Minute}))))(t.Context())
 		assert.Equal(t, key, asA[*mutex.ReentrantError](t, err).Key)
 		assert.ErrorContains(t, err, `lock "orders" is held by the work that now waits for it`)
@@ -202,7 +202,7 @@ func TestHazard69_ALockIsKeptThatWasUsedInAnotherBubbleBefore(t *testing.T) {
 			create := func() { m = newMutex(t, memory.New(), mutex.Config{}) }
 			if !inFirst {
 				create()
-				_, err := mutex.WithLock(m, effect.Succeed(1))(t.Context()) // which leaves a timer
+				_, err := mutex.WithLock(m, effect.Succeed(1))(t.Context()) // this leaves a timer
 				require.NoError(t, err)
 			}
 			for _, idle := range []time.Duration{0, time.Hour, 0} {

@@ -25,7 +25,7 @@ func leaseOf(m *Mutex, start time.Time) *lease {
 	return l
 }
 
-// expire lets the deadline pass while no timer fires, as on a machine that stood still.
+// expire lets the deadline pass while no timer fires, as on a machine that was paused.
 func (l *lease) expire() { l.Init(l.m.renewer, l.Claim, time.Now().Add(-l.m.ttl), l) }
 
 func TestWorkThatEndsAfterTheDeadlineHasLostThoughNoTimerHasFired(t *testing.T) {
@@ -42,7 +42,7 @@ func TestWorkThatEndsAfterTheDeadlineHasLostThoughNoTimerHasFired(t *testing.T) 
 	assert.Equal(t, Expired, lost.Reason)
 }
 
-// The renewer has the lease before the goroutine that acquired it reports so.
+// The renewer has the lease before the goroutine that acquired it reports that.
 func TestHazard64_AcquiredIsReportedFirstThoughTheLossIsNoticedBefore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestAHeldContextIsAContextWithACancelCause(t *testing.T) {
 					return c, c.end
 				})
 				if step == "the caller leaves first" && looked != "Done was asked" && looked != "it has a child" {
-					// Both have ended; which came first shows only to those who looked.
+					// Both have ended; only a caller that checked in between could see which came first.
 					require.ErrorIs(t, got.Err(), context.Canceled)
 					return
 				}
@@ -182,7 +182,7 @@ func TestAHeldContextIsAContextWithACancelCause(t *testing.T) {
 	}
 }
 
-// The timer has not run yet, as on a machine that stood still.
+// The timer has not run yet, as on a machine that was paused.
 func TestAHeldContextThatIsLookedAtAfterTheDeadlineHasEnded(t *testing.T) {
 	t.Parallel()
 	for name, look := range map[string]func(context.Context){
@@ -202,8 +202,8 @@ func TestAHeldContextThatIsLookedAtAfterTheDeadlineHasEnded(t *testing.T) {
 	}
 }
 
-// To look at the inner context is to look at the outer one as well, under mutexes of
-// the inner lease: the observer is told of the outer loss elsewhere.
+// Checking the inner context also checks the outer one, under mutexes of the inner lease:
+// the observer is called with the outer loss on another goroutine.
 func TestAnObserverMayAskTheContextOfAnotherLock(t *testing.T) {
 	t.Parallel()
 	answers := make(chan error, 1)

@@ -122,7 +122,7 @@ func TestTheLossOfAnOuterLockEndsTheInnerWork(t *testing.T) {
 		recovered := false
 		_, err := mutex.WithLock(outer, func(ctx context.Context) (effect.Void, error) {
 			s.loseData()
-			// Recovering inside, where the work has been cancelled, is no way to go on.
+			// Recovering inside does not help: the work has been cancelled.
 			return effect.CatchAll(func(error) effect.Effect[effect.Void] {
 				recovered = true
 				return effect.Succeed(effect.Void{})
@@ -142,8 +142,8 @@ func TestTheLossOfAnOuterLockEndsTheInnerWork(t *testing.T) {
 // permanently fails for good.
 func permanently(context.Context, *request) error { return backing.Permanent(errStore) }
 
-// The refreshes of the lock that is lost are given up after 2 s each, the last one with the
-// lease; and then its release fails.
+// The refreshes of the lost lock are given up after 2 s each, the last one with the lease; then
+// its release fails.
 func TestAnObserverSeesWhatHappensToALock(t *testing.T) {
 	type observed struct {
 		prepare      func(*store)
@@ -189,7 +189,7 @@ func TestAnObserverSeesWhatHappensToALock(t *testing.T) {
 	})
 }
 
-// taken is a store whose lock somebody else has for a time.
+// taken is a store whose lock somebody else has for a while.
 func taken(d time.Duration) func(*store) {
 	return func(s *store) {
 		s.take()

@@ -23,7 +23,7 @@ func TestPromise1_AHeldLockIsRefreshedForAsLongAsTheWorkRuns(t *testing.T) {
 		config mutex.Config
 		fault  fault
 		work   time.Duration
-		tries  int // 0 if that is not the point
+		tries  int // 0 if the number does not matter
 	}
 	each(t, map[string]variant{
 		"each 10 s by default":           {mutex.Config{}, nil, 10*ttl - time.Second, 29},
@@ -108,8 +108,8 @@ func TestPromise1_AnInterruptedKeepAliveLosesTheLeaseAtItsDeadline(t *testing.T)
 
 // Promise 2: the work's context is cancelled no later than the deadline.
 
-// The lease runs from the question. A store that ignores even the end of its request keeps
-// nobody waiting.
+// The lease is counted from the request. A store that ignores even the end of its request
+// keeps nobody waiting.
 func TestPromise2_TheWorkIsCancelledByTheDeadline(t *testing.T) {
 	each(t, map[string]fault{"though the store is silent": hangs, "though the store ignores cancellation": late(time.Hour)}, func(t *testing.T, fault fault) {
 		s := newStore()
@@ -137,14 +137,14 @@ func TestPromise2_TheWorkIsCancelledBeforeAnotherCanAcquire(t *testing.T) {
 		s.on(hangs, "refresh")
 		holder := locker(t, newMutex(t, s, mutex.Config{}), d.entry(t, "holder", untilCancelled(&cancelled)))
 		other := newMutex(t, s.anotherProcess(), mutex.Config{AcquireRetryInterval: time.Millisecond})
-		join(t, locker(t, other, d.entry(t, "other", sleep(0)))) // two at once would be noticed
+		join(t, locker(t, other, d.entry(t, "other", sleep(0)))) // two holders at once would be noticed
 		_, err := holder.Join()(t.Context())
 		requireLost(t, err, mutex.Expired)
 		require.Equal(t, []string{"holder", "other"}, d.who)
 	})
 }
 
-// The answer to an acquire, to a handover and to a question after a wake-up comes late.
+// The answers to an acquire, a handover and a request after a wake-up come late.
 func TestPromise2_ALeaseIsCountedFromTheRequestThatWonIt(t *testing.T) {
 	type variant struct {
 		operation string
@@ -197,7 +197,7 @@ func TestAStoreThatPanicsWhenAskedForTheReasonOfALossEndsNoProcess(t *testing.T)
 	each(t, map[string]func(){"panics": func() { panic(errStore) }, "ends the goroutine": runtime.Goexit}, func(t *testing.T, end func()) {
 		s := newStore()
 		s.on(endsBy(end), "getHolder")
-		s.on(func(context.Context, *request) error { return nil }, "refresh") // it is not held
+		s.on(func(context.Context, *request) error { return nil }, "refresh") // the lock is not held
 		ended, began := time.Time{}, time.Now()
 		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{}), untilCancelled(&ended))(t.Context())
 		defer time.Sleep(time.Minute) // for the store, which may be busy still

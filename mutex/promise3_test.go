@@ -144,8 +144,8 @@ func TestPromise3_AReleaseThatFailsIsRepeatedAndThenReported(t *testing.T) {
 	})
 }
 
-// A store that says who released a claim says that this one did, and one that does not is
-// not asked to tell the loss of a reply from the loss of the lock.
+// A store that reports releases says that this holder released the claim. One that does not
+// is not asked to distinguish the loss of a reply from the loss of the lock.
 func TestPromise3_AReleaseWhoseReplyIsLostIsASuccess(t *testing.T) {
 	each(t, stores, func(t *testing.T, open func() *store) {
 		s, r := open(), recorder{}

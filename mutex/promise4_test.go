@@ -69,9 +69,9 @@ func TestPromise4_APanicKeepsItsValueAndLeavesNoLock(t *testing.T) {
 }
 
 // A waiter gives up when its policy ends, whether it polls, is queued by the store, or waits
-// behind another of its process.
+// behind another waiter of its process.
 func TestPromise4_AWaiterAsksAndGivesUpAsItsPolicySays(t *testing.T) {
-	const limit = 71*time.Second + 500*time.Microsecond // of its caller
+	const limit = 71*time.Second + 500*time.Microsecond // the caller's deadline
 	each(t, map[string]waiting{
 		"at an interval":              {mutex.Config{AcquireRetryInterval: 7 * time.Second}, newStore, false, 11, limit},
 		"at the default one":          {mutex.Config{}, newStore, false, 711, limit},
@@ -115,7 +115,7 @@ type waiting struct {
 	ends   time.Duration
 }
 
-// slowContext takes a minute to say whether it has ended, once.
+// slowContext once takes a minute to say whether it has ended.
 type slowContext struct {
 	context.Context
 	slow *atomic.Bool

@@ -105,7 +105,7 @@ func TestPromise5_AWaiterWhoLeavesHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// The next in line does not wait until its policy says that it should ask.
+// The next in line asks at once, without waiting for its policy.
 func TestPromise5_WhatIsFreedOnTheWayOutWakesTheLine(t *testing.T) {
 	each(t, map[string]freed{
 		"a lock that was lost":                    {"refresh", breaks, sleep(time.Hour), 2 * time.Hour, 2 * time.Hour, ttl},
@@ -139,9 +139,9 @@ func grantsAtTheEnd(ctx context.Context, r *request) error {
 type freed struct {
 	operation string
 	fault     fault
-	work      effect.Effect[effect.Void] // of the first
+	work      effect.Effect[effect.Void] // of the first waiter
 	caller    time.Duration              // when its caller leaves
-	interval  time.Duration              // of the next
+	interval  time.Duration              // of the next waiter
 	limit     time.Duration
 }
 
@@ -168,7 +168,7 @@ func TestPromise5_AWaiterThatIsWokenInVainKeepsToItsPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		s.on(func(ctx context.Context, r *request) error {
-			defer s.grant("somebody else", time.Hour) // which is quicker than our own waiter
+			defer s.grant("somebody else", time.Hour) // a claimant that is quicker than our own waiter
 			return r.send(ctx)
 		}, "release")
 		locker(t, newMutex(t, s, mutex.Config{}), sleep(500*time.Millisecond))

@@ -84,7 +84,7 @@ func TestPromise7_TheCallersCancellationIsAlwaysFound(t *testing.T) {
 	type variant struct {
 		fault  fault
 		taken  bool
-		failed bool // there was a failure of the store, which is kept
+		failed bool // the store failed, and that error is kept
 	}
 	each(t, map[string]variant{
 		"while it waits":               {nil, true, false},
@@ -110,7 +110,7 @@ func TestPromise7_TheCallersCancellationIsAlwaysFound(t *testing.T) {
 	})
 }
 
-// fp-go's operators fail with the cause of a cancelled context alone.
+// fp-go's operators fail with only the cause of a cancelled context.
 func TestPromise7_TheCallersCancellationIsFoundThroughOperatorsOfFpGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errCause := errors.New("the pod is shutting down")
@@ -165,7 +165,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// afterALoss is the error of a lock that the store says is gone, which ends the work.
+// afterALoss returns the error of a lock whose work ends because the store says it is gone.
 func afterALoss(t *testing.T, failed func(context.Context) error) error {
 	t.Helper()
 	s := newStore()

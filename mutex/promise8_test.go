@@ -15,8 +15,8 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// Promise 8: while waiting for a lock, a caller's deadline is kept. Promise 4, that nothing
-// is left behind, is shown beside.
+// Promise 8: while waiting for a lock, a caller's deadline is kept. The tests also show
+// promise 4, that nothing is left behind.
 
 // cleaningUp is how long a caller waits for the clean-up.
 const cleaningUp = 50 * time.Millisecond
@@ -26,8 +26,8 @@ type parting struct {
 	acquire, release fault
 	policy           schedule.Schedule // of failures
 	limit            time.Duration     // of the caller; 0: none
-	returns          time.Duration     // when the caller does
-	over             time.Duration     // when the clean-up is
+	returns          time.Duration     // when the caller returns
+	over             time.Duration     // when the clean-up ends
 	releases         int               // how often the lock is released
 	failed           string            // the operation that the error names, if any
 	want             error
@@ -57,7 +57,7 @@ var partings = map[string]parting{
 	"the acquire ends by Goexit":     {endsBy(runtime.Goexit), slow(time.Second), schedule.Schedule{}, 0, time.Second + cleaningUp, 2 * time.Second, 1, "", effect.ErrGoexit},
 }
 
-// endsBy applies a request, and after a second ends without an answer.
+// endsBy applies a request, and ends after a second without an answer.
 func endsBy(end func()) fault {
 	return func(ctx context.Context, r *request) error {
 		_ = late(time.Second)(ctx, r)

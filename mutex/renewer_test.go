@@ -48,8 +48,8 @@ func TestALeaseThatIsGoneIsLostAloneAmongThoseRefreshedWithIt(t *testing.T) {
 	})
 }
 
-// One that lets go while it is being refreshed with others waits for the
-// answer, and the others have it, too. One that is refreshed alone cuts it short.
+// A holder that releases while its lease is being refreshed with others waits for the
+// answer, which the others get too. If its lease is refreshed alone, it cuts that short.
 func TestALockIsLetGoOnlyWhenItsRefreshHasEnded(t *testing.T) {
 	each(t, map[string]int{"with others": 2, "alone": 1}, func(t *testing.T, locks int) {
 		s := newQueued()

@@ -8,7 +8,7 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// The operations of the store, each past its fault.
+// The operations of the store, each through its fault.
 
 func (s *store) Abilities() backing.Abilities {
 	if !s.able {

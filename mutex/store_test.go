@@ -25,25 +25,25 @@ const (
 // errStore is how a store fails in these tests.
 var errStore = errors.New("the store is down")
 
-// store is the memory backing as one process sees it, with faults. It counts the requests.
+// store is one process's view of the memory backing, with faults. It counts the requests.
 type store struct {
 	current  atomic.Pointer[memory.Backing]
-	able     bool // it has all abilities, and so queues waiters
-	unqueued bool // it has all but that one
+	able     bool // the store has all abilities, and so queues waiters
+	unqueued bool // the store has all abilities except the queue
 
 	mu     sync.Mutex
 	faults map[string]fault
 	calls  map[string]int
 }
 
-// newStore is a store without abilities: waiters poll it.
+// newStore returns a store without abilities: waiters poll it.
 func newStore() *store {
 	s := &store{faults: map[string]fault{}, calls: map[string]int{}}
 	s.loseData()
 	return s
 }
 
-// newQueued is a store with all abilities.
+// newQueued returns a store with all abilities.
 func newQueued() *store {
 	s := newStore()
 	s.able = true
@@ -53,7 +53,7 @@ func newQueued() *store {
 // stores makes a store of each kind.
 var stores = map[string]func() *store{"polls": newStore, "queues": newQueued}
 
-// anotherProcess has the same memory, and wait queues of its own.
+// anotherProcess returns a store with the same memory, and with wait queues of its own.
 func (s *store) anotherProcess() *store {
 	other := newStore()
 	other.able = s.able
@@ -61,10 +61,10 @@ func (s *store) anotherProcess() *store {
 	return other
 }
 
-// loseData is a restart of the store without persistence.
+// loseData empties the store, as a restart without persistence does.
 func (s *store) loseData() { s.current.Store(memory.New()) }
 
-// real is the store without faults.
+// real returns the store without faults.
 func (s *store) real() *memory.Backing { return s.current.Load() }
 
 // take makes somebody else the holder, after a loss of data.
@@ -73,7 +73,7 @@ func (s *store) take() {
 	s.grant("somebody else", time.Hour)
 }
 
-// grant lets a claimant of another process ask for the lock.
+// grant makes a claimant of another process ask for the lock.
 func (s *store) grant(holder string, ttl time.Duration) (granted bool) {
 	g, err := s.real().TryAcquire(context.Background(), backing.Claim{Key: key, Holder: holder, TTL: ttl})
 	return err == nil && option.IsSome(g)
@@ -82,7 +82,7 @@ func (s *store) grant(holder string, ttl time.Duration) (granted bool) {
 // free releases the lock in the name of a holder.
 func (s *store) free(holder string) { _, _ = s.real().Release(context.Background(), key, holder) }
 
-// holder is the id of whoever has the lock, "" if nobody does.
+// holder returns the id of the lock's holder, or "" if there is none.
 func (s *store) holder() string {
 	holding, _ := s.real().GetHolder(context.Background(), key)
 	return option.GetOrElse(func() string { return "" })(holding)
@@ -93,7 +93,7 @@ func (s *store) requireFree(t *testing.T) {
 	require.Empty(t, s.holder(), "the lock is still held")
 }
 
-// called is how often the store was sent requests of some operations, of all if none are named.
+// called returns how many requests of the operations the store was sent, or of all if none are named.
 func (s *store) called(operations ...string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +105,7 @@ func (s *store) called(operations ...string) (n int) {
 	return n
 }
 
-// on puts a fault in the way of some operations. nil takes it away.
+// on sets the fault of some operations. nil removes it.
 func (s *store) on(f fault, operations ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,19 +116,19 @@ func (s *store) on(f fault, operations ...string) {
 
 // request is a request that a fault has caught.
 type request struct {
-	n      int            // of its operation, from 1 on
-	claim  backing.Claim  // Pass: of the holder
+	n      int            // its number among those of its operation, from 1
+	claim  backing.Claim  // the holder's in a Pass
 	waiter backing.Waiter // Enqueue and Pass
 	yield  bool           // Pass
 	send   func(context.Context) error
 	answer any // what the store has answered; the fault may put something else there
 }
 
-// fault decides what becomes of a request. The caller gets the answer, that of a store which
-// has done nothing if the request was not sent, and beside it the error of the fault.
+// fault decides what becomes of a request. The caller gets the store's answer, or a zero answer
+// if the request was not sent, and with it the error of the fault.
 type fault func(ctx context.Context, r *request) error
 
-// send sends a request past its fault.
+// send sends a request through its fault.
 func send[A any](ctx context.Context, s *store, operation string, r request, apply func(context.Context) (A, error)) (a A, err error) {
 	s.mu.Lock()
 	s.calls[operation]++
@@ -184,7 +184,7 @@ func slow(d time.Duration) fault {
 	}
 }
 
-// first is a fault of the first n requests, split one of those and another of the rest.
+// first is a fault of the first n requests; split is one fault of those and another of the rest.
 func first(n int, f fault) fault { return split(n, f, pass) }
 
 func split(n int, first, rest fault) fault {
@@ -196,7 +196,7 @@ func split(n int, first, rest fault) fault {
 	}
 }
 
-// pass is no fault.
+// pass is the absence of a fault.
 func pass(ctx context.Context, r *request) error { return r.send(ctx) }
 
 // outage fails all requests for a time, from the first on.
@@ -226,7 +226,7 @@ func newMutexOf(t *testing.T, b backing.Backing, key string, c mutex.Config) *mu
 	return m
 }
 
-// awaitCleanup waits until failed acquisitions have left nothing to be cleaned up.
+// awaitCleanup waits until no failed acquisition is left to clean up.
 func awaitCleanup(t *testing.T, b backing.Backing) {
 	t.Helper()
 	_, err := mutex.AwaitCleanup(b)(context.Background())

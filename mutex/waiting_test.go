@@ -84,8 +84,8 @@ func TestAStoreThatQueuesNobodyIsPolledAndTheObserverKnows(t *testing.T) {
 	})
 }
 
-// blind is what a store does about a handover that yields if it cannot wake others: the lock
-// is free then, for those that poll. It does so the first n times.
+// blind handles a yielding handover as a store that cannot wake other processes does: it frees
+// the lock for waiters that poll. It does so the first n times.
 func (s *store) blind(n int) fault {
 	return func(ctx context.Context, r *request) error {
 		if !r.yield || n == 0 {
@@ -98,8 +98,8 @@ func (s *store) blind(n int) fault {
 	}
 }
 
-// crowd is n goroutines that have nothing to do but to lock, until ctx ends, all by one
-// effect. It counts their turns.
+// crowd runs n goroutines that do nothing but lock, all with one effect, until ctx ends. It
+// counts their turns.
 func crowd(ctx context.Context, t *testing.T, s *store, n int, work time.Duration) *atomic.Int64 {
 	t.Helper()
 	var turns, inside atomic.Int64
@@ -143,7 +143,7 @@ func TestAProcessThatPollsHasItsTurnBesideABusyOne(t *testing.T) {
 	})
 }
 
-// Where waiters poll, a lock is yielded seldom. That must end when the store queues them.
+// While waiters poll, a lock is rarely yielded. That must end when the store queues them.
 func TestAProcessYieldsAsOftenAsOthersOnceTheStoreQueuesItsWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := newQueued()

@@ -23,13 +23,12 @@ import (
 	"github.com/effectlock/effectlock/internal/turn"
 )
 
-// walkTurns is how many turns the walk takes; EFFECTLOCK_WALK says how many instead.
+// walkTurns is how many turns the walk takes, unless EFFECTLOCK_WALK sets the number.
 const walkTurns = 10_000
 
-// Goroutines of two processes take one lock at random, give up, and have a store that is
-// slow, fails, and wakes waiters for no reason. Each request that reaches the store must be
-// one that the step of package turn has ordered, and the state must be sound each time and
-// empty in the end.
+// Goroutines of two processes take one lock at random and give up, with a store that is slow,
+// fails, and wakes waiters for no reason. The step of package turn must have ordered each
+// request that reaches the store, and the state must be sound each time and empty in the end.
 func TestTheMutexDoesWhatTheStepSays(t *testing.T) {
 	t.Parallel()
 	seed, most := rand.Uint64(), int64(walkTurns)
@@ -66,7 +65,7 @@ func TestTheMutexDoesWhatTheStepSays(t *testing.T) {
 	})
 }
 
-// walk is the store as one process sees it. It compares each request with the state.
+// walk is one process's view of the store. It compares each request with the state.
 type walk struct {
 	*memory.Backing
 	t *testing.T
@@ -149,7 +148,7 @@ func (w *walk) check(name string, ordered func(*turn.State) bool) {
 	assert.True(w.t, ordered(&q.state), "%s was not ordered", name)
 }
 
-// phaseOf returns the phase of the waiter with a claim: out if it does not stand in line.
+// phaseOf returns the phase of the waiter with a claim: out if it is not in line.
 func phaseOf(s *turn.State, c backing.Claim) turn.Phase {
 	if i := slices.IndexFunc(s.Waiters, func(w *turn.Waiter) bool { return w.ID == c.Holder }); i >= 0 {
 		return s.Waiters[i].Phase

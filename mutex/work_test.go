@@ -32,8 +32,8 @@ func each[C any](t *testing.T, cases map[string]C, test func(t *testing.T, c C))
 	}
 }
 
-// way is a way to acquire the lock, and to let it go at once. It yields false if the lock is
-// not free.
+// way is a way to acquire the lock and release it at once. It yields false if the lock is not
+// free.
 type way = func(*mutex.Mutex) effect.Effect[bool]
 
 var acquiring = map[string]way{
@@ -80,7 +80,7 @@ func oblivious(d time.Duration) effect.Effect[effect.Void] {
 	}
 }
 
-// untilCancelled is work that ends with its context, and notes when that was.
+// untilCancelled is work that ends with its context, and records when.
 func untilCancelled(at *time.Time) effect.Effect[effect.Void] {
 	return func(ctx context.Context) (effect.Void, error) {
 		<-ctx.Done()
@@ -135,8 +135,7 @@ func leaver(t *testing.T, m *mutex.Mutex) (leave func()) {
 	}
 }
 
-// holdMany holds n locks in one scope, and runs then in it. It yields what the scope failed
-// with.
+// holdMany holds n locks in one scope, and runs then in it. It yields the scope's error.
 func holdMany(t *testing.T, s *store, n int, c mutex.Config, then func(context.Context, []*mutex.KeepAlive)) error {
 	t.Helper()
 	_, err := effect.Scoped(func(scope *effect.Scope) effect.Effect[effect.Void] {
@@ -154,7 +153,7 @@ func holdMany(t *testing.T, s *store, n int, c mutex.Config, then func(context.C
 	return err
 }
 
-// diary is who had the lock, in turn.
+// diary records who had the lock, in order.
 type diary struct {
 	mu     sync.Mutex
 	who    []string
@@ -203,7 +202,7 @@ func (r *recorder) kinds() (kinds []mutex.EventKind) {
 	return kinds
 }
 
-// of are the events of one kind.
+// of returns the events of one kind.
 func (r *recorder) of(kind mutex.EventKind) (events []mutex.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -24,7 +24,7 @@ func TestADriverThatHasEndedStaysEndedAndCarriesNoDelay(t *testing.T) {
 
 func TestTimeBeginsWithTheFirstStep(t *testing.T) {
 	t.Parallel()
-	// What was before the first step, such as the first run, is not counted.
+	// Time before the first step, such as the first run, is not counted.
 	for _, begin := range []time.Time{{}, time.Unix(0, 0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {
 		d := schedule.Spaced(s).UpTo(10 * s).Driver()
 		for _, after := range []time.Duration{0, 10*s - 1, 10 * s} {
@@ -78,7 +78,7 @@ func TestRunsThatTakeTime(t *testing.T) {
 	}{
 		"Spaced waits in full after each run":            {schedule.Spaced(s), durations{300 * ms, 2500 * ms, 0}, durations{s, s, s, s}},
 		"Fixed keeps the beat of its first step":         {schedule.Fixed(s), durations{300 * ms, 999 * ms, 1}, durations{s, 700 * ms, 1 * ms, s - 1}},
-		"Fixed starts at once after an overrun":          {schedule.Fixed(s), durations{3500 * ms, 100 * ms, 0}, durations{s, 0, 400 * ms, s}}, // and makes up for nothing
+		"Fixed starts at once after an overrun":          {schedule.Fixed(s), durations{3500 * ms, 100 * ms, 0}, durations{s, 0, 400 * ms, s}}, // and does not catch up
 		"Fixed waits a beat after a run that ends on it": {schedule.Fixed(s), durations{s, 0}, durations{s, s, s}},
 		"Fixed runs at once, 1 ns past the beat":         {schedule.Fixed(s), durations{s + 1, 0}, durations{s, 0, s - 1}},
 		"Fixed at once again after a second overrun":     {schedule.Fixed(s), durations{1500 * ms, 1500 * ms, 0}, durations{s, 0, 0, s}},

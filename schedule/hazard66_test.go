@@ -23,7 +23,7 @@ var cadences = map[string]schedule.Schedule{
 	"beside one with no say": schedule.Fixed(time.Minute).Union(schedule.Spaced(maxDuration)),
 }
 
-// starts are the times of n runs that take no time, the first one left out.
+// starts returns the times of n runs that take no time, without the first one.
 func starts(sched schedule.Schedule, n int) durations {
 	now := time.Duration(0)
 	d := sched.Driver()

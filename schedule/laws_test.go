@@ -216,7 +216,7 @@ func TestEachCombinatorAgainstItsMeaning(t *testing.T) {
 		require.Equal(t, append(as, answers(b.Schedule, steps[len(as):])...), answers(a.AndThen(b.Schedule), steps), "AndThen")
 		require.Equal(t, as[:before], answers(a.UpTo(d), steps), "UpTo")
 		require.Equal(t, as[:unfailed], answers(a.WhileError(func(error) bool { return false }), steps), "WhileError")
-		if !a.keepsABeat() { // for those see TestHazard66
+		if !a.keepsABeat() { // TestHazard66 has those that do
 			require.Equal(t, capped, answers(a.CapDelay(d), steps), "CapDelay")
 		}
 		require.Equal(t, restarted, answers(a.ResetAfter(d), steps), "ResetAfter")

@@ -12,7 +12,7 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// delaysOf lists what an fp-go policy answers as fp-go itself would ask it.
+// delaysOf lists the answers of an fp-go policy, asked as fp-go itself would ask.
 func delaysOf(policy retry.RetryPolicy, n int) durations {
 	delays := durations{}
 	status := retry.DefaultRetryStatus
@@ -40,7 +40,7 @@ func TestFromRetryPolicyFeedsTheStatusThatFpGoWould(t *testing.T) {
 	}
 	var want, got []retry.RetryStatus
 	delaysOf(record(&want), 9)
-	// Time that passes otherwise is nothing to fp-go.
+	// fp-go ignores time that passes otherwise.
 	answers(schedule.FromRetryPolicy(record(&got)), at(0, time.Hour, 2*time.Hour, 3*time.Hour))
 
 	require.Len(t, got, 4)

@@ -244,7 +244,7 @@ func TestTapSeesEachStepThatGoesOnAndCountsFromWhereItsPartBegan(t *testing.T) {
 		"in its turn":   {schedule.Once().AndThen(schedule.Elapsed().Tap(see)), at(0, 5*s, 7*s), []schedule.Step{{Attempt: 1}, {Attempt: 2, Elapsed: 2 * s}}},
 		"after a reset": {schedule.Elapsed().Tap(see).ResetAfter(10 * s), at(0, s, 20*s, 21*s), []schedule.Step{{Attempt: 1}, {Attempt: 2, Elapsed: s}, {Attempt: 1}, {Attempt: 2, Elapsed: s}}},
 	} {
-		for range 2 { // each run counts for itself
+		for range 2 { // each run counts on its own
 			seen = nil
 			answers(test.schedule, test.steps)
 			assert.Equal(t, test.want, seen, name)

@@ -9,8 +9,8 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// bound is the longest time that a call takes when a fault has begun before it: one figure
-// of the table.
+// bound is the longest time that a call takes after a fault has begun: one figure of the
+// table.
 type bound struct {
 	fault     fault
 	call      call
@@ -20,20 +20,20 @@ type bound struct {
 }
 
 const (
-	repeats   = 3           // how often a call is made, in each of its ways
-	aftermath = time.Second // how long after the fault a lock that is there was left behind
+	repeats   = 3           // how often a call is made in each way
+	aftermath = time.Second // how long after the fault a lock counts as left behind
 )
 
-// figure is what a bound came to.
+// figure is the result for a bound.
 type figure struct {
 	longest time.Duration
-	endless bool // a call had not ended when the time was over
+	endless bool // a call had not ended at the cut-off
 	left    bool // a call left a lock behind
 	failed  any  // why there is no figure
 }
 
-// measure makes the calls, and gives them up after the cut-off. turn is called when all
-// is ready, and returns when the fault may begin.
+// measure makes the calls, and gives them up at the cut-off. It calls turn when everything
+// is ready; turn returns when the fault may begin.
 func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.Server, cutOff time.Duration, turn func()) (f figure) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -73,7 +73,7 @@ func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.
 		case <-enough:
 		}
 		b.fault.heal(s)
-		return figure{endless: true} // what is under way ends with its context or its client
+		return figure{endless: true} // calls under way end with their context or their client
 	}
 	b.fault.heal(s)
 	time.Sleep(aftermath)
@@ -88,7 +88,7 @@ func (b bound) measure(ctx context.Context, owner testing.TB, shared *redistest.
 // attempts connects the library with the server or, if the fault is the network's,
 // with a proxy of its own, once for each call.
 func (b bound) attempts(s *stage) (all []*attempt) {
-	if b.fault.server { // it comes back with what it had
+	if b.fault.server { // it comes back with its data
 		s.server = redistest.Start(s.owner, "--appendonly", "yes", "--appendfsync", "always")
 	}
 	addr := s.server.Addr()
@@ -102,7 +102,7 @@ func (b bound) attempts(s *stage) (all []*attempt) {
 		check(err)
 		s.owner.Cleanup(c.close)
 		a := &attempt{client: c, key: rand.Text(), within: b.within}
-		check(held(s, c, a.key, func() {})) // the connection is made, the scripts are known
+		check(held(s, c, a.key, func() {})) // now it is connected, and the server knows the scripts
 		all = append(all, a)
 	}
 	return all

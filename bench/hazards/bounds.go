@@ -14,20 +14,20 @@ type survey struct {
 	libraries []library
 	deadlines []time.Duration // 0: none
 	cutOff    time.Duration
-	spacing   time.Duration // between the faults of two bounds, for they share a machine
+	spacing   time.Duration // between the faults of two bounds, because they share a machine
 }
 
-// all but raw, which is a loop of this program's own.
+// all except raw, which is a loop of this program.
 var whole = survey{faults, libraries[:len(libraries)-1], []time.Duration{0, 25 * time.Millisecond, 2 * time.Second}, time.Minute, 40 * time.Millisecond}
 
-// surveyed is what a survey came to.
+// surveyed is the result of a survey.
 type surveyed struct {
 	survey
 	figures map[spot]figure
-	late    time.Duration // how late a plain timer was meanwhile, at most
+	late    time.Duration // the most that a plain timer was late meanwhile
 }
 
-// spot is where a figure stands.
+// spot is the place of a figure in the tables.
 type spot struct {
 	fault, call, library string
 	impatient            bool
@@ -38,7 +38,7 @@ func (b bound) spot() spot {
 	return spot{b.fault.text, b.call.name, b.library.name, b.impatient, b.within}
 }
 
-// bounds are all that the survey measures.
+// bounds returns all the bounds that the survey measures.
 func (s survey) bounds() (all []bound) {
 	for _, f := range s.faults {
 		for _, c := range calls {
@@ -54,7 +54,7 @@ func (s survey) bounds() (all []bound) {
 	return all
 }
 
-// within are the deadlines that make a difference to a call of the library.
+// within returns the deadlines that make a difference to a call of the library.
 func (s survey) within(c call, l library) []time.Duration {
 	switch {
 	case !c.has(l):
@@ -65,8 +65,8 @@ func (s survey) within(c call, l library) []time.Duration {
 	return s.deadlines
 }
 
-// take measures all bounds. They mostly wait, so they do it together: first all get
-// ready, then the faults begin one after the other.
+// take measures all bounds. They mostly wait, so they run together: first all get
+// ready, then the faults begin one after another.
 func (s survey) take(ctx context.Context) surveyed {
 	all := s.bounds()
 	r := &run{}

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Between these lines of a document stand the tables.
+// The tables are between these lines of a document.
 const (
 	boundsBegin = "<!-- bounds: cd bench && go run ./hazards -bounds ../docs/guarantees.md -->\n"
 	boundsEnd   = "<!-- bounds end -->\n"
 )
 
-// between is the text from boundsBegin to boundsEnd, and what stands around it.
+// between returns the text from boundsBegin to boundsEnd, and the text around it.
 func between(document string) (before, text, after string, err error) {
 	before, rest, begun := strings.Cut(document, boundsBegin)
 	text, after, ended := strings.Cut(rest, boundsEnd)
@@ -72,7 +72,7 @@ func (s surveyed) table(impatient bool) string {
 	return w.String()
 }
 
-// cell has a figure for each deadline.
+// cell returns a figure for each deadline.
 func (s surveyed) cell(f fault, c call, l library, impatient bool) string {
 	var all []string
 	for _, within := range s.within(c, l) {
@@ -87,7 +87,7 @@ func (s surveyed) cell(f fault, c call, l library, impatient bool) string {
 // grace is how much later than its deadline a call may end.
 const grace = 200 * time.Millisecond
 
-// text is in bold if a deadline was not kept.
+// text returns the figure in bold if a deadline was not kept.
 func (f figure) text(within, cutOff time.Duration) string {
 	if f.failed != nil {
 		return fmt.Sprintf("**failed**: %v", f.failed)
@@ -105,7 +105,7 @@ func (f figure) text(within, cutOff time.Duration) string {
 	return text
 }
 
-// length formats a duration that was measured, rounded up.
+// length formats a measured duration, rounded up.
 func length(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", (d+time.Millisecond-1)/time.Millisecond)
@@ -113,7 +113,7 @@ func length(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", math.Ceil(d.Seconds()*10)/10)
 }
 
-// plain formats a duration that was chosen, such as a deadline.
+// plain formats a chosen duration, such as a deadline.
 func plain(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())

@@ -17,7 +17,7 @@ import (
 func TestOurCallsKeepTheirDeadlineAndTheirFiguresAreWrittenDown(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(redistest.Binary) == "" {
-		redistest.Start(t) // says why it cannot
+		redistest.Start(t) // skips the test, and says why
 	}
 	ours := libraries[0]
 	redislock, ok := libraryNamed("redislock")
@@ -60,10 +60,10 @@ func TestOurCallsKeepTheirDeadlineAndTheirFiguresAreWrittenDown(t *testing.T) {
 	}
 }
 
-// The document has a figure for each call of today; ours keep their deadlines, and leave nothing.
+// The document has a figure for each current call; ours keep their deadlines, and leave nothing.
 func TestTheDocumentHasEveryBound(t *testing.T) {
 	t.Parallel()
-	redistest.Require(t) // its version stands in the text
+	redistest.Require(t) // the text contains its version
 	document, err := os.ReadFile("../../docs/guarantees.md")
 	require.NoError(t, err)
 	_, text, _, err := between(string(document))

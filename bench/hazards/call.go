@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// call is an operation of a lock whose length is measured.
+// call is an operation of a lock whose duration is measured.
 type call struct {
 	name string
-	// has says which libraries have it, and under in which of them it is given a
-	// context of the caller's.
+	// has says which libraries have it, and under which of them pass it the caller's
+	// context.
 	has, under func(library) bool
 	ways       []func(*attempt, context.Context)
-	// frees says that a lock which is there afterwards was left behind, whatever the
+	// frees means that a lock that is there afterwards was left behind, whatever the
 	// call returned.
 	frees bool
 }
@@ -45,7 +45,7 @@ type attempt struct {
 	client
 	key    string
 	within time.Duration   // the caller's deadline; 0: none
-	ready  chan<- struct{} // gets a value when the call could begin
+	ready  chan<- struct{} // receives a value when the call can begin
 	begin  <-chan struct{} // closed when the fault has begun
 
 	since  time.Time // when the call began
@@ -61,7 +61,7 @@ func (a *attempt) isLocked(ctx context.Context) { a.read(ctx, a.client.(reader).
 
 func (a *attempt) holder(ctx context.Context) { a.read(ctx, a.client.(reader).holder) }
 
-// enter measures lock until the work begins, or until it returns without that.
+// enter measures lock until the work begins, or until it returns without it.
 func (a *attempt) enter(ctx context.Context, lock func(context.Context, string, func(context.Context, uint64)) error) {
 	ctx, cancel := a.await(ctx)
 	defer cancel()
@@ -79,8 +79,8 @@ func (a *attempt) read(ctx context.Context, look func(context.Context, string) e
 	a.took = time.Since(a.since)
 }
 
-// release measures from the end of the work. The context under which the lock was
-// acquired, which is also that of the release if it takes one, ends by the deadline.
+// release measures from the end of the work. The context of the acquire, which is also
+// that of the release if it takes one, ends at the deadline.
 func (a *attempt) release(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -91,8 +91,8 @@ func (a *attempt) release(ctx context.Context) {
 	a.took = time.Since(a.since)
 }
 
-// held is with for a lock that is free, and a server that answers. On a busy machine
-// rueidislock, which waits for an answer for 20 ms, may be asleep beside it.
+// held is with for a free lock and a server that answers. On a busy machine rueidislock,
+// which waits 20 ms for an answer, may be asleep beside it.
 func held(ctx context.Context, c client, key string, work func()) (err error) {
 	for begun, tries := false, 0; !begun && tries < 10; tries++ {
 		ctx, cancel := context.WithCancel(ctx)
@@ -107,7 +107,7 @@ func held(ctx context.Context, c client, key string, work func()) (err error) {
 	return err
 }
 
-// await waits for the fault, and lets the call begin under the context that it returns.
+// await waits for the fault, and returns the context under which the call begins.
 func (a *attempt) await(ctx context.Context) (context.Context, context.CancelFunc) {
 	a.ready <- struct{}{}
 	<-a.begin

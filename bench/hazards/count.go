@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// count counts the requests that the server gets until the function it returns is
-// called. It believes MONITOR, which marks what a script calls, and not INFO,
-// which counts that like a request.
+// count counts the requests that the server receives until the returned function is
+// called. It uses MONITOR, which marks the calls of scripts, and not INFO, which counts
+// them as requests.
 func (s *stage) count() func() int64 {
 	conn, err := net.Dial("tcp", s.server.Addr())
 	check(err)
@@ -28,7 +28,7 @@ func (s *stage) count() func() int64 {
 		defer close(done)
 		for {
 			line, err := lines.ReadSlice('\n')
-			for errors.Is(err, bufio.ErrBufferFull) { // a script's text: what matters is at the front
+			for errors.Is(err, bufio.ErrBufferFull) { // the text of a script: only the beginning matters
 				_, err = lines.ReadSlice('\n')
 			}
 			if err != nil {
@@ -40,7 +40,7 @@ func (s *stage) count() func() int64 {
 		}
 	}()
 	return func() int64 {
-		time.Sleep(settle) // for the last line to come
+		time.Sleep(settle) // for the last line to arrive
 		_ = conn.Close()
 		<-done
 		return requests.Load()

@@ -39,8 +39,8 @@ func write(ctx context.Context, w io.Writer, chosen []scenario) error {
 	return nil
 }
 
-// row plays a scenario with each library. They mostly wait, so they do it
-// together, unless what is counted depends on the load.
+// row plays a scenario with each library. They mostly wait, so they run together,
+// unless the counts depend on the load.
 func row(ctx context.Context, sc scenario) []string {
 	cells := make([]string, len(libraries))
 	var running sync.WaitGroup

@@ -57,7 +57,7 @@ func atOnce(s *stage) string {
 		})
 	}
 	running.Wait()
-	time.Sleep(2 * lease) // a key that outlives its lease is renewed by somebody
+	time.Sleep(2 * lease) // a key that outlives its lease is being renewed
 	var left int
 	for n := range workers {
 		left += int(s.direct.Exists(s, c.stored(key+string(rune('0'+n)))).Val())

@@ -5,13 +5,13 @@ import "time"
 // fault is what keeps a store from answering.
 type fault struct {
 	text string
-	// server is whether the fault is in the server, which then serves one cell alone, and
-	// not in the network.
+	// server means that the fault is in the server, not in the network. The server then
+	// serves only one cell.
 	server      bool
 	begin, heal func(*stage)
 }
 
-// slowness stays below impatience, so that a slow answer is one for every client.
+// slowness is less than impatience, so that every client gets a slow answer.
 const slowness = 200 * time.Millisecond
 
 var faults = []fault{

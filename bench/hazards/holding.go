@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// holding is work under a lock that goes on until it is told to leave, and only
-// notes when its context ends: so it shows what would have overlapped.
+// holding is work under a lock that continues until leave is called, and only records
+// when its context ends: that shows what would have overlapped.
 type holding struct {
 	entered chan struct{} // closed when the work has begun
-	since   time.Time     // when that was
+	since   time.Time     // when the work began
 	token   uint64
 	lost    chan struct{} // closed when its context has ended
-	told    time.Time     // when that was
+	told    time.Time     // when its context ended
 	leave   func()        // ends the work
-	ended   chan struct{} // closed when the lock has been let go, or was not acquired
-	err     error         // what the library then said
+	ended   chan struct{} // closed when the lock has been released, or was not acquired
+	err     error         // what the library returned then
 }
 
 // begin waits for the lock in the background.
@@ -69,7 +69,7 @@ func (h *holding) enters(limit time.Duration) bool {
 	}
 }
 
-// isTold reports whether the work's context has ended, which it awaits.
+// isTold waits for the end of the work's context, and reports whether it came.
 func (h *holding) isTold(limit time.Duration) bool {
 	select {
 	case <-h.lost:
@@ -79,13 +79,13 @@ func (h *holding) isTold(limit time.Duration) bool {
 	}
 }
 
-// release ends the work and returns what the library said of it.
+// release ends the work and returns the library's error.
 func (h *holding) release() error {
 	h.end()
 	return h.err
 }
 
-// end is release where it does not matter what the library says.
+// end is release for callers that ignore the library's error.
 func (h *holding) end() {
 	h.leave()
 	<-h.ended

@@ -2,8 +2,8 @@ package main
 
 import "time"
 
-// lateness measures how late a plain timer is at most, until the returned function is
-// called. That part of a figure may be the fault of the machine.
+// lateness measures how late plain timers are at most, until the returned function is
+// called. That much of a figure may be the machine's fault.
 func lateness() func() time.Duration {
 	const tick = 5 * time.Millisecond
 	stop, worst := make(chan struct{}), make(chan time.Duration)

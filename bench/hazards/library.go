@@ -10,17 +10,17 @@ import (
 // library is one lock library, used as its README shows.
 type library struct {
 	name string
-	// about says what the README leaves open, and what stands in for what the
-	// library does not do.
+	// about says what the README leaves open, and what replaces a feature that the
+	// library lacks.
 	about string
-	// subscribes says whether its waiters are told by the server. Who polls has
-	// nothing to lose when that is forbidden.
+	// subscribes says whether the server notifies its waiters. A library that polls
+	// loses nothing when subscribing is forbidden.
 	subscribes bool
 	// named says whether its user can choose the holder's id.
 	named bool
 	// reads reports whether the library can be asked for the holder of a lock.
 	reads bool
-	// releasesUnder says whether a release is given a context of the caller's.
+	// releasesUnder says whether a release takes the caller's context.
 	releasesUnder bool
 	open          func(setting) (client, error)
 }
@@ -29,23 +29,23 @@ type setting struct {
 	addr string
 	ttl  time.Duration
 	id   string // of the holder; "": the library's choice
-	// impatient is a client with short timeouts that sends nothing twice.
+	// impatient asks for a client with short timeouts that sends nothing twice.
 	impatient bool
 }
 
 // client is a library connected to a server. It is safe for concurrent use.
 type client interface {
 	// with waits for the lock of key and runs work while it has it. The context of
-	// work ends when whoever renews the lease learns that it is lost. The lock is
-	// let go in a deferred call, also where a README does without the defer. The
-	// error is what the library said, of the acquire or of the release.
+	// work ends when the renewal finds that the lease is lost. The lock is released in
+	// a deferred call, even where a README has no defer. The error is the library's,
+	// from the acquire or the release.
 	with(ctx context.Context, key string, work func(ctx context.Context, token uint64)) error
 	// stored is the name of the string in Redis that exists while key is locked.
 	stored(key string) string
 	close()
 }
 
-// ours comes first, the least that somebody would write without a library last.
+// Ours comes first, and last the minimum that a program would do without a library.
 var libraries = []library{
 	{
 		name: "effectlock", about: "its defaults: `WithLock`",
@@ -78,11 +78,11 @@ func libraryNamed(name string) (library, bool) {
 	return library{}, false
 }
 
-// impatience is each timeout of an impatient client: longer than the slowest
-// answer that it should still get.
+// impatience is every timeout of an impatient client: longer than the slowest answer
+// that it should still get.
 const impatience = 300 * time.Millisecond
 
-// goRedis connects go-redis as it is out of the box, unless the setting is impatient.
+// goRedis connects go-redis with its defaults, unless the setting is impatient.
 func goRedis(s setting) *goredis.Client {
 	o := &goredis.Options{Addr: s.addr}
 	if s.impatient {
@@ -92,8 +92,8 @@ func goRedis(s setting) *goredis.Client {
 	return goredis.NewClient(o)
 }
 
-// renewed runs work while it calls renew every interval. At the first error it
-// ends the context of work: what is not known to be held counts as lost. It has
+// renewed runs work while it calls renew in every interval. At the first error it
+// ends the context of work: a lock that is not known to be held counts as lost. It has
 // stopped renewing when it returns, or panics as work did.
 func renewed(ctx context.Context, interval time.Duration, renew func(context.Context) error, work func(context.Context)) {
 	ctx, lose := context.WithCancelCause(ctx)

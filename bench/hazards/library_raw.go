@@ -9,7 +9,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// raw is what a program without a lock library would write.
+// raw is what a program would do without a lock library.
 type raw struct {
 	rdb *goredis.Client
 	setting

@@ -49,7 +49,7 @@ func (r *redsyncClient) lock(ctx context.Context, key string, lock func(*redsync
 	return nil
 }
 
-// said is the error of a call that can also fail by answering false.
+// said returns the error of a call that can also fail by returning false.
 func said(ok bool, err error) func(no error) error {
 	return func(no error) error {
 		if err == nil && !ok {

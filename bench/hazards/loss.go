@@ -13,8 +13,8 @@ func cutOff(s *stage) string {
 	return s.meet(first, second)
 }
 
-// lateRefresh lets what the holder asks arrive, but not the answers, until the
-// lease that was renewed by the first renewal has ended as well.
+// lateRefresh lets the holder's requests through, but not the answers, until the lease
+// that the first renewal extended has ended as well.
 func lateRefresh(s *stage) string {
 	first := s.hold(s.far(lease))
 	second := begin(s, s.near(lease), key)
@@ -25,7 +25,7 @@ func lateRefresh(s *stage) string {
 	return s.meet(first, second)
 }
 
-// meet says how the first who lost a lock and the second who got it stand to each other.
+// meet describes the overlap between a holder that lost the lock and the one that got it.
 func (s *stage) meet(first, second *holding) string {
 	defer func() {
 		s.proxy.Heal()
@@ -49,7 +49,7 @@ func deleted(s *stage) string {
 	if h.isTold(2 * lease) {
 		text = "told " + span(h.told.Sub(began))
 	}
-	time.Sleep(lease) // a renewal that recreates the key would have come
+	time.Sleep(lease) // long enough for a renewal that recreates the key
 	if s.exists(c) {
 		text += ", **re-created**"
 	}

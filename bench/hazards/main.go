@@ -1,11 +1,11 @@
-// Hazards puts the lock libraries for Go that the benchmarks compare through what
-// goes wrong with locks: a redis-server that the program starts itself, a network
-// that breaks, processes that are stopped and killed. It prints a Markdown table.
+// Hazards puts the lock libraries of the benchmarks through the ways in which locks go
+// wrong, with a redis-server that it starts itself, a network that breaks, and processes
+// that are stopped and killed. It prints a Markdown table.
 //
 //	go run ./hazards                    # all, about two minutes
-//	go run ./hazards -scenarios 8,14    # some of it
+//	go run ./hazards -scenarios 8,14    # only some
 //
-// How long a call takes at most while a fault lasts, it writes into a document:
+// It also measures how long a call takes at most during a fault, and writes that into a document:
 //
 //	go run ./hazards -bounds ../docs/guarantees.md    # about two minutes
 //
@@ -56,7 +56,7 @@ func start() error {
 			return err
 		}
 	}
-	goredis.SetLogger(silent{}) // it tells of every fault, and there are many
+	goredis.SetLogger(silent{}) // it would log every fault, and there are many
 	ctx := context.Background()
 	if *document != "" {
 		return whole.take(ctx).writeInto(ctx, *document)

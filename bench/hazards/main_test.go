@@ -11,7 +11,7 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// TestMain is also where a process of a scenario begins.
+// TestMain is also the entry point of a scenario's processes.
 func TestMain(m *testing.M) {
 	if orders, ok := os.LookupEnv(ordersVariable); ok {
 		if follow(orders) != nil {
@@ -54,7 +54,7 @@ func TestOursComesThroughEveryScenario(t *testing.T) {
 	}
 }
 
-// What the table says of the best is worth something if it says otherwise of the worst.
+// Praise of the best library is worth something only if the table faults the worst.
 func TestALockWithoutRenewalDoesNot(t *testing.T) {
 	t.Parallel()
 	raw, ok := libraryNamed("raw")

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// A process of its own is this program again, with its orders in the environment:
-// library, address, lease in milliseconds.
+// Another process is this same program, with its orders in the environment: library,
+// address, and lease in milliseconds.
 const ordersVariable = "EFFECTLOCK_HAZARDS_PROCESS"
 
-// follow is the main function of such a process. It takes the lock, says so, says
-// when its context ends, and goes on working until its standard input is closed,
-// which the end of its parent does too.
+// follow is the main function of such a process. It takes the lock, says so, says when
+// its context ends, and keeps working until its standard input is closed, which also
+// happens when its parent ends.
 func follow(orders string) error {
 	var name, addr string
 	var ms int

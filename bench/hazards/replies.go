@@ -20,7 +20,7 @@ func lostAcquireReply(s *stage) string {
 	return "acquired " + span(h.since.Sub(began))
 }
 
-// outcome ends the work, if it has begun, or says that the library still waits.
+// outcome ends the work if it has begun, or says that the library is still waiting.
 func (h *holding) outcome() error {
 	h.leave()
 	select {
@@ -48,7 +48,7 @@ func cancelledInFlight(s *stage) string {
 	ctx, cancel := context.WithCancel(s)
 	defer cancel()
 	h := begin(ctx, c, key)
-	// Who gives up its tries soon may have come and gone between two looks.
+	// A library that soon gives up its tries may have come and gone between two checks.
 	for began := time.Now(); !s.exists(c) && time.Since(began) < time.Second; {
 		time.Sleep(time.Millisecond)
 	}
@@ -58,7 +58,7 @@ func cancelledInFlight(s *stage) string {
 	free := make(chan time.Duration, 1)
 	go func() { free <- s.freeAfter(c) }()
 	time.Sleep(settle)
-	s.proxy.Heal() // an answer that was on its way comes no more: its connection is gone
+	s.proxy.Heal() // an answer that was on its way never arrives: its connection is gone
 	s.proxy.Reset()
 	<-h.ended
 	text := "returns " + span(time.Since(ended))

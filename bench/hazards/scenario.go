@@ -5,11 +5,11 @@ type scenario struct {
 	number int    // in docs/guarantees.md
 	text   string // what happens
 	play   func(*stage) string
-	// alone says that what is counted would depend on the load.
+	// alone means that the counts would depend on the load.
 	alone bool
 }
 
-// nothing is the cell of a library that has no such notion.
+// nothing is the cell of a library that has no such feature.
 const nothing = "–"
 
 var scenarios = []scenario{

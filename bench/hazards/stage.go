@@ -15,13 +15,13 @@ import (
 const (
 	lease    = 2 * time.Second
 	long     = 10 * time.Second // a lease that must not end by itself
-	patience = 15 * time.Second // after that, something is called never
+	patience = 15 * time.Second // after that, the table says never
 	settle   = 300 * time.Millisecond
 	key      = "k"
 )
 
-// stage is where one library goes through one scenario: a redis-server of its
-// own, and the network in front of it.
+// stage is where one library goes through one scenario: a redis-server of its own, with
+// a network in front of it.
 type stage struct {
 	library
 	context.Context
@@ -46,8 +46,8 @@ func play(ctx context.Context, owner testing.TB, l library, sc scenario) (cell s
 	return sc.play(s)
 }
 
-// near connects past the network, far through it. Scripts are known to the
-// server, and connections made, when they return.
+// near connects bypassing the network, and far through it. When they return, the server
+// knows the scripts and the connections are made.
 func (s *stage) near(ttl time.Duration) client { return s.connect(s.server.Addr(), ttl) }
 func (s *stage) far(ttl time.Duration) client  { return s.connect(s.proxy.Addr(), ttl) }
 
@@ -66,7 +66,7 @@ func (s *stage) exists(c client) bool {
 	return n == 1
 }
 
-// freeAfter is how long the lock is kept from now on, at most patience.
+// freeAfter returns how long the lock stays held from now on, at most patience.
 func (s *stage) freeAfter(c client) time.Duration {
 	began := time.Now()
 	for time.Since(began) < patience {
@@ -84,11 +84,11 @@ func check(err error) {
 	}
 }
 
-// run stands in for the test that package redistest serves. The server
-// and the proxy of the tests were chosen over ones of this program's own, so that
-// the faults are the same that the library's own tests use.
+// run stands in for the test that package redistest needs. The server and the proxy of
+// the tests were chosen over new ones, so that the faults are those of the library's own
+// tests.
 type run struct {
-	testing.TB // nil: what redistest does not call would panic
+	testing.TB // nil: methods that redistest does not call would panic
 	after      []func()
 }
 

@@ -23,7 +23,7 @@ func crowd(s *stage) string {
 			}
 		})
 	}
-	time.Sleep(time.Second) // all wait
+	time.Sleep(time.Second) // until all are waiting
 	count := s.count()
 	check(holder.release())
 	running.Wait()
@@ -35,13 +35,13 @@ func crowd(s *stage) string {
 	return text
 }
 
-// cancelledWaiter repeats a race: of two who wait in one process, the first is
-// cancelled up to 3 ms after the release, when the grant may be on its way.
+// cancelledWaiter repeats a race: of two waiters in one process, the first is cancelled
+// up to 3 ms after the release, when the grant may be on its way.
 func cancelledWaiter(s *stage) string {
 	const rounds, together = 3, 20
 	other, c := s.near(long), s.near(long)
 	var longest time.Duration
-	var late, deserted int // those who wait for too long, and for a lock that nobody has
+	var late, deserted int // waiters that wait too long, and those that wait for a free lock
 	for round := range rounds {
 		var mu sync.Mutex
 		var running sync.WaitGroup
@@ -70,8 +70,8 @@ func cancelledWaiter(s *stage) string {
 
 const tooLong = 5 * time.Second
 
-// race is how long the second waiter waits, at most tooLong, and whether the lock
-// is free then nevertheless.
+// race returns how long the second waiter waits, at most tooLong, and whether the lock is
+// free by then nevertheless.
 func (s *stage) race(other, c client, name string, offset time.Duration) (waited time.Duration, free bool) {
 	holder := begin(s, other, name)
 	if !holder.enters(patience) {
@@ -122,7 +122,7 @@ func noSubscription(s *stage) string {
 	return fmt.Sprintf("acquires %s; %d new connections in 3 s", span(waiter.since.Sub(began)), more)
 }
 
-// connections is how many connections the server has had.
+// connections returns how many connections the server has had.
 func (s *stage) connections() (n int) {
 	stats, err := s.direct.InfoMap(s, "stats").Result()
 	check(err)

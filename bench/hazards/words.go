@@ -9,7 +9,7 @@ import (
 	"github.com/effectlock/effectlock/mutex"
 )
 
-// span is a duration in words that are the same in the next run, as a rule.
+// span returns a duration in words that usually stay the same in the next run.
 func span(d time.Duration) string {
 	if d < 50*time.Millisecond {
 		return "at once"
@@ -19,8 +19,8 @@ func span(d time.Duration) string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
-// overlap says how two holders of one lock stand to each other: until when the
-// first worked, and from when on the second.
+// overlap says how two holders of one lock overlap: until when the first worked, and
+// from when on the second.
 func overlap(first *holding, second *holding, limit time.Duration) string {
 	switch {
 	case !first.isTold(limit):
@@ -31,7 +31,7 @@ func overlap(first *holding, second *holding, limit time.Duration) string {
 	return fmt.Sprintf("**overlap %.2f s**", first.told.Sub(second.since).Seconds())
 }
 
-// quote is what a library said to its user: an error, or nothing.
+// quote returns what a library reported to its user: an error, or nothing.
 func quote(err error) string {
 	if err == nil {
 		return "says nothing"

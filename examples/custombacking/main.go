@@ -1,4 +1,4 @@
-// Custombacking keeps locks in a store of its own, see records.go.
+// Custombacking keeps locks in a store of its own; see records.go.
 package main
 
 import (

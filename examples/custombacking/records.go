@@ -11,8 +11,8 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Records is a backing that keeps a record of each key. On a database, that is a
-// row, which transact selects FOR UPDATE and writes back, by the database's clock.
+// Records is a backing that keeps a record for each key. In a database, that would be a
+// row that transact selects FOR UPDATE and writes back, by the database's clock.
 type Records struct{ byKey sync.Map } // *record; it never shrinks
 
 type record struct {
@@ -20,7 +20,7 @@ type record struct {
 	holder   string               // "" if the key is free
 	token    uint64               // of the last grant
 	until    time.Time            // the end of the holder's lease
-	released map[string]time.Time // by holder: how long its release is remembered
+	released map[string]time.Time // by holder: until when its release is remembered
 }
 
 func (s *Records) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
@@ -51,7 +51,7 @@ func (s *Records) Release(ctx context.Context, key, holder string) (bool, error)
 		if r.holder == holder {
 			r.holder, r.released[holder] = "", now.Add(backing.ReleaseMemory)
 		}
-		return !r.released[holder].IsZero() // also when it is repeated
+		return !r.released[holder].IsZero() // true for a repeated release, too
 	})
 }
 
@@ -63,7 +63,7 @@ func (s *Records) GetHolder(ctx context.Context, key string) (option.Option[stri
 	return transact(ctx, s, key, func(r *record, _ time.Time) option.Option[string] { return option.FromNonZero[string]()(r.holder) })
 }
 
-// transact runs one operation at a time on the record of a key, and removes what has expired.
+// transact runs one operation at a time on the record of a key, after removing what has expired.
 func transact[A any](ctx context.Context, s *Records, key string, operation func(*record, time.Time) A) (none A, err error) {
 	if ctx.Err() != nil {
 		return none, ctx.Err()

@@ -1,4 +1,4 @@
-// Fencing is for what no lock can prevent: a holder that was stopped past its
+// Fencing shows what no lock can prevent: a holder that was stopped past the end of its
 // lease continues, unaware, and writes. Its fencing token shows that it is stale.
 package main
 
@@ -64,7 +64,7 @@ func main() {
 	fmt.Printf("first: %v\nthe document was written %s\n", err, doc.text)
 }
 
-// writer is a process that writes under the lock, with a lease of its own length.
+// writer is a process that writes under the lock, with a TTL of its own.
 func writer(store backing.Backing, ttl time.Duration, work effect.Effect[effect.Void]) effect.Effect[effect.Void] {
 	locked := func(m *mutex.Mutex) effect.Effect[effect.Void] { return mutex.WithLock(m, work) }
 	return effect.FlatMap(locked)(mutex.Make("document", mutex.Config{TTL: ttl})(store))

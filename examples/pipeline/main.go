@@ -58,7 +58,7 @@ func setFee(f int) func(payment) payment {
 	return func(p payment) payment { p.fee = f; return p }
 }
 
-// account is at a bank that loses every other answer.
+// account is an account at a bank that loses every other answer.
 type account struct{ balance, asked int }
 
 func (a *account) read(context.Context) (int, error) { return a.balance, nil }

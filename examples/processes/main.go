@@ -1,7 +1,7 @@
 // Processes lets three processes contend for one lock on Redis, and kills the
-// first that has it. The others go on when its lease has run out.
+// first one that gets it. The others continue when its lease has run out.
 //
-// It uses the Redis at REDIS_URL; without that, it starts a redis-server.
+// It uses the Redis at REDIS_URL, or starts a redis-server if that is not set.
 package main
 
 import (

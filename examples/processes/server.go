@@ -13,7 +13,7 @@ import (
 )
 
 // server yields REDIS_URL, or the URL of a redis-server that lives as long as the
-// scope. It listens on no port, but on a socket in a directory of its own.
+// scope. It listens not on a port, but on a socket in a directory of its own.
 func server(s *effect.Scope) effect.Effect[string] {
 	return func(ctx context.Context) (string, error) {
 		if url := os.Getenv("REDIS_URL"); url != "" {
@@ -48,7 +48,7 @@ func spawn(cmd *exec.Cmd) func(*effect.Scope) effect.Effect[*exec.Cmd] {
 		func(context.Context) (*exec.Cmd, error) { return cmd, cmd.Start() },
 		func(cmd *exec.Cmd, _ effect.Exit[any]) effect.Effect[effect.Void] {
 			return func(context.Context) (done effect.Void, err error) {
-				_, _ = cmd.Process.Kill(), cmd.Wait() // both fail if it has ended before
+				_, _ = cmd.Process.Kill(), cmd.Wait() // both fail if it has already ended
 				return done, nil
 			}
 		})

@@ -2,8 +2,8 @@
 //
 //	go run ./examples/quickstart
 //
-// keeps the lock in memory. With a Redis it guards several processes: run this
-// in two terminals at once, and only one of them works at a time.
+// keeps the lock in memory. With Redis it guards several processes: run this in two
+// terminals at once, and only one of them works at a time.
 //
 //	REDIS_URL=redis://localhost:6379 go run ./examples/quickstart
 package main

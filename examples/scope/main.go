@@ -30,7 +30,7 @@ func main() {
 	}
 	deleted := func(lock *mutex.KeepAlive) effect.Effect[string] {
 		return func(ctx context.Context) (string, error) {
-			_, err := store.Release(ctx, "ann", lock.HolderID()) // which the holder does not notice
+			_, err := store.Release(ctx, "ann", lock.HolderID()) // the holder does not notice
 			return effect.ZipRight[effect.Void](effect.Fail[string](err))(effect.Sleep(time.Minute))(ctx)
 		}
 	}

@@ -20,8 +20,8 @@ func main() {
 	}
 }
 
-// turn runs the import if nobody else does. A lock that another holder has is
-// no error here: the work does not run, and the answer is None, at once.
+// turn runs the import unless somebody else is running it. A lock that is taken is
+// not an error here: the work does not run, and the answer is None, at once.
 func turn(lock *mutex.Mutex, time string, orders effect.Effect[int]) effect.Effect[effect.Void] {
 	report := option.Fold(
 		func() string { return "skipped: an earlier run is at work" },

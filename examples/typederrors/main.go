@@ -1,5 +1,5 @@
-// Typederrors lets locks fail as they do in real life, and recovers from each
-// error by its type.
+// Typederrors makes locks fail as they do in real life, and recovers from each error
+// by its type.
 package main
 
 import (

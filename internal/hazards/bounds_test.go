@@ -42,12 +42,12 @@ func overrun(t *testing.T) time.Duration {
 
 // clients have timeouts such that most settings of any two of them meet in one client.
 var clients = map[string]goredis.Options{
-	"defaults":      {},
-	"context":       {DialTimeout: 200 * time.Millisecond, PoolTimeout: 100 * time.Millisecond, MaxRetries: -1, PoolSize: 1, ContextTimeoutEnabled: true},
-	"short":         {ReadTimeout: 100 * time.Millisecond, WriteTimeout: 100 * time.Millisecond, PoolTimeout: 100 * time.Millisecond},
-	"for ever":      {ReadTimeout: -1, WriteTimeout: 100 * time.Millisecond, DialTimeout: 200 * time.Millisecond},
-	"for ever, one": {ReadTimeout: -1, PoolSize: 1, ContextTimeoutEnabled: true},
-	"once":          {ReadTimeout: -1, MaxRetries: -1, DialerRetries: 1},
+	"defaults":     {},
+	"context":      {DialTimeout: 200 * time.Millisecond, PoolTimeout: 100 * time.Millisecond, MaxRetries: -1, PoolSize: 1, ContextTimeoutEnabled: true},
+	"short":        {ReadTimeout: 100 * time.Millisecond, WriteTimeout: 100 * time.Millisecond, PoolTimeout: 100 * time.Millisecond},
+	"forever":      {ReadTimeout: -1, WriteTimeout: 100 * time.Millisecond, DialTimeout: 200 * time.Millisecond},
+	"forever, one": {ReadTimeout: -1, PoolSize: 1, ContextTimeoutEnabled: true},
+	"once":         {ReadTimeout: -1, MaxRetries: -1, DialerRetries: 1},
 }
 
 // caller makes calls through many clients of one address, mostly at the same time.

@@ -138,7 +138,7 @@ func (s *system) acquires(i id) bool {
 	return s.requests(func(r request) bool { return (r.kind == enqueue || r.kind == try) && r.of == i || r.to == i })
 }
 
-// requests reports whether a request that satisfies is is under way, or about to be.
+// requests reports whether a request for which is holds is under way, or about to be.
 func (s *system) requests(is func(request) bool) bool {
 	about := func(r request) bool { return r.kind != nothing && is(r) }
 	return slices.ContainsFunc(s.strays[:], about) ||

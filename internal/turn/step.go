@@ -28,17 +28,17 @@ const (
 	Woken                 // the store woke the waiter, which should ask
 	Due                   // the waiter's last Sleep is over
 	PolicyDue             // the retry policy makes the waiter ask, if it polls
-	PollFor               // the waiter needs the first in line to poll every Every
+	PollFor               // the first in line must poll often enough for this waiter
 	Answered              // the store answered the waiter's request
 	Failed                // the request got no answer, or a useless one
 	Retried               // the request was sent again
 	Accepted              // the waiter accepted the lock that it was granted
-	Declined              // the waiter did not accept it: the lease is nearly over
+	Declined              // the waiter declined the lock: too little is left of the lease
 	Left                  // the waiter gave up
 	Passed                // the request to hand the waiter the lock has ended
 	Releasing             // the holder is about to release the lock
 	Freed                 // the holder no longer has the lock
-	Undone                // what a departed waiter may have had in the store is released
+	Undone                // what a departed waiter may have had in the store has been released
 )
 
 // Action is something to do.

@@ -7,7 +7,7 @@
 // every state that this code can reach with a few processes, a store that loses messages,
 // and processes that die.
 //
-// The waiters of a process stand in one line, and only the first asks the store: a request
+// The waiters of a process form one line, and only the first asks the store: a request
 // for each would cost the server more with every waiter. While this process holds all
 // permits, nobody asks: a holder that releases hands its permits to the first in line. The
 // other waiters need no request and no timer.
