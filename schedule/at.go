@@ -13,8 +13,9 @@ import "time"
 // next must be a pure function, safe for concurrent use. Its argument is the time that
 // [Driver.Next] was called with, in the same location; after a run that came before its
 // moment, it is that moment. For moments in another location, convert the argument, or
-// begin the cron expression with CRON_TZ. A result that is not after the argument means
-// no delay. A nil next makes [Stop].
+// begin the cron expression with CRON_TZ. If its result is not after its argument, next is
+// asked again for a minute later, up to a day later; then the schedule ends. A nil next
+// makes [Stop].
 //
 // No moment has two runs. Moments that pass during a run are skipped, and so are those
 // that the clock misses because it is set forward. If the clock is set back, however far,
@@ -44,16 +45,28 @@ func At(next func(time.Time) time.Time) Schedule {
 		if m.last.After(from) {
 			from = m.last.In(from.Location())
 		}
-		moment := next(from)
+		moment := firstAfter(from, next)
 		if moment.IsZero() {
 			return pause{}, false
 		}
-		p := pause{lead: from.Sub(in.wall), delay: atLeastZero(moment.Sub(from))}
+		p := pause{lead: from.Sub(in.wall), delay: moment.Sub(from)}
 		// Where times have no monotonic reading, a timer may fire early: clocks are slewed
 		// by less than a thousandth.
 		m.next, m.due = moment, plus(in.now, p.total()-p.total()/1000)
 		return p, true
 	}}
+}
+
+// firstAfter returns the first moment of next that is after from, or the zero time. A next
+// that counts hours by hand easily returns the last moment again when summer time begins:
+// to run at once, again and again for that hour, was rejected.
+func firstAfter(from time.Time, next func(time.Time) time.Time) time.Time {
+	for asked := from; asked.Sub(from) <= 24*time.Hour; asked = asked.Add(time.Minute) {
+		if moment := next(asked); moment.IsZero() || moment.After(from) {
+			return moment
+		}
+	}
+	return time.Time{}
 }
 
 // moments is the state of At.
