@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/effectlock/effectlock/effect"
+	"github.com/effectlock/effectlock/internal/failures"
 )
 
 // Kind says what an error of this package means for its caller. A switch over it is checked
@@ -18,14 +19,15 @@ const (
 	// KindLost: the lock was lost, and another holder may have worked at the same time.
 	// errors.As finds the *LockLostError. The error may hold other failures as well.
 	KindLost
-	// KindNotAcquired: the lock was not free in time, and the work did not run. errors.As
-	// finds the *LockNotAcquiredError.
-	KindNotAcquired
 	// KindStore: the store failed. errors.As finds the *MutexBackingError, whose Operation
 	// is release if the work has run to its end.
 	KindStore
-	// KindCanceled: the caller's context ended. errors.Is finds context.Canceled or
-	// context.DeadlineExceeded.
+	// KindNotAcquired: the lock was not free in time, and the work did not run. errors.As
+	// finds the *LockNotAcquiredError.
+	KindNotAcquired
+	// KindCanceled: a context ended, the caller's or one that the work made for itself.
+	// The work may have run: the timeout of an http.Client is of this kind too. errors.Is
+	// finds context.Canceled or context.DeadlineExceeded.
 	KindCanceled
 	// KindOther: the work failed, or this package with an error that no other kind covers,
 	// such as *ReentrantError.
@@ -53,9 +55,13 @@ func (k Kind) String() string {
 //
 // If the error joins several failures, see effect.Failures, a loss comes before all others,
 // whatever they are. After that the kind is that of the failure which leaves most open:
-// KindOther, KindCanceled, KindStore, KindNotAcquired, in this order. So an error is of
+// KindOther, KindCanceled, KindNotAcquired, KindStore, in this order. So an error is of
 // KindStore only if the store is all that failed: work that failed is not hidden by a release
-// that failed as well.
+// that failed as well. For the same reason an *effect.TimeoutError is of KindOther, whatever
+// failures of the store it holds.
+//
+// The failure of a lock inside the work is of the same kind as that of the lock around it,
+// although the work ran up to the inner lock. The Key of the error says which lock it was.
 func KindOf(err error) Kind {
 	if err == nil {
 		return KindNone
@@ -74,12 +80,21 @@ func kindOfOne(failure error) Kind {
 	switch {
 	case errors.Is(failure, context.Canceled), errors.Is(failure, context.DeadlineExceeded):
 		return KindCanceled // also if the store has failed before that
+	case timedOutAround(failure):
+		return KindOther // cancelled by a timeout around the lock, and then the release failed
 	case has[*MutexBackingError](failure):
 		return KindStore
 	case has[*LockNotAcquiredError](failure):
 		return KindNotAcquired
 	}
 	return KindOther
+}
+
+// timedOutAround reports whether failure is a timeout around a lock. The timeout of one
+// request to the store is inside the *MutexBackingError.
+func timedOutAround(failure error) bool {
+	timeout, ok := errors.AsType[*effect.TimeoutError](failure)
+	return ok && (has[*MutexBackingError](timeout) || has[*LockNotAcquiredError](timeout))
 }
 
 func has[E error](err error) bool {
@@ -121,12 +136,29 @@ func fold[E error, B any](err error, f func(E) B) B {
 //
 // As with effect.CatchTags, other failures, defects and the end of the caller's context
 // stay as they are; and if several failures are joined, see effect.Failures, each must be one
-// of the three, and the handler of the first is run: no handler makes a success of work that
-// failed. To decide about every error use [Fold].
+// of the three: no handler makes a success of work that failed. Which handler is run is
+// decided by [KindOf], not by the order of the failures, so no loss is hidden. To decide about
+// every error use [Fold].
 func CatchErrors[A any](
 	lost func(*LockLostError) effect.Effect[A],
 	notAcquired func(*LockNotAcquiredError) effect.Effect[A],
 	store func(*MutexBackingError) effect.Effect[A],
 ) effect.Operator[A, A] {
-	return effect.CatchTags(effect.Case(lost), effect.Case(notAcquired), effect.Case(store))
+	return func(eff effect.Effect[A]) effect.Effect[A] {
+		return func(ctx context.Context) (A, error) {
+			a, err := eff(ctx)
+			ended := func(context.Context) (A, error) { return a, err }
+			other := func(error) effect.Effect[A] { return ended }
+			handle := Fold(lost, notAcquired, store, other)
+			if !failures.All(err, isOfLock) {
+				handle = other
+			}
+			return effect.CatchAll(handle)(ended)(ctx)
+		}
+	}
+}
+
+func isOfLock(failure error) bool {
+	kind := KindOf(failure)
+	return kind == KindLost || kind == KindStore || kind == KindNotAcquired
 }

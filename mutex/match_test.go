@@ -10,8 +10,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/effectlock/effectlock/backing"
+	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
+	"github.com/effectlock/effectlock/schedule"
 )
 
 func TestEveryErrorHasAKind(t *testing.T) {
@@ -40,7 +43,10 @@ func TestEveryErrorHasAKind(t *testing.T) {
 		"release, and then other work":          {errors.Join(failed, errWork), mutex.KindOther},
 		"canceled, and then the release":        {errors.Join(context.Canceled, failed), mutex.KindCanceled},
 		"canceled, and other work":              {errors.Join(context.Canceled, errWork), mutex.KindOther},
-		"not free, and the clean-up":            {errors.Join(busy, failed), mutex.KindStore},
+		"not free, and the clean-up":            {errors.Join(busy, failed), mutex.KindNotAcquired},
+		"timed out, and then the release":       {&effect.TimeoutError{Err: failed}, mutex.KindOther},
+		"timed out while the lock was not free": {&effect.TimeoutError{Err: busy}, mutex.KindOther},
+		"timed out, and lost":                   {&effect.TimeoutError{Err: lost}, mutex.KindLost},
 		"work, and lost":                        {errors.Join(errWork, lost), mutex.KindLost},
 		"the release of one, the loss of other": {errors.Join(failed, lost), mutex.KindLost},
 	} {
@@ -81,11 +87,14 @@ func TestCatchErrorsRecoversFromEachErrorOfALock(t *testing.T) {
 		require.NoError(t, got)
 		assert.Equal(t, err.Tag(), tag)
 	}
-	tag, err := catch(effect.Fail[string](errors.Join(lost, failed)))(t.Context())
+	tag, err := catch(effect.Fail[string](errors.Join(failed, lost)))(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, lost.Tag(), tag, "the first")
+	assert.Equal(t, lost.Tag(), tag, "the loss comes first")
 
-	for _, err := range []error{errWork, errors.Join(errWork, failed), errors.Join(failed, errWork), &mutex.ReentrantError{}} {
+	for _, err := range []error{
+		errWork, errors.Join(errWork, failed), errors.Join(failed, errWork), errors.Join(errWork, lost), &mutex.ReentrantError{},
+		&effect.TimeoutError{Err: failed},
+	} {
 		_, got := catch(effect.Fail[string](err))(t.Context())
 		assert.Equal(t, err, got, "no handler is run for %v", err)
 	}
@@ -93,4 +102,24 @@ func TestCatchErrorsRecoversFromEachErrorOfALock(t *testing.T) {
 	defer cancel()
 	_, err = catch(effect.Fail[string](failed))(ended)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// A timeout around a lock cancels the work, and then the release fails: it must not look as if
+// the work had run to its end.
+func TestCancelledWorkIsNotTakenForAFailedRelease(t *testing.T) {
+	t.Parallel()
+	store := &backing.Funcs{
+		Base:        memory.New(),
+		ReleaseFunc: func(context.Context, string, string) (bool, error) { return false, errStore },
+	}
+	lock := mutex.Must(mutex.New(store, key, mutex.Config{BackingFailureRetryPolicy: schedule.Stop()}))
+	untilCancelled := func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }
+	pay := effect.With(untilCancelled, lock.Aspect(), effect.Within(time.Millisecond))
+	_, err := mutex.CatchErrors(
+		func(*mutex.LockLostError) effect.Effect[string] { return effect.Succeed("lost") },
+		func(*mutex.LockNotAcquiredError) effect.Effect[string] { return effect.Succeed("busy") },
+		func(*mutex.MutexBackingError) effect.Effect[string] { return effect.Succeed("paid") },
+	)(pay)(t.Context())
+	require.ErrorIs(t, err, errStore)
+	assert.Equal(t, mutex.KindOther, mutex.KindOf(err), "%v", err)
 }
