@@ -3,6 +3,7 @@ package backing
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"github.com/IBM/fp-go/v2/option"
 )
@@ -31,7 +32,7 @@ type Funcs struct {
 // Check fails if an operation has neither a function nor a Base: calling that operation would
 // panic. mutex.New calls Check, and fails with a *mutex.ConfigError that names the function.
 func (f *Funcs) Check() error {
-	if f.Base == nil {
+	if v := reflect.ValueOf(f.Base); f.Base == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		for _, field := range []struct {
 			name    string
 			missing bool
@@ -46,6 +47,7 @@ func (f *Funcs) Check() error {
 				return fmt.Errorf("%s and Base of the Funcs are nil, set one of them", field.name)
 			}
 		}
+		return nil
 	}
 	if base, ok := f.Base.(interface{ Check() error }); ok {
 		return base.Check()

@@ -101,6 +101,17 @@ func TestAnOperationThatFuncsDoesNotHaveIsReportedWhenTheMutexIsMade(t *testing.
 	}
 }
 
+func TestABaseThatIsANilPointerIsNoBase(t *testing.T) {
+	t.Parallel()
+	for _, base := range []backing.Backing{nil, (*memory.Backing)(nil), (*backing.Funcs)(nil)} {
+		_, err := mutex.New(&backing.Funcs{Base: base}, "job", mutex.Config{})
+		require.ErrorContains(t, err, "TryAcquireFunc")
+		f := answering(nil)
+		f.Base = base
+		require.NoError(t, f.Check())
+	}
+}
+
 // A decorator that changes one operation.
 func ExampleFuncs() {
 	store := memory.New()
