@@ -123,3 +123,21 @@ func TestCancelledWorkIsNotTakenForAFailedRelease(t *testing.T) {
 	require.ErrorIs(t, err, errStore)
 	assert.Equal(t, mutex.KindOther, mutex.KindOf(err), "%v", err)
 }
+
+func TestStoreThatCancelsItsOwnRequestHasFailed(t *testing.T) {
+	t.Parallel()
+	for _, own := range []error{context.Canceled, context.DeadlineExceeded} {
+		cause := backing.Permanent(fmt.Errorf("the pool has closed: %w", errors.Join(own, errStore)))
+		store := &backing.Funcs{
+			Base:        memory.New(),
+			ReleaseFunc: func(context.Context, string, string) (bool, error) { return false, cause },
+		}
+		lock := mutex.Must(mutex.New(store, key, mutex.Config{}))
+		err := lock.Do(t.Context(), func(context.Context) error { return nil })
+		require.ErrorContains(t, err, own.Error())
+		require.NotErrorIs(t, err, own)
+		require.ErrorIs(t, err, errStore)
+		assert.True(t, backing.IsPermanent(err))
+		assert.Equal(t, mutex.KindStore, mutex.KindOf(err), "the work has run to its end: %v", err)
+	}
+}

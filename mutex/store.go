@@ -46,13 +46,29 @@ func send[A any](ctx context.Context, m *Mutex, operation string, request effect
 
 // storesOwn returns the failure of a request that was sent at start, and whose caller's
 // context has not ended. A deadline that the store set for itself becomes a TimeoutError,
-// so that it cannot be mistaken for the caller's.
+// and a cancellation of its own is hidden, so that neither can be mistaken for the caller's.
 func storesOwn(err error, start time.Time) error {
-	if !errors.Is(err, context.DeadlineExceeded) {
-		return err
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = &effect.TimeoutError{Duration: time.Since(start), Err: err}
 	}
-	return &effect.TimeoutError{Duration: time.Since(start), Err: err}
+	if errors.Is(err, context.Canceled) {
+		return &storeCanceled{err}
+	}
+	return err
 }
+
+// storeCanceled is the failure of a store that cancelled its own request.
+type storeCanceled struct{ err error }
+
+func (e *storeCanceled) Error() string { return e.err.Error() }
+
+// Is finds target in err, but for context.Canceled.
+func (e *storeCanceled) Is(target error) bool {
+	return target != context.Canceled && errors.Is(e.err, target)
+}
+
+// As finds target in err.
+func (e *storeCanceled) As(target any) bool { return errors.As(e.err, target) }
 
 // ask sends a request to the store, and retries it as the policy says while the store
 // fails to answer. All tries are one operation: if its context ends during one of them,
