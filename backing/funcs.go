@@ -29,9 +29,9 @@ type Funcs struct {
 	GetHolderFunc  func(ctx context.Context, key string) (option.Option[string], error)
 }
 
-// Check fails if an operation has neither a function nor a Base: calling that operation would
-// panic. mutex.New calls Check, and fails with a *mutex.ConfigError that names the function.
-func (f *Funcs) Check() error {
+// CheckComplete fails if an operation has neither a function nor a Base: calling that operation would
+// panic. mutex.New calls CheckComplete, and fails with a *mutex.ConfigError that names the function.
+func (f *Funcs) CheckComplete() error {
 	if v := reflect.ValueOf(f.Base); f.Base == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		for _, field := range []struct {
 			name    string
@@ -49,8 +49,8 @@ func (f *Funcs) Check() error {
 		}
 		return nil
 	}
-	if base, ok := f.Base.(interface{ Check() error }); ok {
-		return base.Check()
+	if base, ok := f.Base.(interface{ CheckComplete() error }); ok {
+		return base.CheckComplete()
 	}
 	return nil
 }

@@ -87,8 +87,8 @@ func TestAnOperationThatFuncsDoesNotHaveIsReportedWhenTheMutexIsMade(t *testing.
 			complete := answering(nil)
 			incomplete := answering(nil)
 			op.remove(incomplete)
-			require.NoError(t, complete.Check())
-			require.NoError(t, (&backing.Funcs{Base: complete}).Check())
+			require.NoError(t, complete.CheckComplete())
+			require.NoError(t, (&backing.Funcs{Base: complete}).CheckComplete())
 			want := `mutex: backing is "*backing.Funcs", want a complete store: ` + op.name + "Func and Base of the Funcs are nil, set one of them"
 			for _, store := range []backing.Backing{incomplete, &backing.Funcs{Base: incomplete}} {
 				_, err := mutex.New(store, "job", mutex.Config{})
@@ -108,7 +108,7 @@ func TestABaseThatIsANilPointerIsNoBase(t *testing.T) {
 		require.ErrorContains(t, err, "TryAcquireFunc")
 		f := answering(nil)
 		f.Base = base
-		require.NoError(t, f.Check())
+		require.NoError(t, f.CheckComplete())
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -74,16 +75,35 @@ type program struct {
 	name, code string
 	redis      *redistest.Server
 	client     *goredis.Client
-	http       string // address
+	addr       string // of Redis, as the program sees it
+	http       string // the address that it listens on
 	*exec.Cmd
-	out bytes.Buffer // when it has ended
+	out *output
+}
+
+// output is what a program has printed. It may be read while the program runs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // start builds the program in an empty module, and starts it.
 func (p *program) start(t *testing.T) {
 	t.Helper()
 	p.redis = redistest.Start(t)
-	p.client = p.redis.Client(t)
+	p.client, p.addr = p.redis.Client(t), p.redis.Addr()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p.http = free.Addr().String()
@@ -94,11 +114,11 @@ func (p *program) start(t *testing.T) {
 // again starts the program with the addresses that it had.
 func (p *program) again(t *testing.T) {
 	t.Helper()
-	dir := p.module(t, "main.go", strings.NewReplacer("localhost:6379", p.redis.Addr(), "localhost:8080", p.http).Replace(p.code))
+	dir := p.module(t, "main.go", strings.NewReplacer("localhost:6379", p.addr, "localhost:8080", p.http).Replace(p.code))
 	said, err := run(dir, "go", "build", "-o", "program", ".")
 	require.NoError(t, err, "%s", said)
-	p.Cmd, p.out = command(t, filepath.Join(dir, "program")), bytes.Buffer{}
-	p.Stdout, p.Stderr = &p.out, &p.out
+	p.Cmd, p.out = command(t, filepath.Join(dir, "program")), new(output)
+	p.Stdout, p.Stderr = p.out, p.out
 	require.NoError(t, p.Start())
 	started := p.Cmd
 	t.Cleanup(func() { _ = started.Process.Kill(); _ = started.Wait() }) // if it has not ended
@@ -133,7 +153,7 @@ func run(dir, name string, arguments ...string) ([]byte, error) {
 // output waits for the end of the program.
 func (p *program) output(t *testing.T) string {
 	t.Helper()
-	require.NoError(t, p.Wait(), "%s", &p.out)
+	require.NoError(t, p.Wait(), "%s", p.out)
 	return p.out.String()
 }
 
@@ -176,9 +196,10 @@ func runsAtNightUntilItIsStopped(t *testing.T, p *program) {
 	}
 	p.code = strings.Replace(p.code, "func threeOClock", "var _ = threeOClock\n\nfunc threeOClock", 1)
 	p.start(t)
-	second := &program{code: p.code, redis: p.redis, client: p.client}
+	second := &program{code: p.code, redis: p.redis, client: p.client, addr: p.addr}
 	second.again(t)
 	p.counted(t, "reports", 3)
+	require.Eventually(t, func() bool { return second.out.String() != "" }, 30*time.Second, 10*time.Millisecond)
 	for _, process := range []*program{p, second} {
 		require.NoError(t, process.Process.Signal(syscall.SIGTERM))
 		assert.NotContains(t, strings.ReplaceAll(process.output(t), "error: <nil>", ""), "error")
@@ -192,10 +213,13 @@ func runsAtNightUntilItIsStopped(t *testing.T, p *program) {
 func givesUpAfterTwoSeconds(t *testing.T, p *program) {
 	p.start(t)
 	assert.Equal(t, "paid\n", p.output(t))
+	p.losesAReply(t, "balance-7")
+	assert.Contains(t, p.output(t), "look at the account before you pay again")
+	assert.Equal(t, "-200", p.client.Get(t.Context(), "balance-7").Val(), "it paid once more, not twice")
 	p.lockedByAnother(t, "account-7")
 	p.again(t)
 	assert.Contains(t, p.output(t), `busy, try again: lock "account-7" was not acquired within 2`)
-	assert.Equal(t, "-100", p.client.Get(t.Context(), "balance-7").Val())
+	assert.Equal(t, "-200", p.client.Get(t.Context(), "balance-7").Val())
 }
 
 func answersLocked(t *testing.T, p *program) {
@@ -204,9 +228,22 @@ func answersLocked(t *testing.T, p *program) {
 	assert.Equal(t, http.StatusOK, pay())
 	p.lockedByAnother(t, "account-7")
 	assert.Equal(t, http.StatusLocked, pay())
-	assert.Equal(t, "-100", p.client.Get(t.Context(), "balance-7").Val())
+	require.NoError(t, p.client.Del(t.Context(), "dmutex:account-7").Err())
+	p.losesAReply(t, "balance-7")
+	assert.Equal(t, http.StatusInternalServerError, pay())
+	assert.Equal(t, "-200", p.client.Get(t.Context(), "balance-7").Val(), "it paid once more, not twice")
 	p.redis.Kill()
 	assert.Equal(t, http.StatusServiceUnavailable, pay())
+}
+
+// losesAReply starts the program again, and loses the next reply to a command on a key.
+func (p *program) losesAReply(t *testing.T, key string) {
+	t.Helper()
+	_, _ = p.Process.Kill(), p.Wait() // if it has not ended
+	proxy := redistest.NewProxy(t, p.redis.Addr())
+	proxy.DropReplies(1, key)
+	p.addr = proxy.Addr()
+	p.again(t)
 }
 
 // post asks until the program listens.
@@ -233,7 +270,7 @@ func servesItsCounts(t *testing.T, p *program) {
 		}
 		defer response.Body.Close()
 		said, err := io.ReadAll(response.Body)
-		return err == nil && bytes.Contains(said, []byte(`"acquired": 1, "released": 1, "seconds held": `))
+		return err == nil && bytes.Contains(said, []byte(`"acquired": 1, "backing failed": 0, "released": 1, "seconds held": `))
 	}, 30*time.Second, 10*time.Millisecond)
 }
 

@@ -131,8 +131,8 @@ func check(b backing.Backing, key string) error {
 	if !reflect.ValueOf(b).Comparable() {
 		return &ConfigError{"backing", fmt.Sprintf("%T", b), "a type that == can compare, such as a pointer"}
 	}
-	if c, ok := b.(interface{ Check() error }); ok { // such as backing.Funcs, which may lack an operation
-		if err := c.Check(); err != nil {
+	if c, ok := b.(interface{ CheckComplete() error }); ok { // such as backing.Funcs, which may lack an operation
+		if err := c.CheckComplete(); err != nil {
 			return &ConfigError{"backing", fmt.Sprintf("%T", b), "a complete store: " + err.Error()}
 		}
 	}

@@ -244,6 +244,11 @@ func TestEveryEventHasTheValuesOfItsCall(t *testing.T) {
 	})
 }
 
+func TestObserveOfNothingIsNoObserver(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, newMutex(t, newStore(), mutex.Config{Observer: mutex.Observe(nil)}).Do(t.Context(), func(context.Context) error { return nil }))
+}
+
 func TestLogObserver(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

@@ -35,8 +35,11 @@ import (
 // panics.
 type Observer func(context.Context, Event)
 
-// Observe makes an [Observer] of a function that needs no context.
+// Observe makes an [Observer] of a function that needs no context. A nil f makes none.
 func Observe(f func(Event)) Observer {
+	if f == nil {
+		return nil
+	}
 	return func(_ context.Context, e Event) { f(e) }
 }
 

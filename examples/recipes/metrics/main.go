@@ -17,6 +17,7 @@ var locks = expvar.NewMap("locks")
 
 func observe(e mutex.Event) {
 	locks.Add(string(e.Kind), 1) // how many were acquired, lost, …
+	locks.Add(string(mutex.BackingFailed), int64(e.Skipped))
 	switch e.Kind {
 	case mutex.Acquired, mutex.NotAcquired:
 		locks.AddFloat("seconds waited", e.Elapsed.Seconds())

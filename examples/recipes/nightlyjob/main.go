@@ -17,7 +17,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379", DialerRetries: 1, MaxRetries: -1})
 	lock := mutex.Must(mutex.New(redis.New(client), "nightly-report", mutex.Config{}))
 	for {
 		night := threeOClock(time.Now())

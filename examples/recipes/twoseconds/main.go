@@ -18,7 +18,7 @@ func main() {
 	patience := schedule.Spaced(50 * time.Millisecond).UpTo(2 * time.Second)
 	lock := mutex.Must(mutex.New(redis.New(client), "account-7", mutex.Config{
 		AcquireRetryPolicy:        patience, // while another holder has the lock
-		BackingFailureRetryPolicy: patience, // while Redis is down
+		BackingFailureRetryPolicy: patience, // while Redis is down; one that is frozen takes up to 2 s more
 	}))
 	err := lock.Do(context.Background(), func(ctx context.Context) error {
 		return client.DecrBy(ctx, "balance-7", 100).Err() // may take longer than two seconds
