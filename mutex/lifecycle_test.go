@@ -3,6 +3,7 @@ package mutex_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"slices"
 	"testing"
@@ -247,6 +248,27 @@ func TestEveryEventHasTheValuesOfItsCall(t *testing.T) {
 func TestObserveOfNothingIsNoObserver(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, newMutex(t, newStore(), mutex.Config{Observer: mutex.Observe(nil)}).Do(t.Context(), func(context.Context) error { return nil }))
+}
+
+// tracing is a handler that writes down the trace in the context of each record.
+type tracing struct {
+	slog.Handler
+	traces *[]any
+}
+
+func (h tracing) Handle(ctx context.Context, r slog.Record) error {
+	*h.traces = append(*h.traces, ctx.Value(traceKey{}))
+	return h.Handler.Handle(ctx, r)
+}
+
+func TestALoggersHandlerFindsTheTraceOfTheCall(t *testing.T) {
+	t.Parallel()
+	var traces []any
+	debug := slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug})
+	m := newMutex(t, newStore(), mutex.Config{Observer: mutex.LogObserver(slog.New(tracing{debug, &traces}))})
+	ctx := context.WithValue(t.Context(), traceKey{}, "trace 7")
+	require.NoError(t, m.Do(ctx, func(context.Context) error { return nil }))
+	assert.Equal(t, []any{"trace 7", "trace 7"}, traces)
 }
 
 func TestLogObserver(t *testing.T) {
