@@ -41,7 +41,8 @@ func At(next func(time.Time) time.Time) Schedule {
 		if in.due() >= m.due {
 			m.last = m.next
 		}
-		from := in.wall
+		now := in.wall.Round(0) // by the wall clock alone
+		from := now
 		if m.last.After(from) {
 			from = m.last.In(from.Location())
 		}
@@ -49,7 +50,7 @@ func At(next func(time.Time) time.Time) Schedule {
 		if moment.IsZero() {
 			return pause{}, false
 		}
-		p := pause{lead: from.Sub(in.wall), delay: moment.Sub(from)}
+		p := pause{lead: from.Sub(now), delay: moment.Sub(from)}
 		// Where times have no monotonic reading, a timer may fire early: clocks are slewed
 		// by less than a thousandth.
 		m.next, m.due = moment, plus(in.now, p.total()-p.total()/1000)

@@ -39,7 +39,7 @@ func (d *Driver) Next(now time.Time, err error) (delay time.Duration, ok bool) {
 	if !d.started {
 		d.started, d.start = true, now
 	}
-	in := input{now: atLeastZero(now.Sub(d.start)), wall: now.Round(0), err: err, random: rand.Float64}
+	in := input{now: atLeastZero(now.Sub(d.start)), wall: now, err: err, random: rand.Float64}
 	p, ok := d.schedule.next(d.state, in)
 	if !ok {
 		d.ended = true

@@ -46,7 +46,7 @@ type input struct {
 	// early is by how much the stages around this one shortened the last delay,
 	// negative if they lengthened it. A run that starts early is not an extra run.
 	early time.Duration
-	// wall is the wall clock, in the caller's location and without a monotonic reading.
+	// wall is the time that the caller gave, in its location.
 	wall time.Time
 	// err is the failure that would be retried, nil in a repeat.
 	err error

@@ -74,9 +74,12 @@ func (f *fleet) launch() {
 	f.vessels = append(f.vessels, v)
 	ctx := context.Background()
 	require.NoError(f, f.admin.Set(ctx, "dmutex:"+anchor, "nobody", lasting).Err())
-	o, err := v.backing.Enqueue(ctx, f.waiter(v, anchor, n, ""))
-	require.NoError(f, err)
-	require.IsType(f, backing.Queued{}, o)
+	f.eventually("the process is not subscribed", func() bool { // it polls if that takes more than a second
+		o, err := v.backing.Enqueue(ctx, f.waiter(v, anchor, n, ""))
+		require.NoError(f, err)
+		_, subscribed := o.(backing.Queued)
+		return subscribed
+	})
 }
 
 // sink ends a process, as far as the server can see.
@@ -86,7 +89,7 @@ func (f *fleet) sink(n int) {
 	f.sunk++
 	v.dead.Store(true)
 	require.NoError(f, v.client.Close())
-	f.eventually("the server still sees the dead process", func() bool {
+	f.eventually("the server sees other processes than those that live", func() bool {
 		channels, err := f.admin.PubSubChannels(context.Background(), "push:*").Result()
 		require.NoError(f, err)
 		return len(channels) == len(f.vessels)
