@@ -12,7 +12,7 @@ import (
 func main() {
 	lock, err := mutex.New(memory.New(), "nightly-report", mutex.Config{})
 	if err != nil {
-		fmt.Println(err) // it names the argument that is wrong
+		fmt.Println(err) // it names the bad argument
 		return
 	}
 	report := func(ctx context.Context) (string, error) {
