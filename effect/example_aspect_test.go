@@ -12,7 +12,8 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// One policy for effects of any type. Each try has a second, and there are at most four.
+// One policy serves effects of any type. Each try may take a second, and there are at most
+// four tries.
 func ExampleWith() {
 	attempts := 0
 	price := func(context.Context) (int, error) {
@@ -34,7 +35,7 @@ func ExampleWith() {
 	// 42 <nil>
 }
 
-// An aspect of one's own is a function from an effect to an effect.
+// To write your own aspect, write a function from an effect to an effect.
 func ExampleAspect() {
 	logged := func(name string) effect.Aspect {
 		return func(e effect.Effect[effect.Void]) effect.Effect[effect.Void] {
@@ -77,7 +78,8 @@ func ExampleWithin() {
 	// Output: timed out after 1ms
 }
 
-// What recovers from a failure needs the type of the value, so it stands outside of With.
+// An operator that recovers from a failure needs the type of the value, so apply it outside
+// With.
 func ExampleNoValueError() {
 	down := effect.Fail[int](errors.New("connection refused"))
 
@@ -91,7 +93,7 @@ func ExampleNoValueError() {
 	// 0 <nil>
 }
 
-// A job that runs on a schedule, and waits before its first run.
+// The job runs on a schedule, and waits before its first run.
 func ExampleScheduled() {
 	job := effect.Action(func(context.Context) error {
 		fmt.Println("tidy up")

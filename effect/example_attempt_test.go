@@ -12,7 +12,7 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// parsed is an effect that fails if the text is no number.
+// parsed is an effect that fails if the text is not a number.
 func parsed(text string) effect.Effect[int] {
 	return func(context.Context) (int, error) { return strconv.Atoi(text) }
 }
@@ -33,7 +33,7 @@ func ExampleAttempt() {
 func ExampleAbsolve() {
 	port := F.Pipe2(
 		effect.Succeed("http"),
-		effect.Map(result.Eitherize1(strconv.Atoi)), // an error in the value, which Absolve takes out
+		effect.Map(result.Eitherize1(strconv.Atoi)), // the value holds the error, and Absolve unwraps it
 		effect.Absolve[int],
 	)
 
@@ -43,8 +43,8 @@ func ExampleAbsolve() {
 }
 
 func ExamplePartition() {
-	parted, err := effect.Partition(2, parsed)([]string{"1", "two", "3"})(context.Background())
-	fmt.Println(parted.Values, parted.Errors, err)
+	results, err := effect.Partition(2, parsed)([]string{"1", "two", "3"})(context.Background())
+	fmt.Println(results.Values, results.Errors, err)
 	// Output: [1 3] [strconv.Atoi: parsing "two": invalid syntax] <nil>
 }
 

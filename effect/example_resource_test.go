@@ -55,7 +55,8 @@ func ExampleBoth() {
 	// close a.txt
 }
 
-// If the second cannot be acquired, the first is released, and nothing is used.
+// If the second resource cannot be acquired, the first one is released, and the body of Use
+// does not run.
 func ExampleBoth_failure() {
 	locked := func(*effect.Scope) effect.Effect[string] { return effect.Fail[string](errors.New("b.txt is locked")) }
 	copying := F.Pipe2(

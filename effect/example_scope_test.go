@@ -9,7 +9,7 @@ import (
 	"github.com/effectlock/effectlock/effect"
 )
 
-// opened is a file of that name, which is open as long as its scope.
+// opened opens the named file, and closes it with the scope.
 func opened(name string) effect.Resource[string] {
 	return effect.AcquireRelease(
 		effect.As[effect.Void](name)(printing("open "+name)),

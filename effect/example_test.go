@@ -13,7 +13,7 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// StockError and PaymentError are failures of a shop.
+// StockError and PaymentError are the errors of a shop.
 type StockError struct{ Item string }
 
 func (e *StockError) Error() string { return e.Item + " is out of stock" }

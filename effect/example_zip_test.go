@@ -25,7 +25,7 @@ func ExampleZipPar() {
 	// Output: ada has 3 mails <nil>
 }
 
-// Both effects run at once, and neither outlives the page.
+// Both effects run at the same time, and load returns when both have ended.
 func ExampleApS() {
 	type page struct {
 		user  string

@@ -1,5 +1,5 @@
-// Package examples_test runs, as a user would, the programs that need a Redis or
-// processes of their own. The tests beside the programs run the rest.
+// Package examples_test runs the programs that need Redis or several processes, as a user
+// would. The tests beside the other programs run those.
 package examples_test
 
 import (
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 
 func TestProgramsOnRedis(t *testing.T) {
 	t.Parallel()
-	redistest.Start(t).Kill() // where there is no Redis, this skips the test before anything is built
+	redistest.Start(t).Kill() // without redis-server, this skips the test before anything is built
 	programs := t.TempDir()
 	said, err := exec.Command("go", "build", "-o", programs, "./quickstart", "./processes").CombinedOutput()
 	require.NoError(t, err, "%s", said)
@@ -147,7 +147,7 @@ func number(t *testing.T, digits string) uint64 {
 	return n
 }
 
-// command is interrupted after a time in which every example has long ended.
+// command interrupts the program after a minute, long after any example has ended.
 func command(t *testing.T, program string, environment ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -159,8 +159,8 @@ func command(t *testing.T, program string, environment ...string) *exec.Cmd {
 	return cmd
 }
 
-// descendants returns a function that waits until cmd, and all that it has
-// started, have ended: as long as they run, they keep open what they inherit.
+// descendants returns a function that waits until cmd, and every process that it started,
+// has ended: while one of them runs, the pipe that they inherit stays open.
 func descendants(t *testing.T, cmd *exec.Cmd) func() {
 	t.Helper()
 	r, w, err := os.Pipe()

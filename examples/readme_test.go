@@ -24,11 +24,11 @@ import (
 	"github.com/effectlock/effectlock/internal/redistest"
 )
 
-// TestProgramsOfTheREADMERunInAnEmptyModule pastes each complete program of the README into a
-// module of its own, with no change but the addresses, and runs it.
+// TestProgramsOfTheREADMERunInAnEmptyModule pastes each complete program in the README into an
+// empty module, changes nothing but the addresses, and runs it.
 func TestProgramsOfTheREADMERunInAnEmptyModule(t *testing.T) {
 	t.Parallel()
-	redistest.Start(t).Kill() // where there is no Redis, this skips the test before anything is built
+	redistest.Start(t).Kill() // without redis-server, this skips the test before anything is built
 	programs := pasted(t)
 	for name, exercise := range map[string]func(*testing.T, *program){
 		"examples/first/main.go":                    countsAReport,
@@ -58,7 +58,7 @@ var (
 	daily   = "time.DateOnly"
 )
 
-// pasted returns the complete programs of the README, by the file that each comes from.
+// pasted returns the complete programs in the README, keyed by their source files.
 func pasted(t *testing.T) map[string]string {
 	t.Helper()
 	readme, err := os.ReadFile("../README.md")
@@ -70,7 +70,7 @@ func pasted(t *testing.T) map[string]string {
 	return programs
 }
 
-// program is a program of the README that is run with addresses of this test.
+// program is a program from the README, which runs with addresses that belong to this test.
 type program struct {
 	name, code string
 	redis      *redistest.Server
@@ -81,7 +81,7 @@ type program struct {
 	out *output
 }
 
-// output is what a program has printed. It may be read while the program runs.
+// output collects what a program prints. It may be read while the program runs.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -111,7 +111,7 @@ func (p *program) start(t *testing.T) {
 	p.again(t)
 }
 
-// again starts the program with the addresses that it had.
+// again starts the program with the same addresses as before.
 func (p *program) again(t *testing.T) {
 	t.Helper()
 	dir := p.module(t, "main.go", strings.NewReplacer("localhost:6379", p.addr, "localhost:8080", p.http).Replace(p.code))
@@ -121,10 +121,10 @@ func (p *program) again(t *testing.T) {
 	p.Stdout, p.Stderr = p.out, p.out
 	require.NoError(t, p.Start())
 	started := p.Cmd
-	t.Cleanup(func() { _ = started.Process.Kill(); _ = started.Wait() }) // if it has not ended
+	t.Cleanup(func() { _ = started.Process.Kill(); _ = started.Wait() }) // if it is still running
 }
 
-// module makes an empty module, in which this one stands for its release, with one file.
+// module makes a module with one file, in which this repository replaces the published module.
 func (p *program) module(t *testing.T, file, code string) string {
 	t.Helper()
 	root, err := filepath.Abs("..")
@@ -150,7 +150,7 @@ func run(dir, name string, arguments ...string) ([]byte, error) {
 	return cmd.CombinedOutput()
 }
 
-// output waits for the end of the program.
+// output waits until the program ends, and returns what it printed.
 func (p *program) output(t *testing.T) string {
 	t.Helper()
 	require.NoError(t, p.Wait(), "%s", p.out)
@@ -166,7 +166,7 @@ func (p *program) counted(t *testing.T, counter string, n int) {
 	}, 30*time.Second, 10*time.Millisecond, "%s is less than %d", counter, n)
 }
 
-// lockedByAnother locks a key as another library would.
+// lockedByAnother locks a key in the way that another library would.
 func (p *program) lockedByAnother(t *testing.T, key string) {
 	t.Helper()
 	require.NoError(t, p.client.Set(t.Context(), "dmutex:"+key, "another", time.Minute).Err())
@@ -188,7 +188,7 @@ func lines(code string) (n int) {
 	return n
 }
 
-// The nights of this test are seconds. Two processes write one report each night.
+// In this test a night is a second long. Two processes write one report each night.
 func runsAtNightUntilItIsStopped(t *testing.T, p *program) {
 	for text, other := range map[string]string{nightly: soon, daily: "time.DateTime"} {
 		require.Contains(t, p.code, text)
@@ -214,7 +214,7 @@ func givesUpAfterTwoSeconds(t *testing.T, p *program) {
 	p.start(t)
 	assert.Equal(t, "paid\n", p.output(t))
 	p.losesAReply(t, "balance-7")
-	assert.Contains(t, p.output(t), "look at the account before you pay again")
+	assert.Contains(t, p.output(t), "check the account before you pay again")
 	assert.Equal(t, "-200", p.client.Get(t.Context(), "balance-7").Val(), "it paid once more, not twice")
 	p.lockedByAnother(t, "account-7")
 	p.again(t)
@@ -236,17 +236,17 @@ func answersLocked(t *testing.T, p *program) {
 	assert.Equal(t, http.StatusServiceUnavailable, pay())
 }
 
-// losesAReply starts the program again, and loses the next reply to a command on a key.
+// losesAReply starts the program again, and drops the next reply to a command on a key.
 func (p *program) losesAReply(t *testing.T, key string) {
 	t.Helper()
-	_, _ = p.Process.Kill(), p.Wait() // if it has not ended
+	_, _ = p.Process.Kill(), p.Wait() // if it is still running
 	proxy := redistest.NewProxy(t, p.redis.Addr())
 	proxy.DropReplies(1, key)
 	p.addr = proxy.Addr()
 	p.again(t)
 }
 
-// post asks until the program listens.
+// post repeats its request until the program listens.
 func (p *program) post(t *testing.T, path string) (status int) {
 	t.Helper()
 	require.Eventually(t, func() bool {

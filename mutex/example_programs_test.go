@@ -20,11 +20,10 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// These are the programs that people write first who come from functional languages. None
-// of them has a type argument, but for values that say nothing about their type, such as
-// effect.Fail.
+// These are the programs that people coming from functional languages write first. They have
+// no type arguments, except where a value does not show its type, as in effect.Fail.
 
-// order is what the programs are about.
+// order is the subject of several programs.
 type order struct {
 	id    string
 	total int
@@ -36,7 +35,7 @@ func printTotal(o order) effect.Effect[effect.Void] {
 	return effect.Sync(func() effect.Void { fmt.Println(o.id, "costs", o.total); return effect.Void{} })
 }
 
-// A pipeline reads from top to bottom; the lock is put around it.
+// A pipeline reads from top to bottom, and runs under one lock.
 func Example_pipeline() {
 	lock := mutex.Must(mutex.New(memory.New(), "orders", mutex.Config{}))
 	program := F.Pipe3(
@@ -51,8 +50,8 @@ func Example_pipeline() {
 	// 25 <nil>
 }
 
-// Do-notation collects what a step needs from the steps before it. effect.ApS runs a step
-// that needs none of them at the same time as they run.
+// Do-notation collects the results of the steps for later steps to use. A step that does not
+// need the results of those before it can run at the same time: use effect.ApS.
 func Example_doNotation() {
 	type payment struct{ total, balance, fee int }
 	setTotal := func(n int) func(payment) payment { return func(p payment) payment { p.total = n; return p } }
@@ -72,8 +71,8 @@ func Example_doNotation() {
 	// Output: 67 <nil>
 }
 
-// Schedules are values: growing delays with jitter, at most a minute apart, ten times at
-// most, and then every hour.
+// Schedules are values. This one has growing delays with jitter, each at most a minute, for
+// at most ten retries, and then retries every hour.
 func Example_schedules() {
 	policy := schedule.Exponential(time.Second).Jittered().CapDelay(time.Minute).
 		Intersect(schedule.Recurs(10)).
@@ -87,8 +86,9 @@ func Example_schedules() {
 	// imported <nil>
 }
 
-// A handler for each way in which a lock can fail. Without one of them it does not compile.
-func Example_errorsMatched() {
+// There is a handler for each way in which a lock can fail. The program does not compile if
+// one is missing.
+func Example_matchErrors() {
 	recovered := mutex.CatchErrors(
 		func(e *mutex.LockLostError) effect.Effect[string] { return effect.Succeed("lost: " + string(e.Reason)) },
 		func(e *mutex.LockNotAcquiredError) effect.Effect[string] { return effect.Succeed("busy: " + e.Key) },
@@ -99,7 +99,7 @@ func Example_errorsMatched() {
 	steal := func(ctx context.Context) (string, error) {
 		held, _ := mutex.FromContext(ctx)
 		_, _ = store.Release(ctx, held.Key(), held.HolderID())
-		<-ctx.Done() // the next refresh finds out
+		<-ctx.Done() // the next refresh discovers the loss
 		return "", ctx.Err()
 	}
 	fmt.Println(recovered(mutex.WithLock(lock, steal))(context.Background()))
@@ -109,8 +109,8 @@ func Example_errorsMatched() {
 	// written <nil>
 }
 
-// Locks are nested in one order everywhere, here by their keys. The loss of one cancels the
-// work under both.
+// Nested locks are taken in the same order everywhere, here by key. If either is lost, the
+// work under both is cancelled.
 func Example_nestedLocks() {
 	store := memory.New()
 	ann := mutex.Must(mutex.New(store, "account/ann", mutex.Config{}))
@@ -121,8 +121,8 @@ func Example_nestedLocks() {
 	// Output: transferred <nil>
 }
 
-// Resources that are needed together are acquired in order and released in reverse, under
-// the lock.
+// Under the lock, resources that are needed together are acquired in order and released in
+// reverse order.
 func Example_resources() {
 	open := func(name string) effect.Resource[io.ReadCloser] {
 		return effect.AcquireRelease(effect.Sync(func() io.ReadCloser {
@@ -149,8 +149,8 @@ func Example_resources() {
 	// "prices orders " <nil>
 }
 
-// Each account has a lock of its own; three are worked on at a time.
-func Example_boundedParallel() {
+// Each account has its own lock. At most three accounts are settled at a time.
+func Example_boundedParallelism() {
 	store := memory.New()
 	var busy atomic.Int32
 	settle := func(account string) effect.Effect[string] {
@@ -171,7 +171,7 @@ func Example_boundedParallel() {
 	// Output: 5 eve is settled <nil>
 }
 
-// One type of error is retried, five times at most, and each try has a second.
+// Only one type of error is retried, at most five times, and each try may take a second.
 func Example_retryOneError() {
 	tries := 0
 	pay := func(context.Context) (string, error) {
@@ -194,7 +194,7 @@ type busyError struct{ attempt int }
 
 func (e *busyError) Error() string { return fmt.Sprint("the bank is busy, attempt ", e.attempt) }
 
-// If the lock is not free in time, the answer comes from elsewhere.
+// If the lock is taken, a stale value is returned in place of a fresh one.
 func Example_fallback() {
 	store := memory.New()
 	config := mutex.Config{AcquireRetryPolicy: schedule.Stop()}
@@ -212,11 +212,12 @@ func Example_fallback() {
 	// fresh <nil>
 }
 
-// A job that runs at every full minute, here every full millisecond, and skips a turn while
-// another process has the lock. The Next of a schedule of robfig/cron fits as next does.
+// A job runs at the start of every minute (here, every millisecond), and skips its turn while
+// another process has the lock. In place of next, use the Next method of a robfig/cron
+// schedule.
 func Example_cronJobThatSkips() {
 	next := func(now time.Time) time.Time { return now.Truncate(time.Millisecond).Add(time.Millisecond) }
-	twice := schedule.At(next).Intersect(schedule.Recurs(2)) // without Recurs it has no end
+	twice := schedule.At(next).Intersect(schedule.Recurs(2)) // without Recurs it never ends
 
 	lock := mutex.Must(mutex.New(memory.New(), "clean-up", mutex.Config{}))
 	cleanUp := mutex.WithLockIfAvailable(lock, effect.Succeed(3))

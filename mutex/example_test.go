@@ -18,7 +18,7 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// example is a lock for examples, whose configuration is never wrong.
+// example makes a lock. The configurations in the examples are always valid.
 func example(c mutex.Config) *mutex.Mutex {
 	m, err := mutex.New(memory.New(), "report", c)
 	if err != nil {
@@ -45,7 +45,7 @@ func ExampleMutex_TryDo() {
 	nothing := func(context.Context) error { return nil }
 
 	ran, err := lock.TryDo(context.Background(), func(ctx context.Context) error {
-		again, err := lock.TryDo(ctx, nothing) // while the first has the lock
+		again, err := lock.TryDo(ctx, nothing) // while the first one has the lock
 		fmt.Println("second:", again, err)
 		return nil
 	})
@@ -88,7 +88,7 @@ func ExampleMutex_Aspect() {
 		}
 		return "written", nil
 	}
-	// Inside the lock, each try has a minute. There is no type argument.
+	// Each try may take a minute, and all of them run under one lock. No type argument is needed.
 	program := effect.With(report,
 		effect.Within(time.Minute),
 		effect.Retrying(schedule.Recurs(5)),
@@ -102,7 +102,7 @@ func ExampleWithLockIfAvailable() {
 	m := example(mutex.Config{})
 	second := mutex.WithLockIfAvailable(m, effect.Succeed("second"))
 	first := mutex.WithLockIfAvailable(m, func(ctx context.Context) (string, error) {
-		skipped, err := second(ctx) // while the first has the lock
+		skipped, err := second(ctx) // while the first one has the lock
 		fmt.Println(option.IsNone(skipped))
 		return "first", err
 	})
@@ -126,7 +126,7 @@ func ExampleMutex_Acquire() {
 			if err != nil {
 				return "", err
 			}
-			// The work ends when the keep-alive does, that is if the lock is lost.
+			// The keep-alive ends only if the lock is lost, and the work then ends too.
 			return effect.RaceFirst(effect.Succeed("done"), effect.Absurd[string](lock.Join()))(ctx)
 		}
 	})
@@ -156,7 +156,7 @@ func ExampleFromContext() {
 	m := example(mutex.Config{})
 	token := func(ctx context.Context) (uint64, error) {
 		lock, _ := mutex.FromContext(ctx)
-		return lock.Token(), nil // to be sent with each write
+		return lock.Token(), nil // send it with each write
 	}
 	first, _ := mutex.WithLock(m, token)(context.Background())
 	second, _ := mutex.WithLock(m, token)(context.Background())
@@ -192,16 +192,16 @@ func ExampleLockNotAcquiredError() {
 	m, _ := mutex.New(store, "report", mutex.Config{AcquireRetryPolicy: schedule.Stop()})
 	busy := mutex.WithLock(m, effect.Succeed("written"))
 	program := effect.CatchTag(func(e *mutex.LockNotAcquiredError) effect.Effect[string] {
-		return effect.Succeed("somebody is at the " + e.Key)
+		return effect.Succeed("somebody else has the lock on the " + e.Key)
 	})(busy)
 	fmt.Println(program(context.Background()))
-	// Output: somebody is at the report <nil>
+	// Output: somebody else has the lock on the report <nil>
 }
 
 func ExampleLogObserver() {
 	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr { // what differs from run to run
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr { // remove what differs from run to run
 			if a.Key == slog.TimeKey || a.Key == "token" || a.Key == "elapsed" {
 				return slog.Attr{}
 			}

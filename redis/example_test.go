@@ -14,7 +14,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// A program that runs a report under a lock.
+// This program runs a report under a lock.
 //
 //nolint:testableexamples // it needs a server at this address
 func Example() {
@@ -31,7 +31,7 @@ func Example() {
 	fmt.Println(done, err)
 }
 
-// A Cluster or a Sentinel group takes another client of go-redis, and nothing else.
+// For a Cluster or a Sentinel group, only the go-redis client is different.
 func ExampleNew() {
 	client := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{"redis-1:6379", "redis-2:6379"}})
 	defer client.Close()
@@ -41,7 +41,7 @@ func ExampleNew() {
 	// Output: <nil>
 }
 
-// The connections live as long as the scope.
+// The connections are closed with the scope.
 func ExampleFromURL() {
 	locked := effect.Scoped(func(s *effect.Scope) effect.Effect[bool] {
 		return func(ctx context.Context) (bool, error) {
@@ -66,7 +66,7 @@ func ExampleBacking_Close() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
 	locks := redis.New(client, redis.WithoutPush())
 
-	// When all work has ended:
+	// Once all work has ended:
 	_, err := mutex.AwaitCleanup(locks)(context.Background())
 	err = errors.Join(err, locks.Close(), client.Close())
 	fmt.Println(err)
@@ -79,10 +79,10 @@ func ExampleRequireAcks() {
 	locks := redis.New(client, redis.RequireAcks(2, 100*time.Millisecond))
 	defer locks.Close()
 
-	// An acquire that reaches one replica only fails with such an error.
+	// If only one replica acknowledges an acquire, it fails with an error like this.
 	var err error = &redis.AcknowledgeError{Needed: 2, Got: 1, Within: 100 * time.Millisecond}
-	if few, ok := errors.AsType[*redis.AcknowledgeError](err); ok {
-		fmt.Println(few.Got, "of", few.Needed)
+	if tooFew, ok := errors.AsType[*redis.AcknowledgeError](err); ok {
+		fmt.Println(tooFew.Got, "of", tooFew.Needed)
 	}
 	// Output: 1 of 2
 }
@@ -98,7 +98,7 @@ func ExampleReservedKeyError() {
 }
 
 func ExampleSetupError() {
-	// An acquire on a server that is too old fails with such an error.
+	// An acquire on a server that is too old fails with an error like this.
 	err := backing.Permanent(&redis.SetupError{
 		Advice: "the server does not know SET with GET: locks need Redis 6.2 or later",
 		Err:    errors.New("ERR syntax error"),

@@ -34,14 +34,14 @@ func ExampleSchedule_Intersect() {
 }
 
 func ExampleSchedule_Union() {
-	// Growing delays, but never longer than those of a steady schedule.
+	// The delays grow, but never beyond those of a steady schedule.
 	policy := schedule.Exponential(time.Second).Union(schedule.Spaced(5 * time.Second))
 	fmt.Println(policy.Delays(5))
 	// Output: [1s 2s 4s 5s 5s]
 }
 
 func ExampleSchedule_AndThen() {
-	// Twice at once, then with patience.
+	// Retry twice at once, then once a minute.
 	policy := schedule.Recurs(2).AndThen(schedule.Spaced(time.Minute))
 	fmt.Println(policy.Delays(4))
 	// Output: [0s 0s 1m0s 1m0s]
@@ -108,7 +108,8 @@ func ExampleSchedule_ResetAfter() {
 }
 
 func ExampleAt() {
-	// What github.com/robfig/cron/v3 makes of "0 3 * * *", its Next method, is such a function.
+	// The Next method of a schedule that github.com/robfig/cron/v3 parses from "0 3 * * *" is
+	// such a function.
 	nightly := func(now time.Time) time.Time {
 		night := time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location())
 		if !night.After(now) {
@@ -137,7 +138,7 @@ func ExampleFromDelays() {
 }
 
 func ExampleUnfold() {
-	// The state is the time that is left for waiting: nine seconds in all.
+	// The state is the time left for waiting, nine seconds in all.
 	policy := schedule.Unfold(9*time.Second, func(left time.Duration, step schedule.Step) (time.Duration, time.Duration, bool) {
 		delay := min(left, time.Duration(step.Attempt)*time.Second)
 		return left - delay, delay, left > 0

@@ -24,7 +24,7 @@ func Example() {
 	// Output: the report <nil>
 }
 
-// What the mutex asks of a store.
+// A mutex sends requests like these to its store.
 func ExampleNew() {
 	ctx, store := context.Background(), memory.New()
 	claim := func(holder string) backing.Claim {

@@ -1,4 +1,4 @@
-// Custombacking keeps locks in a store of its own; see records.go.
+// Custombacking keeps its locks in a custom store; see records.go.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 	}
 }
 
-// work asks the store for the holder of the lock.
+// work asks the store which holder has the lock.
 func work(lock *mutex.Mutex) effect.Effect[effect.Void] {
 	return func(ctx context.Context) (done effect.Void, err error) {
 		holder, err := lock.Holder(ctx)

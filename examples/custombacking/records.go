@@ -11,16 +11,16 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Records is a backing that keeps a record for each key. In a database, that would be a
-// row that transact selects FOR UPDATE and writes back, by the database's clock.
+// Records is a backing that keeps a record for each key. In a database, the record would be a
+// row: transact would select it FOR UPDATE, write it back, and use the database's clock.
 type Records struct{ byKey sync.Map } // *record; it never shrinks
 
 type record struct {
 	mu       sync.Mutex
 	holder   string               // "" if the key is free
 	token    uint64               // of the last grant
-	until    time.Time            // the end of the holder's lease
-	released map[string]time.Time // by holder: until when its release is remembered
+	until    time.Time            // when the holder's lease ends
+	released map[string]time.Time // when to forget the release, by holder
 }
 
 func (s *Records) TryAcquire(ctx context.Context, c backing.Claim) (option.Option[backing.Grant], error) {
@@ -29,7 +29,7 @@ func (s *Records) TryAcquire(ctx context.Context, c backing.Claim) (option.Optio
 		if r.holder != "" && !resumed {
 			return option.None[backing.Grant]()
 		}
-		if !resumed { // after a restart, the clock is ahead of all tokens
+		if !resumed { // the clock keeps tokens rising after a restart
 			r.holder, r.token = c.Holder, max(r.token+1, uint64(now.UnixMicro()))
 		}
 		r.until = now.Add(c.TTL)

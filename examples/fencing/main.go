@@ -1,5 +1,5 @@
-// Fencing shows what no lock can prevent: a holder that was stopped past the end of its
-// lease continues, unaware, and writes. Its fencing token shows that it is stale.
+// Fencing shows what no lock can prevent: a holder is stopped until its lease has ended, and
+// then continues, unaware, and writes. Its fencing token shows that it is stale.
 package main
 
 import (
@@ -49,7 +49,7 @@ func main() {
 			return done, err
 		}
 		close(stopped)
-		<-overtaken // nor does it see that its context has ended
+		<-overtaken // and does not see that its context has ended
 		fmt.Println("first goes on, and writes")
 		return done, doc.write(ctx, "by the first")
 	})
@@ -64,7 +64,7 @@ func main() {
 	fmt.Printf("first: %v\nthe document was written %s\n", err, doc.text)
 }
 
-// writer is a process that writes under the lock, with a TTL of its own.
+// writer is a process that writes under the lock. Each writer has its own TTL.
 func writer(store backing.Backing, ttl time.Duration, work effect.Effect[effect.Void]) effect.Effect[effect.Void] {
 	locked := func(m *mutex.Mutex) effect.Effect[effect.Void] { return mutex.WithLock(m, work) }
 	return effect.FlatMap(locked)(mutex.Make("document", mutex.Config{TTL: ttl})(store))

@@ -1,5 +1,5 @@
-// First is the program that most readers want: a client of Redis, a lock, and work that one
-// process at a time runs.
+// First is the program that most readers want: a Redis client, a lock, and work that runs in
+// one process at a time.
 package main
 
 import (

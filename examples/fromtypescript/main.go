@@ -1,4 +1,4 @@
-// Fromtypescript is the first program of docs/from-typescript.md: a lock on Redis in the
+// Fromtypescript is the first program in docs/from-typescript.md: a lock on Redis in the
 // style of Effect, with a store that a scope opens and closes.
 package main
 

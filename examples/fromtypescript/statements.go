@@ -9,7 +9,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// statements does what program does.
+// statements does the same as program.
 func statements(store *redis.Backing) effect.Effect[string] {
 	return func(ctx context.Context) (string, error) {
 		m, err := mutex.New(store, "nightly-report", mutex.Config{TTL: 10 * time.Second})

@@ -1,6 +1,6 @@
-// Pipeline builds a locked effect out of small ones with fp-go: Do-notation
+// Pipeline builds a locked effect from small ones with fp-go: Do-notation
 // gathers what the work needs, a schedule retries it, and the lock is one more
-// step of the pipe.
+// policy around it.
 package main
 
 import (
@@ -32,8 +32,8 @@ func main() {
 	}
 }
 
-// pay is a value: nothing happens before it is run. Each policy of With wraps those
-// before it: all retries happen under one lock.
+// pay returns a value: nothing happens until it is run. Each policy of With wraps those
+// before it, so all retries happen under one lock.
 func pay(lock *mutex.Mutex, a *account, amount int) effect.Effect[int] {
 	policy := schedule.Exponential(10 * time.Millisecond).Jittered().CapDelay(time.Second).UpTo(time.Minute)
 	attempt := F.Pipe4(
@@ -47,7 +47,7 @@ func pay(lock *mutex.Mutex, a *account, amount int) effect.Effect[int] {
 	return effect.With(attempt, effect.Within(5*time.Second), effect.Retrying(noting), lock.Aspect())
 }
 
-// payment is what the Do-notation gathers; a setter says where a value goes.
+// payment is what the Do-notation gathers. Each setter stores one value in it.
 type payment struct{ balance, fee int }
 
 func setBalance(b int) func(payment) payment {
@@ -58,7 +58,7 @@ func setFee(f int) func(payment) payment {
 	return func(p payment) payment { p.fee = f; return p }
 }
 
-// account is an account at a bank that loses every other answer.
+// account is an account at a bank that fails to answer every other question.
 type account struct{ balance, asked int }
 
 func (a *account) read(context.Context) (int, error) { return a.balance, nil }

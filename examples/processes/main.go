@@ -1,7 +1,7 @@
-// Processes lets three processes contend for one lock on Redis, and kills the
+// Processes makes three processes contend for one lock on Redis, and kills the
 // first one that gets it. The others continue when its lease has run out.
 //
-// It uses the Redis at REDIS_URL, or starts a redis-server if that is not set.
+// It uses the Redis server at REDIS_URL, or starts one if that is not set.
 package main
 
 import (
@@ -28,7 +28,7 @@ func main() {
 	}
 }
 
-// contest starts the workers and prints what they say.
+// contest starts the workers and prints their output.
 func contest(s *effect.Scope) effect.Effect[effect.Void] {
 	return func(ctx context.Context) (done effect.Void, err error) {
 		url, err := server(s)(ctx)
@@ -51,7 +51,7 @@ func contest(s *effect.Scope) effect.Effect[effect.Void] {
 				return done, err
 			}
 		}
-		_ = input.Close() // so that the output ends with the last worker
+		_ = input.Close() // then the output ends when the last worker does
 
 		killed := 0
 		for lines := bufio.NewScanner(output); lines.Scan(); {

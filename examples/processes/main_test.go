@@ -15,5 +15,5 @@ func TestWithoutAnyRedisItSaysWhatToDo(t *testing.T) {
 	t.Setenv("REDIS_URL", "")
 	t.Setenv("PATH", "")
 	_, err := effect.Run(t.Context(), effect.Scoped(contest))
-	assert.ErrorContains(t, err, "install it, or set REDIS_URL to a Redis that runs")
+	assert.ErrorContains(t, err, "install it, or set REDIS_URL to a running server")
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// server yields REDIS_URL, or the URL of a redis-server that lives as long as the
-// scope. It listens not on a port, but on a socket in a directory of its own.
+// server yields REDIS_URL, or the URL of a redis-server that runs until the scope
+// closes. It listens on a socket in a temporary directory, not on a port.
 func server(s *effect.Scope) effect.Effect[string] {
 	return func(ctx context.Context) (string, error) {
 		if url := os.Getenv("REDIS_URL"); url != "" {
@@ -21,7 +21,7 @@ func server(s *effect.Scope) effect.Effect[string] {
 		}
 		path, err := exec.LookPath("redis-server")
 		if err != nil {
-			return "", fmt.Errorf("%w: install it, or set REDIS_URL to a Redis that runs, such as redis://localhost:6379", err)
+			return "", fmt.Errorf("%w: install it, or set REDIS_URL to a running server, such as redis://localhost:6379", err)
 		}
 		dir, err := effect.AcquireRelease(
 			func(context.Context) (string, error) { return os.MkdirTemp("", "processes") },
@@ -42,7 +42,7 @@ func server(s *effect.Scope) effect.Effect[string] {
 	}
 }
 
-// spawn starts a process that the scope ends, if it still runs by then.
+// spawn starts a process, and kills it when the scope closes, if it is still running.
 func spawn(cmd *exec.Cmd) func(*effect.Scope) effect.Effect[*exec.Cmd] {
 	return effect.AcquireRelease(
 		func(context.Context) (*exec.Cmd, error) { return cmd, cmd.Start() },

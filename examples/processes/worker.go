@@ -11,7 +11,7 @@ import (
 	"github.com/effectlock/effectlock/redis"
 )
 
-// worker is one process: it works for a second while it has the lock.
+// worker is one process, which works for a second under the lock.
 func worker(name string) func(*effect.Scope) effect.Effect[effect.Void] {
 	work := func(ctx context.Context) (effect.Void, error) {
 		lock, _ := mutex.FromContext(ctx)

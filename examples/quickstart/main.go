@@ -1,9 +1,11 @@
 // Quickstart guards a nightly job that several workers want to run.
 //
+// By default, the lock is in memory:
+//
 //	go run ./examples/quickstart
 //
-// keeps the lock in memory. With Redis it guards several processes: run this in two
-// terminals at once, and only one of them works at a time.
+// With Redis it guards several processes. Run this in two terminals at once: only one of
+// them works at a time.
 //
 //	REDIS_URL=redis://localhost:6379 go run ./examples/quickstart
 package main
@@ -47,7 +49,7 @@ func program(s *effect.Scope) effect.Effect[effect.Void] {
 			return done, err
 		}
 
-		runs := 0 // no atomic: the lock guards it
+		runs := 0 // not atomic: the lock guards it
 		job := func(ctx context.Context) (effect.Void, error) {
 			runs++
 			fmt.Printf("%srun %d begins: it has the lock\n", where, runs)

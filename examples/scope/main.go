@@ -1,5 +1,5 @@
-// Scope holds locks until a scope closes, where WithLock would hold one around
-// one effect.
+// Scope holds several locks until a scope closes. WithLock would hold one lock
+// around one effect.
 package main
 
 import (
@@ -30,7 +30,7 @@ func main() {
 	}
 	deleted := func(lock *mutex.KeepAlive) effect.Effect[string] {
 		return func(ctx context.Context) (string, error) {
-			_, err := store.Release(ctx, "ann", lock.HolderID()) // the holder does not notice
+			_, err := store.Release(ctx, "ann", lock.HolderID()) // the holder is not notified
 			return effect.ZipRight[effect.Void](effect.Fail[string](err))(effect.Sleep(time.Minute))(ctx)
 		}
 	}
@@ -39,8 +39,8 @@ func main() {
 	tell("ann is deleted", guarded(ann, deleted))
 }
 
-// transfer needs two locks. The scope releases what it has, last first, however
-// the work ends: here also when another holder has the second lock.
+// transfer needs two locks. However the work ends, the scope releases the locks it
+// holds, the last one first: also if another holder has the second lock.
 func transfer(from, to *mutex.Mutex) effect.Effect[string] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[string] {
 		return func(ctx context.Context) (string, error) {
@@ -56,8 +56,8 @@ func transfer(from, to *mutex.Mutex) effect.Effect[string] {
 	})
 }
 
-// guarded ends as soon as the lock is lost. Acquire alone cancels nothing: the
-// keep-alive fiber, which ends only by failing, has to race the work.
+// guarded ends as soon as the lock is lost. Acquire alone cancels nothing, so the
+// work races the keep-alive fiber, which ends only when it fails.
 func guarded[A any](m *mutex.Mutex, work effect.Kleisli[*mutex.KeepAlive, A]) effect.Effect[A] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[A] {
 		return effect.FlatMap(func(lock *mutex.KeepAlive) effect.Effect[A] {

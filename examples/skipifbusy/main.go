@@ -1,4 +1,4 @@
-// Skipifbusy is a cron job that skips its turn while an earlier run is at work.
+// Skipifbusy is a cron job that skips its turn while an earlier run is still going.
 package main
 
 import (
@@ -20,11 +20,11 @@ func main() {
 	}
 }
 
-// turn runs the import unless somebody else is running it. A lock that is taken is
-// not an error here: the work does not run, and the answer is None, at once.
+// turn runs the import unless somebody else is running it. A taken lock is not an error
+// here: the work does not run, and WithLockIfAvailable returns None at once.
 func turn(lock *mutex.Mutex, time string, orders effect.Effect[int]) effect.Effect[effect.Void] {
 	report := option.Fold(
-		func() string { return "skipped: an earlier run is at work" },
+		func() string { return "skipped: an earlier run is still going" },
 		func(imported int) string { return fmt.Sprintf("imported %d orders", imported) },
 	)
 	return func(ctx context.Context) (done effect.Void, err error) {
@@ -41,7 +41,7 @@ func night(ctx context.Context) (done effect.Void, err error) {
 	if err != nil {
 		return done, err
 	}
-	// The run of 02:00 takes so long that the turn of 02:05 falls into it.
+	// The 02:00 run takes so long that it is still going at 02:05.
 	slow := func(ctx context.Context) (int, error) {
 		fmt.Println("02:00 begins")
 		_, err := turn(lock, "02:05", effect.Succeed(9))(ctx)

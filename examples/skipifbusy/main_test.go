@@ -12,7 +12,7 @@ func Example() {
 	main()
 	// Output:
 	// 02:00 begins
-	// 02:05 skipped: an earlier run is at work
+	// 02:05 skipped: an earlier run is still going
 	// 02:00 imported 140 orders
 	// 02:10 imported 9 orders
 }

@@ -1,5 +1,5 @@
-// Typederrors makes locks fail as they do in real life, and recovers from each error
-// by its type.
+// Typederrors makes a lock fail in each way that it can, and recovers from each error by
+// its type.
 package main
 
 import (
@@ -24,7 +24,7 @@ func busy(e *mutex.LockNotAcquiredError) effect.Effect[string] {
 }
 
 func lost(e *mutex.LockLostError) effect.Effect[string] {
-	return effect.Succeed("lost: the lock on " + e.Key + " is " + string(e.Reason) + ", the work was cancelled")
+	return effect.Succeed("lost: the lock on " + e.Key + " is " + string(e.Reason) + "; the work was cancelled")
 }
 
 func down(e *mutex.MutexBackingError) effect.Effect[string] {
@@ -33,10 +33,10 @@ func down(e *mutex.MutexBackingError) effect.Effect[string] {
 
 func main() {
 	store, done := memory.New(), effect.Succeed("done")
-	logging.Disable() // go-redis would log as well that the connection is refused:
+	logging.Disable() // go-redis would also log that the connection is refused
 	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", DialerRetries: 1, MaxRetries: -1})
 	defer client.Close()
-	// CatchTags leaves an error of another type as it is, and so a panic.
+	// CatchTags leaves errors of other types alone, and panics too.
 	recovered := effect.CatchTags(effect.Case(busy), effect.Case(lost), effect.Case(down))
 
 	report("lock free", locked(store, done))
@@ -47,7 +47,7 @@ func main() {
 	report("work panics", recovered(locked(store, func(context.Context) (string, error) { panic("nil map") })))
 }
 
-// locked tries three times to get the lock, with one request each time.
+// locked tries to get the lock three times, with one request each time.
 func locked(store backing.Backing, work effect.Effect[string]) effect.Effect[string] {
 	config := mutex.Config{
 		RefreshInterval:           20 * time.Millisecond,
@@ -72,8 +72,8 @@ func taken(store backing.Backing, work effect.Effect[string]) effect.Effect[stri
 	}
 }
 
-// deletesItsLock is work that deletes its own lock, as an operator might, and goes on for a
-// minute.
+// deletesItsLock is work that deletes its own lock, as an operator might, and then carries on
+// for a minute.
 func deletesItsLock(store backing.Backing) effect.Effect[string] {
 	return func(ctx context.Context) (string, error) {
 		lock, _ := mutex.FromContext(ctx)

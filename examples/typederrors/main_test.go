@@ -13,7 +13,7 @@ func Example() {
 	// Output:
 	// lock free    → success: done
 	// lock taken   → success: busy: another holder has report
-	// lock deleted → success: lost: the lock on report is gone, the work was cancelled
+	// lock deleted → success: lost: the lock on report is gone; the work was cancelled
 	// store down   → success: down: the store does not answer tryAcquire
 	// work fails   → failure: disk full
 	// work panics  → defect: nil map

@@ -1,4 +1,5 @@
-// Package faketime tests a program of one's own without a server, and hours in no time.
+// Package faketime tests code that uses a lock: without a server, and with hours that pass in
+// no time.
 package faketime
 
 import (
@@ -36,9 +37,9 @@ func TestPublishWaitsForItsTurnOrGivesUp(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			lock := mutex.Must(mutex.New(memory.New(), "feed", config))
 			go func() { _ = publish(t.Context(), lock, anHour) }()
-			synctest.Wait() // it has the lock
+			synctest.Wait() // now the goroutine has the lock
 			if err := publish(t.Context(), lock, anHour); mutex.KindOf(err) != want {
-				t.Errorf("it failed with %v", err)
+				t.Errorf("publish returned %v", err)
 			}
 		})
 	}
@@ -55,7 +56,7 @@ func TestPublishStopsWhenTheLockIsLost(t *testing.T) {
 			return anHour(ctx) // the next refresh finds out
 		})
 		if mutex.KindOf(err) != mutex.KindLost {
-			t.Errorf("it failed with %v", err)
+			t.Errorf("publish returned %v", err)
 		}
 	})
 }

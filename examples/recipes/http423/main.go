@@ -1,4 +1,4 @@
-// Http423 answers a request with 423 Locked if the account is busy for two seconds.
+// Http423 responds with 423 Locked if the account stays busy for two seconds.
 package main
 
 import (
@@ -14,18 +14,18 @@ import (
 	"github.com/effectlock/effectlock/schedule"
 )
 
-// status has a case for each error of a lock, and one for the rest. Without one of them it
-// does not compile.
+// status has a case for each error of a lock, and one for all other errors. It does not
+// compile if one is missing.
 var status = mutex.Fold(
-	func(*mutex.LockLostError) int { return http.StatusConflict }, // it may have been paid: look
+	func(*mutex.LockLostError) int { return http.StatusConflict }, // it may have been paid: check
 	func(*mutex.LockNotAcquiredError) int { return http.StatusLocked },
 	func(e *mutex.MutexBackingError) int {
 		if e.Operation == mutex.OperationRelease {
-			return http.StatusOK // it has been paid; the lock ends with its lease
+			return http.StatusOK // it has been paid, and the lock ends with its lease
 		}
 		return http.StatusServiceUnavailable
 	},
-	func(error) int { return http.StatusInternalServerError }, // the payment failed, or the client left
+	func(error) int { return http.StatusInternalServerError }, // the payment failed, or the client has gone
 )
 
 func main() {

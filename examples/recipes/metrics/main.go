@@ -16,8 +16,8 @@ import (
 var locks = expvar.NewMap("locks")
 
 func observe(e mutex.Event) {
-	locks.Add(string(e.Kind), 1) // how many were acquired, lost, …
-	locks.Add(string(mutex.BackingFailed), int64(e.Skipped))
+	locks.Add(string(e.Kind), 1)                             // how many were acquired, lost, …
+	locks.Add(string(mutex.BackingFailed), int64(e.Skipped)) // failures that had no event of their own
 	switch e.Kind {
 	case mutex.Acquired, mutex.NotAcquired:
 		locks.AddFloat("seconds waited", e.Elapsed.Seconds())

@@ -1,4 +1,4 @@
-// Nightlyjob writes one report a night, whichever of many processes does it.
+// Nightlyjob writes one report a night, however many processes run it.
 package main
 
 import (
@@ -29,7 +29,7 @@ func main() {
 		done := "report of " + night.Format(time.DateOnly)
 		err := lock.Do(ctx, func(ctx context.Context) error {
 			if n, err := client.Exists(ctx, done).Result(); n == 1 || err != nil {
-				return err // another process has written it
+				return err // another process has already written it
 			}
 			if err := client.Incr(ctx, "reports").Err(); err != nil { // the job
 				return err
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-func threeOClock(now time.Time) time.Time { // the next one
+func threeOClock(now time.Time) time.Time { // the next one after now
 	night := time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location())
 	if !night.After(now) {
 		night = time.Date(now.Year(), now.Month(), now.Day()+1, 3, 0, 0, 0, now.Location())

@@ -17,7 +17,7 @@ func TestThereIsOneRunEachNight(t *testing.T) {
 		require.NoError(t, err)
 		now := time.Date(2026, time.January, 1, 12, 0, 0, 0, place)
 		run := schedule.At(threeOClock).Driver()
-		for night := 2; night < 2+365; night++ { // on some of them the clocks are set
+		for night := 2; night < 2+365; night++ { // including those on which the clocks change
 			delay, ok := run.Next(now, nil)
 			require.True(t, ok)
 			now = now.Add(delay)

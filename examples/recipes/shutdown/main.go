@@ -1,4 +1,4 @@
-// Shutdown releases its lock, and leaves nothing behind, when it is interrupted.
+// Shutdown releases its lock when it is interrupted, and leaves nothing behind.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	lock := mutex.Must(mutex.New(store, "consumer", mutex.Config{}))
 
 	err := lock.Do(ctx, func(ctx context.Context) error { // returns when the lock is released
-		for ctx.Err() == nil { // a signal has come, or the lock is lost
+		for ctx.Err() == nil { // until a signal arrives or the lock is lost
 			client.Incr(ctx, "consumed")
 			time.Sleep(100 * time.Millisecond)
 		}

@@ -1,4 +1,4 @@
-// Twoseconds waits about two seconds for its lock, and then says why it has none.
+// Twoseconds waits about two seconds for its lock, and otherwise says why it did not get it.
 package main
 
 import (
@@ -31,6 +31,6 @@ func main() {
 	case mutex.KindStore:
 		fmt.Println("Redis failed:", err)
 	case mutex.KindLost, mutex.KindCanceled, mutex.KindOther:
-		fmt.Println("look at the account before you pay again:", err)
+		fmt.Println("check the account before you pay again:", err)
 	}
 }
