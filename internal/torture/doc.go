@@ -21,9 +21,10 @@
 //
 // The judge also checks that no increment is lost; that success means that the work ended within
 // the lease, also according to the server where it keeps a record of the lease; that a loss is
-// noticed soon, and has a reason; that no key stays free while somebody waits for it, and nobody starves; and that
-// no key, goroutine or connection is left behind, and memory does not grow. Made-up histories, and
-// runs with locks that are broken on purpose, show that the judge finds what it should.
+// noticed soon, and has a reason; that no key stays free while somebody waits for it, and nobody
+// starves; and that no key, goroutine or connection is left behind, and memory does not grow.
+// Made-up histories, and runs with locks that are broken on purpose, show that the judge finds
+// what it should.
 //
 // All times are those of CLOCK_MONOTONIC, which the processes of a machine share. So the judge can
 // check that no two holders worked at once, and not only that messages came in a good order. Timers
