@@ -23,12 +23,12 @@ type Able interface {
 // AbilitiesOf returns the abilities of b. It returns none if b does not implement [Able],
 // or if b lists the abilities of another store.
 //
-// A decorator therefore cannot be bypassed by accident. One that embeds a store inherits
-// its Abilities method, but that lists the abilities of the embedded store and does not
-// count: the mutex calls only the five operations, on the decorator. A decorator that
-// passes an ability on has an Abilities method of its own. Looking through decorators with
-// an Unwrap method was rejected: a decorator that counted calls of Refresh was not called
-// when three leases were refreshed together.
+// So a decorator cannot be bypassed by accident. One that embeds a store inherits its
+// Abilities method, but those are the abilities of the embedded store, and do not count: the
+// mutex calls only the five operations, on the decorator. A decorator that passes an ability
+// on has an Abilities method of its own. Looking through decorators with an Unwrap method
+// was rejected: a decorator that counted calls of Refresh was not called when three leases
+// were refreshed together.
 func AbilitiesOf(b Backing) Abilities {
 	able, ok := b.(Able)
 	if !ok {

@@ -9,8 +9,8 @@
 // [Backing]. Everything else a store can do is optional: see [Abilities]. To change one
 // operation of a store, use [Funcs].
 //
-// The words "must" and "may" in this package are the contract. Package backingtest quotes
-// them, and checks a store in one line:
+// The sentences with "must" and "may" in this package are the contract. Package backingtest
+// quotes them, and checks a store in one line:
 //
 //	backingtest.Run(t, func(t *testing.T) backing.Backing { return mystore.New() })
 package backing
@@ -82,12 +82,12 @@ type Grant struct {
 //   - None and false are answers of the store: without an answer, an operation must return
 //     an error.
 //   - An operation may retry internally after a connection fault, but need not: the mutex
-//     retries, by the user's policy. One that does retry is responsible for all its
-//     requests as for one.
+//     retries, by the user's policy. If it does retry, these rules apply to all its
+//     requests together.
 //   - A store may do more than these operations: see [Abilities].
 type Backing interface {
 	// TryAcquire must give the key to c.Holder if it is free, and must answer None if
-	// another holder has it, whatever the two TTLs. TryAcquire must not wait for the key to
+	// another holder has it, whatever their TTLs. TryAcquire must not wait for the key to
 	// become free.
 	//
 	// If c.Holder already has the key, TryAcquire must succeed with Resumed set, and the

@@ -13,13 +13,13 @@ import (
 //
 //	&backing.Funcs{Base: store, RefreshFunc: countedRefresh}
 //
-// Each function is held to the contract of the operation that it is named after. Set the
-// fields before the first use and leave them alone afterwards.
+// The contract of an operation also holds for the function that replaces it. Set the fields
+// before the first use, and do not change them afterwards.
 //
-// A Funcs has no abilities, whatever Base can do: only the five operations are called. A
-// decorator that passes abilities on is a type of its own, see [AbilitiesOf].
+// A Funcs has no abilities, whatever Base can do: only the five operations are called. To
+// pass abilities on, write a type of your own, see [AbilitiesOf].
 type Funcs struct {
-	// Base is asked where a function is nil. It may be nil if all functions are set.
+	// Base is called where a function is nil. It may be nil if all functions are set.
 	Base Backing
 
 	TryAcquireFunc func(ctx context.Context, c Claim) (option.Option[Grant], error)

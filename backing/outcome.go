@@ -17,13 +17,13 @@ type Queued struct {
 	AskAgain time.Duration
 }
 
-// MustPoll means that the claimant neither has the key nor is in the queue. It asks again
-// as its own policy says.
+// MustPoll means that the claimant neither has the key nor is in the queue. The claimant asks
+// again as its own policy says.
 //
-// A store may keep the place of a claimant that was queued before, for when it can be woken
+// A store may keep the place of a claimant that was queued before, until it can be woken
 // again. Such a claimant calls Release when it stops waiting, as a queued one does.
 type MustPoll struct {
-	// Why is the reason, or nil if it is only that the store does not queue.
+	// Why is the reason. It is nil if the store simply has no queue.
 	Why error
 }
 

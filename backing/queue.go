@@ -3,7 +3,7 @@ package backing
 import "context"
 
 // Passer is the ability to hand a lock to its next holder in one step. Release followed by
-// TryAcquire would take two, and could let another holder in between.
+// TryAcquire would take two, and could let in another holder between them.
 type Passer interface {
 	// If from.Holder has the key, Pass must give it to next in one atomic step. That is a
 	// new grant, with a lease of next.TTL from now, and the outcome is Granted. The claim
@@ -12,13 +12,14 @@ type Passer interface {
 	// If yield is true and claimants wait in the store's [Queue], the first of them must be
 	// given the key instead, and next is queued behind the last: the outcome is Queued. If
 	// next cannot be queued, because it cannot be woken or the store has no queue, the key
-	// must be released, for claimants that poll: the outcome is MustPoll.
+	// must be released so that claimants that poll can take it, and the outcome is
+	// MustPoll.
 	//
 	// If from.Holder does not have the key, the outcome is Refused, and Pass must change
 	// nothing. The exception is a second Pass of the same grant to the same claimant, made
 	// because the reply to the first was lost. Its outcome must be the current state of
 	// next: Granted if it has the key, Queued if it is in the queue, and MustPoll once it
-	// has been released. It may be Refused when the first was long ago: see
+	// has been released. It may be Refused if the first Pass was long ago: see
 	// [Backing.Release].
 	//
 	// If next has already been released, Pass must do what Release does for from, and the
@@ -38,7 +39,7 @@ type Passer interface {
 // holder has by now: a claimant must rely on nothing but the outcome of an operation.
 //
 // Release must remove a claimant that does not have the key from the queue. TryAcquire
-// bypasses the queue: it must be given a free key even if others wait.
+// bypasses the queue: it must succeed if the key is free, even if others wait.
 type Queue interface {
 	// Enqueue must give the key to w.Holder if it is free and nobody waits for it, or if
 	// w.Holder already has it: the outcome is Granted, as with TryAcquire.

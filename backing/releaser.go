@@ -4,8 +4,8 @@ import "context"
 
 // Releaser is the ability to report whether a claim had been released before.
 //
-// From it a holder learns that another caller has released the lock in its name: its own
-// first release is then answered with FreedEarlier.
+// It shows a holder that another caller has released the lock in the holder's name: the
+// holder's own first release is then answered with FreedEarlier.
 //
 // A store with this ability must not give the key to a claim that was released less than
 // [ReleaseMemory] ago: the request is late. This also holds if the release found nothing,

@@ -12,9 +12,9 @@ func document(f facts, results []result) string {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\n")
 	b.WriteString("<!-- Written by `" + f.command + "`: change the program, not this file. -->\n\n")
-	b.WriteString("This page compares effectlock with other Redis locks for Go, on one server and one machine, for readers who must know what a lock costs. " +
+	b.WriteString("This page compares the cost of effectlock with that of other Redis locks for Go, on one server and one machine. " +
 		"Compare the columns \"of raw\" within one run: they are multiples of `raw`, the least that a lock on go-redis can cost. " +
-		"Absolute figures do not carry over to another machine, or to another run.\n\n")
+		"Absolute figures do not apply to another machine, or to another run.\n\n")
 	f.write(&b)
 	if slices.ContainsFunc(results, func(r result) bool { return r.workload.name == "W3" }) {
 		b.WriteString("\n![Time and requests per handoff against the number of waiters](" + pictureName + ")\n")

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-const besideRaw = "Each library is compared with a `raw` in the same process, in alternating slices of 25 ms. In the row of `raw`, any difference from 1 is chance."
+const besideRaw = "Each library is compared with `raw` in the same process, in alternating slices of 25 ms. In the row of `raw`, any difference from 1 is chance."
 
 // alone is W1: the cost of a lock that nobody else wants.
 func alone() workload {
@@ -56,7 +56,7 @@ const (
 func aloneUnpinned() workload {
 	w := alone()
 	w.name = "W1m"
-	w.title = "the same as in an ordinary program: nothing is pinned"
+	w.title = "the same, as in an ordinary program: nothing is pinned"
 	w.about = "GOMAXPROCS is the number of cores, the scheduler places server and client, and no core is kept awake. " +
 		"Client CPU is the user and system time of the process, per lock. The scheduler's placement alone can double the times of all libraries. " + besideRaw
 	w.cases = map[int]string{background: "context.Background()", cancellable: "a context that can be cancelled"}

@@ -13,7 +13,7 @@ func standingStart() workload {
 	return workload{
 		name:  "W3s",
 		title: "the first 2,000 turns of N goroutines on one key, from a standing start",
-		about: "As W3, but the process has neither locked nor waited before, like one that wakes up, does a burst of work and goes back to sleep. " +
+		about: "As W3, but the process has neither locked nor waited before, like a program that wakes up, does a burst of work and goes back to sleep. " +
 			"A fair share of the wait is N turns of average length. The longest wait is given as a multiple of that.",
 		unit: "goroutines",
 		plan: func(quick bool) plan {

@@ -12,7 +12,7 @@ func rested() workload {
 	w.name = "W4t"
 	w.title = "8 processes of 1 goroutine on one key, with a pause of 5 ms after each release"
 	w.about = "With one goroutine per process that pauses, hardly any handoff stays within a process. " + handoffAbout +
-		" A gap is any such time, even if nobody wanted the lock."
+		" A gap is the same time, but counted even if nobody was waiting."
 	w.plan = oneCase(3*time.Second, time.Second)
 	w.measure = func(ctx context.Context, t *trial) (answer, error) {
 		c := &crowd{records: true, rest: 5 * time.Millisecond}

@@ -17,7 +17,7 @@ func held() workload {
 		name:  "W5",
 		title: "many locks held, TTL 3 s, each renewed every second",
 		about: "64 goroutines take the locks within at most 40 s. CPU, requests and memory are those of the next 15 s. " +
-			"A lock counts as lost if its key is gone at the end, because only the holder can have removed it.",
+			"A lock counts as lost if its key is gone at the end: the holder did not renew it in time, or gave it up.",
 		unit: "locks",
 		plan: func(quick bool) plan {
 			if quick {

@@ -80,7 +80,7 @@ func TestAnswerOfAServerIsExplainedAndPermanentIfItStays(t *testing.T) {
 		{before70 + ": 32: -READONLY You can't write against a read only replica.", passes, "connect to the primary"},
 		{"MASTERDOWN Link with MASTER is down", passes, "connect to the primary"},
 		{"CLUSTERDOWN The cluster is down", passes, "CLUSTER INFO"},
-		{"CROSSSLOT Keys in request don't hash to the same slot", passes, "names of keys"},
+		{"CROSSSLOT Keys in request don't hash to the same slot", passes, "renames keys"},
 		{"ERR max number of clients reached", passes, "maxclients"},
 		{before70 + ": 32: -OOM command not allowed when used memory > 'maxmemory'.", passes, "raise maxmemory"},
 		{"LOADING Redis is loading the dataset in memory", passes, ""},

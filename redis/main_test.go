@@ -31,7 +31,7 @@ const (
 	fenceKey = "dmutex:{3560}~fence" // 3560 hashes to slot 0
 )
 
-// start starts a server and checks, when the test ends, that it keeps only fences for ever.
+// start starts a server and checks, when the test ends, that it keeps only fences forever.
 func start(t *testing.T, args ...string) (*redistest.Server, *goredis.Client) {
 	t.Helper()
 	s := redistest.Start(t, args...)
@@ -66,7 +66,7 @@ func assertAllExpire(t *testing.T, c *goredis.Client) {
 		if strings.HasSuffix(key, "~fence") {
 			continue
 		}
-		assert.NotEqual(t, time.Duration(-1), c.PTTL(ctx, key).Val(), "%q is kept for ever", key)
+		assert.NotEqual(t, time.Duration(-1), c.PTTL(ctx, key).Val(), "%q is kept forever", key)
 	}
 }
 

@@ -1,24 +1,23 @@
--- Part of the scripts that free a lock or queue for one. The lock is KEYS[1], and
+-- Part of the scripts that free a lock or queue a claimant. The lock is KEYS[1], and
 -- KEYS[2] is its queue, a sorted set that expires a minute after it was last needed:
 --
 --   member                                    score, in microseconds of the server's clock
---   "<lease in ms> <channel> <holder's id>"   a waiter: when it came
+--   "<lease in ms> <channel> <holder's id>"   a waiter: its time of arrival
 --   the same                                  a waiter that was passed over: that + 2^52
 --   "x <claim>"                               a claim that was released while a request of it
---                                             had no reply: the release + 2^53
+--                                             had no reply: the time of the release + 2^53
 
--- reserveNext gives a lock that is free to the first in its queue that can be woken,
--- and returns that holder, or nil. The asker, the holder that runs this script, needs
--- no message, and its key is written by the caller.
+-- reserveNext reserves a free lock for the first claimant in its queue that can be woken,
+-- and returns that claimant's holder id, or nil. The asker, the holder that runs this script,
+-- needs no message, and the caller writes its key.
 --
--- The lock is only reserved: the claimant is woken, asks, and is granted the lock by the
--- answer. The lease until then is short, because the process may have stopped. The message,
--- "<length of the lock's name> <the lock's name><holder's id>", is a hint, not a proof: it
--- may reach the claimant late, twice, through a replica, or although the claimant was
--- passed over here.
+-- A reservation is not a grant: the claimant is woken and asks, and the answer is the grant.
+-- The lease until then is short, because the process may have stopped. The message, "<length
+-- of the lock's name> <the lock's name><holder's id>", is only a hint: it may reach the
+-- claimant late, twice, through a replica, or although the claimant was passed over here.
 --
--- A claimant whose message nobody receives is passed over. It may be dead, or still be
--- subscribed to the previous primary: it gets its place back when it asks again. A message
+-- A claimant whose message nobody receives is passed over. It may be dead, or still
+-- subscribed to the previous primary; it gets its place back when it asks again. A message
 -- that may not be sent counts as not received.
 local function reserveNext(asker)
   while true do

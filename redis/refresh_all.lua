@@ -1,4 +1,4 @@
--- Makes the leases of many holders run from now.
+-- Makes the leases of many holders start again from now.
 --
 -- KEYS[n]    lock  string: the holder's id; expires with the lease
 -- ARGV[1]    lease, in whole milliseconds
@@ -6,7 +6,7 @@
 --
 -- Returns a string with one character per lock: "y", "n" if the holder does not have the
 -- lock, or "!" if the server refused; refreshing that lock alone shows why. A string costs
--- server and client a tenth of what an array does.
+-- the server and the client a tenth of what an array does.
 local answers = {}
 for n = 1, #KEYS do
   local owner = redis.pcall('GET', KEYS[n])

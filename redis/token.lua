@@ -1,13 +1,13 @@
 -- Part of the scripts that grant a lock. The fence is KEYS[3].
 
--- newToken returns a fencing token that is higher than all before it, and stores it in
--- the fence; or nil and the error if the fence cannot be written.
+-- newToken stores a fencing token in the fence that is higher than all before it, and
+-- returns it. If the fence cannot be written, newToken returns nil and the error.
 --
 -- The clock is ahead of the last token unless it was set back, so the token is written
 -- first and compared afterwards: one call instead of two. Strings with the same number of
--- digits compare like their numbers, which holds for microseconds since 1970 until 2286. A
--- token stays a string because a Lua number would reach the client cut to an integer; as a
--- number it is exact below 2^53, the year 2255.
+-- digits compare like their numbers, and microseconds since 1970 have the same number of
+-- digits until 2286. The token stays a string because Redis would cut a Lua number to an
+-- integer. As a number it is exact below 2^53, which is the year 2255.
 local function newToken()
   local now = redis.call('TIME')
   local token = now[1] .. string.sub('00000' .. now[2], -6)

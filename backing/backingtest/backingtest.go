@@ -6,7 +6,7 @@
 //
 // A failure quotes the sentence of the contract that was broken, says what the store
 // answered, and lists the calls that led to it. [RunFaults] checks what only a lost answer,
-// a cut connection or a restart would show, with whatever means the test has to cause them:
+// a cut connection or a restart shows, with the faults that the test can cause:
 //
 //	func TestContractUnderFaults(t *testing.T) {
 //		backingtest.RunFaults(t, func(t *testing.T) (backing.Backing, backingtest.Faults) {
@@ -15,16 +15,16 @@
 //		})
 //	}
 //
-// Neither can check what no answer shows: that expiry is judged by the store's own clock,
-// say.
+// Neither can check what no answer shows, for example that expiry is judged by the store's
+// own clock.
 //
 // # How it works
 //
-// Besides cases that are written by hand, the kit has a model: a reference that says, for
-// each operation, what a store may answer. Random scripts of the operations that the store
-// offers are played one operation at a time, and the answers are compared. Package rapid
-// shrinks a script that fails, and prints the seed. Then several goroutines ask at once,
-// and package porcupine looks for an order of their operations that the reference allows.
+// Besides cases that are written by hand, the kit has a model, a reference that says what a
+// store may answer to each operation. The kit plays random scripts of the operations that the
+// store offers, one operation at a time, and compares the answers. Package rapid shrinks a
+// script that fails, and prints the seed. Then several goroutines call the store at once, and
+// package porcupine looks for an order of their operations that the reference allows.
 package backingtest
 
 import (

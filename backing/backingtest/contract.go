@@ -64,8 +64,8 @@ const (
 	freedBefore
 )
 
-// contract quotes package backing word for word, and only what a failure can show: that
-// expiry is judged by the store's clock, for example, shows in no answer.
+// contract quotes package backing word for word. It leaves out what no answer of a store can
+// show, for example that expiry is judged by the store's clock.
 var contract = [...]string{
 	eachAtomic:       "Each operation must be atomic, and safe for concurrent use.",
 	expiredIsFree:    "Every operation must treat a key whose lease has expired as free.",
@@ -80,7 +80,7 @@ var contract = [...]string{
 	ttlRuns:          "TTL is how long the lease must run, counted by the store from the moment it applies the operation.",
 	sameButAttempt:   "It is not part of the holder: claims that differ only in Attempt are the same holder.",
 	resumedMeans:     "Resumed reports that the holder already had the key, and its lease was extended. It is false if the key was free, or if the holder may have the key only because the store itself repeated the request.",
-	freeIsGiven:      "TryAcquire must give the key to c.Holder if it is free, and must answer None if another holder has it, whatever the two TTLs.",
+	freeIsGiven:      "TryAcquire must give the key to c.Holder if it is free, and must answer None if another holder has it, whatever their TTLs.",
 	neverWaits:       "TryAcquire must not wait for the key to become free.",
 	sameHolder:       "If c.Holder already has the key, TryAcquire must succeed with Resumed set, and the lease then runs c.TTL from now: a client whose reply was lost asks again and must be recognized.",
 	tokenKeeps:       "The token is the one the holder already has, or a new, higher one; the latest answer counts.",
@@ -100,7 +100,7 @@ var contract = [...]string{
 	passGrants:     "That is a new grant, with a lease of next.TTL from now, and the outcome is Granted.",
 	passReleases:   "The claim from is then released.",
 	passYields:     "If yield is true and claimants wait in the store's [Queue], the first of them must be given the key instead, and next is queued behind the last: the outcome is Queued.",
-	yieldPolls:     "If next cannot be queued, because it cannot be woken or the store has no queue, the key must be released, for claimants that poll: the outcome is MustPoll.",
+	yieldPolls:     "If next cannot be queued, because it cannot be woken or the store has no queue, the key must be released so that claimants that poll can take it, and the outcome is MustPoll.",
 	passElse:       "If from.Holder does not have the key, the outcome is Refused, and Pass must change nothing.",
 	passAgain:      "The exception is a second Pass of the same grant to the same claimant, made because the reply to the first was lost. Its outcome must be the current state of next: Granted if it has the key, Queued if it is in the queue, and MustPoll once it has been released.",
 	passToReleased: "If next has already been released, Pass must do what Release does for from, and the outcome is MustPoll.",
@@ -109,7 +109,7 @@ var contract = [...]string{
 	leaseIsBounded: "That lease may be shorter than the claim's TTL, so that a claimant that has died does not keep the others waiting.",
 	wakes:          "The store then wakes the claimant, which asks again and is granted the key.",
 	releaseLeaves:  "Release must remove a claimant that does not have the key from the queue.",
-	tryBarges:      "TryAcquire bypasses the queue: it must be given a free key even if others wait.",
+	tryBarges:      "TryAcquire bypasses the queue: it must succeed if the key is free, even if others wait.",
 	enqueueTakes:   "Enqueue must give the key to w.Holder if it is free and nobody waits for it, or if w.Holder already has it: the outcome is Granted, as with TryAcquire.",
 	enqueueWaits:   "Otherwise it must put the claimant at the end of the key's queue, and the outcome is Queued; a claimant that is already in the queue must keep its place.",
 	firstIsGiven:   "If the key is free, it must be given to the first in the queue.",

@@ -15,7 +15,7 @@ import (
 
 // unseen is what no answer of a store can show, and what a claimant must do.
 var unseen = []string{
-	`The words "must" and "may" in this package are the contract.`,
+	`The sentences with "must" and "may" in this package are the contract.`,
 	"Expiry must be judged by the store's own clock, never by the caller's wall clock.",
 	"Clients whose clocks are hours off must make no difference.",
 	"ReleaseMemory is the minimum time for which a store must remember a release: a little more than the 5 s for which the mutex tries to release a lock.",

@@ -17,7 +17,7 @@ func (b *Backing) sweep(now time.Duration) {
 		return
 	}
 	leases, released := b.alive(now)
-	// Deleting in place would keep the maps at their greatest size for ever. Moving what is
+	// Deleting in place would keep the maps at their greatest size forever. Moving what is
 	// alive pays only if that is the smaller part.
 	if leases+released <= size/2 {
 		b.leases = moved(b.leases, leases, func(l lease) bool { return l.matters(now) })

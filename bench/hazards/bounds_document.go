@@ -40,7 +40,7 @@ func (s surveyed) writeInto(ctx context.Context, name string) error {
 
 func (s surveyed) text(ctx context.Context) string {
 	var w strings.Builder
-	fmt.Fprintf(&w, "\n%s, %s. Leases of %s. Each figure is the longest of %d calls; a call was abandoned after %s. Over the same time a plain timer was at most %s late.\n",
+	fmt.Fprintf(&w, "\n%s, %s. Leases of %s. Each figure is the longest of %d calls; a call was abandoned after %s. In the same run, a plain timer was at most %s late.\n",
 		time.Now().UTC().Format(time.DateOnly), strings.Join(versions(ctx), ", "), plain(long), repeats, plain(s.cutOff), length(s.late))
 	fmt.Fprintf(&w, "\nWith the default timeouts of the client:\n\n%s", s.table(false))
 	fmt.Fprintf(&w, "\nWith short timeouts: go-redis with `DialTimeout`, `ReadTimeout` and `WriteTimeout` of %s, `MaxRetries: -1` and `DialerRetries: 1`; rueidis with `Dialer.Timeout` and `ConnWriteTimeout` of %[1]s and `DisableRetry: true`:\n\n%s\n",

@@ -17,7 +17,7 @@ func cancelledCaller(s *stage) string {
 	}
 	cancel()
 	if !h.isTold(patience) {
-		return "the work is not told"
+		return "the work is not cancelled"
 	}
 	err := h.release()
 	return s.afterwards(c) + "; " + quote(err)
@@ -32,7 +32,7 @@ func panickingWork(s *stage) string {
 	}()
 	text := s.afterwards(c)
 	if fmt.Sprint(seen) == "boom" {
-		return text + "; the panic goes on"
+		return text + "; the panic continues"
 	}
 	return text + fmt.Sprintf("; the panic becomes %T", seen)
 }

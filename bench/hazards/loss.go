@@ -45,9 +45,9 @@ func deleted(s *stage) string {
 	time.Sleep(settle)
 	check(s.direct.Del(s, c.stored(key)).Err())
 	began := time.Now()
-	text := "**never told**"
+	text := "**never cancelled**"
 	if h.isTold(2 * lease) {
-		text = "told " + span(h.told.Sub(began))
+		text = "cancelled " + span(h.told.Sub(began))
 	}
 	time.Sleep(lease) // long enough for a renewal that recreates the key
 	if s.exists(c) {
@@ -78,9 +78,9 @@ func foreignRefresh(s *stage) string {
 	h := s.hold(c)
 	check(s.direct.Set(s, c.stored(key), "another", foreign).Err())
 	began := time.Now()
-	text := "**never told**"
+	text := "**never cancelled**"
 	if h.isTold(2 * lease) {
-		text = "told " + span(h.told.Sub(began))
+		text = "cancelled " + span(h.told.Sub(began))
 	}
 	err := h.release()
 	left := s.direct.PTTL(s, c.stored(key)).Val()

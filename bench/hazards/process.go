@@ -101,9 +101,9 @@ func stoppedProcess(s *stage) string {
 	}
 	defer second.end()
 	if !first.says("told", patience) {
-		return "**never told, both work**"
+		return "**never cancelled, both work**"
 	}
-	return "on waking, told " + span(time.Since(began))
+	return "on waking, cancelled " + span(time.Since(began))
 }
 
 func killedProcess(s *stage) string {

@@ -24,9 +24,9 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds())
 func overlap(first *holding, second *holding, limit time.Duration) string {
 	switch {
 	case !first.isTold(limit):
-		return "**never told, both work**"
+		return "**never cancelled, both work**"
 	case first.told.Before(second.since):
-		return "told " + fmt.Sprintf("%.2f s", second.since.Sub(first.told).Seconds()) + " before the other"
+		return "cancelled " + fmt.Sprintf("%.2f s", second.since.Sub(first.told).Seconds()) + " before the other"
 	}
 	return fmt.Sprintf("**overlap %.2f s**", first.told.Sub(second.since).Seconds())
 }

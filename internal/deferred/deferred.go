@@ -1,5 +1,5 @@
 // Package deferred has the types behind fibers without a goroutine. Only this module can
-// make them: a fiber that its owner forgot to end would keep its scope open forever.
+// make such fibers: if the owner forgot to end one, its scope would stay open forever.
 package deferred
 
 // Owner does the work of a fiber. Stop begins to end the fiber, and need not wait for the

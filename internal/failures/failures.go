@@ -1,4 +1,4 @@
-// Package failures takes a joined error apart.
+// Package failures takes joined errors apart, as effect.Failures does.
 package failures
 
 import (

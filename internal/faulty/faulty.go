@@ -1,14 +1,14 @@
-// Package faulty is the memory store with faults, which are data. Its requests fail
-// before or after they are applied, are slow, land after their sender has left, or are
-// answered with a lie; its wake-ups come late, twice, to the wrong waiter or never.
+// Package faulty is the memory store with faults, which are data. A request may fail before
+// or after it is applied, may be slow, may be applied after its sender has left, or may get a
+// wrong answer. A wake-up may come late, twice, to the wrong waiter, or never.
 //
 //	s := faulty.New(faulty.NewMemory(), faulty.All)
 //	s.Set(faulty.Nth(faulty.Refresh, 2, faulty.Fault{Err: errLost}))                // applied, and the reply is lost
 //	s.Set(faulty.Every(faulty.Release, faulty.Fault{Drop: true, Err: errDown}))     // never applied
-//	s.Set(faulty.Nth(faulty.TryAcquire, 1, faulty.Fault{Hang: true}))               // no answer ever
-//	s.Set(faulty.Every(faulty.Enqueue, faulty.Fault{There: time.Second, Late: true})) // lands even if its sender leaves
+//	s.Set(faulty.Nth(faulty.TryAcquire, 1, faulty.Fault{Hang: true}))               // never answered
+//	s.Set(faulty.Every(faulty.Enqueue, faulty.Fault{There: time.Second, Late: true})) // applied even if its sender leaves
 //
-// Time is that of package time, and so is virtual inside a synctest bubble.
+// Time is that of package time, so it is virtual inside a synctest bubble.
 package faulty
 
 import (

@@ -1,3 +1,3 @@
 // Package fpgo tries every operator of fp-go's idiomatic/context/readerresult under a lock,
-// and holds the table of docs/fp-go.md to the results. It has tests only.
+// and checks the table in docs/fp-go.md against the results. It has tests only.
 package fpgo

@@ -1,5 +1,5 @@
-// Package hazards holds a test for each way in which a distributed lock is known to
-// go wrong. The tests are named by number, so that `go test ./... -run Hazard24`
+// Package hazards has a test for each known way in which a distributed lock goes wrong.
+// The tests are named by number, so that `go test ./... -run Hazard24`
 // shows what happens when a holder crashes:
 //
 //	01  the reply to an acquire is lost
@@ -13,8 +13,8 @@
 //	09  a refresh is answered after the deadline
 //	10  the store fails for less than what is left of the lease
 //	11  the store loses the lock
-//	12  another came and went while the holder was away
-//	13  a lock is released that another has by then
+//	12  another holder came and went while this one was away
+//	13  a lock is released after another holder has acquired it
 //	14  the holder's process is stopped
 //	15  a clock is hours off
 //	16  the user's own commands exhaust the connection pool
@@ -34,7 +34,7 @@
 //	30  the server has forgotten its scripts
 //	31  the server refuses
 //	32  the key holds another type
-//	33  a replica takes over that does not know of the lock
+//	33  a replica that does not know the lock takes over
 //	35  the key is evicted
 //	36  a slot of a Cluster moves
 //	37  a TTL is out of range
@@ -45,8 +45,8 @@
 //	42  the claimants of a lock have different TTLs
 //	45  tokens must rise
 //	46  the client of a Cluster is wrapped in a type of the user's
-//	47  a shard of a Cluster fails over in good order, and its old master lives on
-//	48  a primary fails over in good order, its address moves, and it lives on
+//	47  a shard of a Cluster has an orderly failover, and its old master lives on
+//	48  a primary has an orderly failover, its address moves, and it lives on
 //	49  a slot is half moved for longer than a lease
 //	50  one endpoint stands in front of many slots
 //	51  a server refuses INFO, or is too old
@@ -55,7 +55,7 @@
 //	54  a plain client is given a node of a Cluster
 //	55  an operator releases a lock in its holder's name
 //	56  100,000 locks are used once, and one lock 20,000 times
-//	57  a password is changed, and the client learns it late or never
+//	57  a password is changed, and the client gets the new one late or never
 //	58  a load balancer has silently dropped the connections
 //	61  the server refuses connections, and the caller has a deadline
 //	62  the server does not answer, and the caller has a deadline
@@ -63,14 +63,14 @@
 // TestLocksOnOtherPeoplesServers tries locks on each server that docs/servers.md marks as run
 // or imitated.
 //
-// 34, 43 and 44 are about quorums and semaphores, which do not exist here. Each row is shown once,
-// end to end: variants of a store's rule are in backing/backingtest, those of a mutex's rule in
-// package mutex in virtual time, and many processes at a time in package torture. Where a test
-// takes only part of such numbers, EFFECTLOCK_HAZARDS_FULL makes it take all.
+// 34, 43 and 44 are about quorums and semaphores, which do not exist here. Each row is tested once,
+// end to end. Variants of a store's rule are in backing/backingtest, and those of a mutex's rule in
+// package mutex, in virtual time. Package torture runs many processes at a time. Tests of large
+// numbers use only part of them, unless EFFECTLOCK_HAZARDS_FULL is set.
 //
-// The faults are real: a redis-server that is frozen, connections that are cut, processes that are
-// killed and stopped; see redistest. They are the named values in fault_test.go and
-// refusals_test.go. Tests that break no server share one.
+// The faults are real: a redis-server is frozen, connections are cut, processes are killed and
+// stopped; see redistest. The faults have names in fault_test.go and refusals_test.go. Tests that
+// break no server share one.
 //
-// The package has no code of its own.
+// The package has tests only.
 package hazards

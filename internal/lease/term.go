@@ -1,5 +1,6 @@
-// Package lease keeps the leases of a store alive. A [Term] is what the holder of one lease
-// may rely on: a value with pure methods. A [Renewer] has the clock and sends the requests.
+// Package lease keeps the leases of a store alive. A [Term] says what the holder of one lease
+// may rely on; it is a value with pure methods. A [Renewer] has the clock and sends the
+// requests.
 package lease
 
 import "time"

@@ -1,6 +1,6 @@
-// Package proc runs copies of the test binary as processes of a test: workers that the test
-// talks to, stops, continues and kills. A worker is built from the same code as the test
-// and with the same -race. It ends with the test that started it, however that ends.
+// Package proc runs copies of the test binary as workers: processes that a test talks to,
+// stops, continues and kills. A worker runs the same code as the test, with the race detector
+// if the test has it. It ends with the test that started it, however that test ends.
 //
 //	func TestMain(m *testing.M) {
 //		proc.Serve(map[string]proc.Worker{"holder": hold})

@@ -1,11 +1,11 @@
-// Package redistest gives tests real redis-server processes and a network
-// between them and their clients that breaks on demand.
+// Package redistest gives tests real redis-server processes, and between these and their
+// clients a network that breaks on demand.
 //
 // Nothing here imitates Redis: a fake server would share the misconceptions of the code
 // under test. Even a [Shim] forwards what it does not refuse to a real server. The
 // environment variable EFFECTLOCK_REDIS_SERVER names the binary. If it is unset, tests
-// that call [Start] are skipped, so that `go test ./...` needs nothing but Go; if it is
-// set and wrong they fail, so that CI cannot lose them silently.
+// that call [Start] are skipped, so that `go test ./...` needs nothing but Go. If it is
+// set and wrong, they fail, so that CI cannot silently skip them.
 package redistest
 
 import (

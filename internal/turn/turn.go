@@ -1,5 +1,5 @@
-// Package turn decides which of the waiters of one lock in one process may ask the store
-// for it, and what follows from the store's answers.
+// Package turn decides which of the waiters for a lock in one process may ask the store for
+// it, and what follows from the store's answers.
 //
 // It is pure. A [State] is all that a process knows; [State.Step] takes one [Event] and the
 // time at which it happened, and returns the [Action] values that follow. There is no clock,
@@ -7,13 +7,13 @@
 // every state that this code can reach with a few processes, a store that loses messages,
 // and processes that die.
 //
-// The waiters of a process form one line, and only the first asks the store: a request
-// for each would cost the server more with every waiter. While this process holds all
-// permits, nobody asks: a holder that releases hands its permits to the first in line. The
-// other waiters need no request and no timer.
+// The waiters of a process form one line, and only the first asks the store: if each waiter
+// asked, the server would have more work with every waiter. While this process holds all
+// permits, nobody asks, because a holder that releases hands its permits to the first in
+// line. The other waiters need no request and no timer.
 //
-// The form (state, invariant, actions as data) is that of Semaphore in the standard library
-// of cats-effect.
+// The form (a state, an invariant, actions as data) is that of Semaphore in the standard
+// library of cats-effect.
 package turn
 
 import (

@@ -1,9 +1,10 @@
-// Package pipeline sends scripts to a Redis server, those of concurrent callers together,
-// and returns to each caller in time, whatever the server and the client do.
+// Package pipeline sends scripts to Redis servers. The scripts of concurrent callers are sent
+// together, and each caller gets its answer in time, whatever the server and the client do.
 //
-// A command goes this way: Run, in this file, chooses the sender for its server. The caller
-// sends the command by itself if it can (direct.go), or leaves it to the sender's loop
-// (sender.go) and waits (command.go). Either way it is sent as a batch (batch.go).
+// This is the path of a command: Run, in this file, chooses the sender for its server. The
+// caller sends the command itself if it can (direct.go). Otherwise it leaves the command to
+// the sender's loop (sender.go) and waits (command.go). Either way the command is sent as a
+// batch (batch.go).
 package pipeline
 
 import (

@@ -2,9 +2,9 @@
 //
 // On a single server that is one channel; on a Cluster it is one shard channel for each
 // hash slot that was asked for, at the slot's master. A channel for each lock was rejected:
-// it would cost each wait a round trip, and a server as many channels as there are locks.
-// The wanted channels are a set, to which the notifier of each server subscribes its
-// connection.
+// each wait would cost a round trip, and a server would have as many channels as locks.
+// There is one notifier for each server, which subscribes its connection to the wanted
+// channels.
 package push
 
 import (
