@@ -32,7 +32,7 @@ type FinalizerTimeoutError struct {
 func (*FinalizerTimeoutError) Tag() string { return "FinalizerTimeoutError" }
 
 func (e *FinalizerTimeoutError) Error() string {
-	return timeoutText("a finalizer was cancelled", e.Duration, e.Err)
+	return timeoutText("a finalizer was cancelled", e.Duration, e.Err) + "; move slow work out of the finalizer"
 }
 
 // Is finds target in Err, except for context.DeadlineExceeded.

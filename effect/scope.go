@@ -37,7 +37,7 @@ type ender interface {
 }
 
 // ErrScopeClosed is the failure of acquiring or forking in a scope that has closed.
-var ErrScopeClosed = errors.New("effect: the scope has closed")
+var ErrScopeClosed = errors.New("effect: the scope has closed: acquire and fork before it closes, or in a Scoped of its own")
 
 // Scoped runs the effect that body makes of a new scope, and closes the scope
 // when that effect has ended, be it with a value, an error, a panic, the end of

@@ -52,7 +52,7 @@ func (e *LockLostError) Error() string {
 	if e.Cause != nil {
 		msg += ": " + e.Cause.Error()
 	}
-	return msg
+	return msg + "; another holder may have worked at the same time: check the result"
 }
 
 // Unwrap returns Cause.
@@ -119,7 +119,11 @@ type MutexBackingError struct {
 func (*MutexBackingError) Tag() string { return "MutexBackingError" }
 
 func (e *MutexBackingError) Error() string {
-	return fmt.Sprintf("%s of lock %q failed: %v", e.Operation, e.Key, e.Cause)
+	msg := fmt.Sprintf("%s of lock %q failed: %v", e.Operation, e.Key, e.Cause)
+	if e.Operation == OperationRelease {
+		msg += "; others get the lock when its lease ends: do not repeat the work for this"
+	}
+	return msg
 }
 
 // Unwrap returns Cause.

@@ -148,7 +148,7 @@ func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 // the mutex's safety rests always go to the primary.
 func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	if client == nil {
-		panic("redis: New: client is nil")
+		panic("redis: New: client is nil: pass a client of go-redis")
 	}
 	b := &Backing{client: client, id: rand.Text()[:13], prefix: "dmutex:", names: map[string]*keys{}, pipeline: pipeline.New(client), bulk: pipeline.New(client)}
 	_, b.oneServer = client.(*goredis.Client)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -85,7 +86,11 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) { // not the caller's deadline
 			err = &effect.TimeoutError{Duration: time.Since(began).Round(time.Millisecond), Err: err}
 		}
-		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, b.classify(err))
+		advice := ""
+		if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" && ctx.Err() == nil {
+			advice = "; check the address, and that the server is running"
+		}
+		return nil, fmt.Errorf("redis: PING %s: %w%s", o.Addr, b.classify(err), advice)
 	}
 	return b, nil
 }
