@@ -23,13 +23,13 @@ type Able interface {
 // AbilitiesOf returns the abilities of b. It returns none if b does not implement [Able],
 // or if b lists the abilities of another store.
 //
-// A decorator therefore cannot be bypassed by accident. One that embeds a store inherits
-// its Abilities method, but that lists the abilities of the embedded store and does not
-// count: the mutex calls only the five operations, on the decorator. A decorator that
-// passes an ability on has an Abilities method of its own. Looking through decorators with
-// an Unwrap method was rejected: a decorator that counted calls of Refresh was not called
-// when three leases were refreshed together.
+// So a decorator cannot be bypassed by accident. One that embeds a store inherits its
+// Abilities method, which names the embedded store and therefore does not count: the mutex
+// calls only the decorator's five operations. A decorator that passes an ability on needs
+// an Abilities method of its own.
 func AbilitiesOf(b Backing) Abilities {
+	// Looking through decorators with an Unwrap method was rejected: a decorator that
+	// counted calls of Refresh was not called when three leases were refreshed together.
 	able, ok := b.(Able)
 	if !ok {
 		return Abilities{}

@@ -2,10 +2,10 @@ package effect
 
 import "context"
 
-// ZipPar runs an effect and second at once, in goroutines of their own, and yields what
-// both makes of their values. The first failure cancels the other effect, and is
+// ZipPar runs an effect and second concurrently, each in its own goroutine, and yields what
+// both returns for their values. The first failure cancels the other effect, and is
 // returned once both have ended; another failure, apart from that cancellation, is joined
-// after it. Values are then dropped, since both needs the two. For panics see [RaceFirst].
+// after it. A value is then dropped. For panics see [RaceFirst].
 func ZipPar[A, B, C any](second Effect[B], both func(A, B) C) Operator[A, C] {
 	return func(first Effect[A]) Effect[C] {
 		return func(ctx context.Context) (none C, err error) {

@@ -33,6 +33,7 @@ type SetupError struct {
 
 func (e *SetupError) Error() string { return strings.TrimRight(e.Err.Error(), "., ") + ": " + e.Advice }
 
+// Unwrap returns Err.
 func (e *SetupError) Unwrap() error { return e.Err }
 
 // Tag returns "SetupError".

@@ -28,6 +28,7 @@ func (e *URLError) Error() string {
 		e.URL, e.Cause)
 }
 
+// Unwrap returns Cause.
 func (e *URLError) Unwrap() error { return e.Cause }
 
 // Tag returns "URLError".
@@ -35,7 +36,7 @@ func (e *URLError) Tag() string { return "URLError" }
 
 // FromURL connects to the server at a redis://, rediss:// (TLS) or unix:// URL and keeps
 // locks there while the scope is open: closing the scope closes the Backing and its
-// connections. The URL's query may set whatever go-redis's ParseURL knows, such as
+// connections. The URL's query may set any option that go-redis's ParseURL knows, such as
 // ?pool_size=20&read_timeout=1s. By default an idle connection is closed after 3 min.
 //
 // The effect fails with [*URLError] if the URL is malformed. If the server does not answer

@@ -49,10 +49,10 @@ import (
 // longer; it does not fail.
 //
 // The abilities that [backing.AbilitiesOf] finds are checked. The log of a case says if it
-// had nothing to check, because an ability is not offered or the store rightly says that it
-// queues nobody at present. A key that is kept for a claimant that was woken should be kept
-// for the duration of a few calls: the kit asks as soon as it is woken. A case in which
-// that time may have run out because the machine was slow is run again, up to three times.
+// had nothing to check, because the store lacks the ability or, rightly, queues nobody at
+// present. A key that is kept for a claimant that was woken should be kept for the duration
+// of a few calls: the kit asks as soon as it is woken. If the machine was so slow that this
+// time may have run out, the case is run again, up to three times.
 //
 // Only a store that is a [backing.Releaser], and so remembers releases, is required to
 // refuse late requests; see [RemembersUnanswered] and [RunFaults].
@@ -93,7 +93,7 @@ func (k kit) enter(t *testing.T, body func(*testing.T)) {
 	body(t)
 }
 
-// An Option changes how [Run] and [RunFaults] work.
+// Option changes how [Run] and [RunFaults] work.
 type Option func(*kit)
 
 // TTL sets the lease that the kit lets run out, 300 ms by default. A store with a coarse
