@@ -28,7 +28,8 @@ func storing[A any](a *A, eff Effect[A]) Effect[Void] {
 }
 
 // ApS is a step of fp-go's Do-notation that does not depend on the steps before it: it runs
-// them and e at once, as [ZipPar] does, and puts the value of e into theirs with setter.
+// them and e concurrently, as [ZipPar] does, and uses setter to add the value of e to
+// theirs.
 //
 // The ApS of fp-go is not safe under a lock. If the steps before panic, e runs on after the
 // lock has been released. A panic of e ends the process, and a runtime.Goexit of e counts as

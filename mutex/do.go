@@ -27,8 +27,8 @@ func (m *Mutex) TryDo(ctx context.Context, work func(context.Context) error) (ra
 	return option.IsSome(done), err
 }
 
-// Must returns m, and panics if err is not nil. It is for a lock whose key and configuration
-// are written in the program:
+// Must returns m, and panics if err is not nil. It is for a lock whose key and
+// configuration are constants of the program:
 //
 //	var nightly = mutex.Must(mutex.New(store, "nightly-report", mutex.Config{}))
 func Must(m *Mutex, err error) *Mutex {

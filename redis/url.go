@@ -40,11 +40,11 @@ func (e *URLError) Tag() string { return "URLError" }
 // ?pool_size=20&read_timeout=1s. By default an idle connection is closed after 3 min.
 //
 // The effect fails with [*URLError] if the URL is malformed. If the server does not answer
-// a PING it fails with the client's error and the server's address. That is an
-// [*effect.TimeoutError] if no answer comes for as long as the client waits, which is 5 s
-// by default and 10 s at most. It is a [*SetupError] if the server refuses the client, or
-// closes the connection, as a port that requires TLS does. FromURL asks once, so a wrong
-// password is not marked as permanent.
+// a PING it fails with the client's error and the server's address. That error is an
+// [*effect.TimeoutError] if no answer comes in time, which is 5 s by default and at most 10
+// s. It is a [*SetupError] if the server refuses the client, or closes the connection, as a
+// port that requires TLS does. FromURL asks once, so a wrong password is not marked as
+// permanent.
 //
 // For Sentinel, Cluster and other options, make the client with go-redis and call [New].
 func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Backing] {

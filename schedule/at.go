@@ -21,7 +21,7 @@ import "time"
 // the clock misses because it is set forward. If the clock is set back, however far, the
 // schedule waits for the moment after that of the last run. A clock that is set during a
 // delay does not change that delay: the run comes early or late by the clock, and the next
-// one on time again. For all this, times need a monotonic reading, see [Driver.Next].
+// one on time again. For all this, times need a monotonic reading: see [Driver.Next].
 // Without one, a moment has a second run if, during the delay before it, the clock is set
 // back by more than a thousandth of that delay.
 //

@@ -15,8 +15,8 @@
 //		})
 //	}
 //
-// Neither can check what no answer shows: that expiry is judged by the store's own clock,
-// say.
+// Neither can check what no answer shows, such as whether expiry is judged by the store's
+// own clock.
 //
 // # How it works
 //
@@ -111,7 +111,7 @@ func Virtual() Option { return func(k *kit) { k.virtual = true } }
 // RemembersUnanswered is for a store that knows which of its answers have reached their
 // caller. Such a store remembers a release only while the release may be repeated, and
 // refuses a released claim only if a request of the claim has no answer, and so may be
-// late. It may also call a grant new that is resumed, if it repeated a request whose answer
+// late. It may also report a resumed grant as new, if it repeated a request whose answer
 // was late. Cases that repeat an answered release after the next one, or ask again for a
 // released claim, are left out; [RunFaults] loses answers and makes requests late.
 func RemembersUnanswered() Option { return func(k *kit) { k.unanswered = true } }
