@@ -97,15 +97,15 @@ func Sleep(d time.Duration) Effect[Void] {
 	}
 }
 
-// Map applies f to the value of an effect. It drops a value beside an error, because f need
-// not accept the zero value that it may be.
+// Map applies f to the value of an effect. It drops a value beside an error: that may be a
+// zero value, which f need not accept.
 func Map[A, B any](f func(A) B) Operator[A, B] { return readerresult.Map(f) }
 
 // FlatMap runs the effect that f returns for the value. It does not start that effect if
 // the context has ended by then.
 //
-// It does not use fp-go's Chain, which reports the cause of a cancelled context instead
-// of its error, so that errors.Is(err, context.Canceled) is false.
+// If the context was cancelled, errors.Is(err, context.Canceled) is true. With fp-go's
+// Chain it is false if the context has a cause of its own.
 func FlatMap[A, B any](f Kleisli[A, B]) Operator[A, B] {
 	return func(first Effect[A]) Effect[B] {
 		return func(ctx context.Context) (b B, err error) {
@@ -147,8 +147,8 @@ func ZipRight[A, B any](second Effect[B]) Operator[A, B] {
 	return FlatMap(func(A) Effect[B] { return second })
 }
 
-// Absurd gives an effect that can end only by failing the type that its place asks for,
-// as in RaceFirst(work, Absurd[int](lock.Join())).
+// Absurd converts an effect that can end only by failing to an Effect of any type, as in
+// RaceFirst(work, Absurd[int](lock.Join())).
 func Absurd[A any](never Effect[Never]) Effect[A] {
 	return func(ctx context.Context) (a A, err error) {
 		_, err = never(ctx)

@@ -72,10 +72,13 @@ func ExampleAbsurd() {
 }
 
 func ExampleNever() {
-	var watch effect.Effect[effect.Never] = effect.Forever(effect.Fail[int](errors.New("no answer")))
+	// The program ends with the error of such an effect, and with nothing else.
+	reason := func(watch effect.Effect[effect.Never]) error {
+		_, err := watch(context.Background())
+		return err
+	}
 
-	_, err := watch(context.Background())
-	fmt.Println(err)
+	fmt.Println(reason(effect.Forever(effect.Fail[int](errors.New("no answer")))))
 	// Output: no answer
 }
 

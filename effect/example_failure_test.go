@@ -30,11 +30,11 @@ func ExampleCatchAll() {
 }
 
 func ExampleTap() {
-	var log effect.Kleisli[int, effect.Void] = func(n int) effect.Effect[effect.Void] {
-		return printing(fmt.Sprint("received ", n))
+	log := func(prefix string) effect.Kleisli[int, effect.Void] {
+		return func(n int) effect.Effect[effect.Void] { return printing(fmt.Sprint(prefix, n)) }
 	}
 
-	fmt.Println(effect.Tap(log)(effect.Succeed(7))(context.Background()))
+	fmt.Println(effect.Tap(log("received "))(effect.Succeed(7))(context.Background()))
 	// Output:
 	// received 7
 	// 7 <nil>
@@ -89,11 +89,11 @@ func ExampleHandler() {
 
 func ExampleOperator() {
 	// An operator of your own.
-	var quietly effect.Operator[string, string] = func(e effect.Effect[string]) effect.Effect[string] {
-		return effect.OrElse(effect.Succeed("nothing"))(e)
+	orInstead := func(text string) effect.Operator[string, string] {
+		return effect.OrElse(effect.Succeed(text))
 	}
 
-	fmt.Println(quietly(effect.Fail[string](errors.New("no answer")))(context.Background()))
+	fmt.Println(orInstead("nothing")(effect.Fail[string](errors.New("no answer")))(context.Background()))
 	// Output: nothing <nil>
 }
 

@@ -124,3 +124,19 @@ func ExampleEvent() {
 	// acquired report
 	// held report until it was released
 }
+
+func ExampleLossReason() {
+	advice := func(lost *mutex.LockLostError) string {
+		switch lost.Reason {
+		case mutex.Expired:
+			return "raise the TTL, or look for pauses of the process and the store"
+		case mutex.Taken:
+			return "look for a second holder in the log"
+		case mutex.Gone:
+			return "look for programs that delete the key, and for evictions"
+		}
+		return "unknown"
+	}
+	fmt.Println(advice(&mutex.LockLostError{Key: "report", Reason: mutex.Gone}))
+	// Output: look for programs that delete the key, and for evictions
+}

@@ -35,7 +35,8 @@ import (
 // reaches the caller.
 type Observer func(context.Context, Event)
 
-// Observe makes an [Observer] of a function that needs no context. A nil f makes none.
+// Observe turns a function that needs no context into an [Observer]. It returns nil if f is
+// nil.
 func Observe(f func(Event)) Observer {
 	if f == nil {
 		return nil

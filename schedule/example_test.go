@@ -261,10 +261,12 @@ func ExampleWindowed() {
 
 // A policy with a maximum of everything: the delay, the number of retries, and the time.
 func ExampleSchedule() {
-	var policy schedule.Schedule = schedule.Exponential(time.Second).
-		CapDelay(10 * time.Second).
-		Intersect(schedule.Recurs(8)).
-		UpTo(30 * time.Second)
-	fmt.Println(policy.Delays(10))
+	patient := func(longest time.Duration) schedule.Schedule {
+		return schedule.Exponential(time.Second).
+			CapDelay(longest).
+			Intersect(schedule.Recurs(8)).
+			UpTo(30 * time.Second)
+	}
+	fmt.Println(patient(10 * time.Second).Delays(10))
 	// Output: [1s 2s 4s 8s 10s 10s]
 }
