@@ -62,9 +62,9 @@
 //
 // # Errors
 //
-// [Fold], [CatchErrors] and [KindOf] tell the errors of this package apart. If both the work
-// and the release fail, the error joins both: errors.As finds each, and effect.Failures lists
-// them.
+// [Fold], [CatchErrors] and [KindOf] distinguish the errors of this package. If both the
+// work and the release fail, the error joins both: errors.As finds each, and
+// effect.Failures lists them.
 //
 // If Redis, its user or the client is set up in a way that rules out locks, the
 // *[MutexBackingError] holds a *redis.SetupError, whose Advice says what to do.

@@ -39,7 +39,12 @@ type LockLostError struct {
 // Tag returns "LockLostError".
 func (*LockLostError) Tag() string { return "LockLostError" }
 
-func (e *LockLostError) Error() string {
+func (e *LockLostError) Error() string { return e.text() + lossAdvice }
+
+// lossAdvice is the end of each message about a loss.
+const lossAdvice = "; another holder may have worked at the same time: check the result"
+
+func (e *LockLostError) text() string {
 	msg := fmt.Sprintf("lock %q was lost (%s)", e.Key, e.Reason)
 	switch e.Reason {
 	case Expired:
@@ -52,7 +57,7 @@ func (e *LockLostError) Error() string {
 	if e.Cause != nil {
 		msg += ": " + e.Cause.Error()
 	}
-	return msg + "; another holder may have worked at the same time: check the result"
+	return msg
 }
 
 // Unwrap returns Cause.

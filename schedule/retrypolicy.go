@@ -8,10 +8,10 @@ import (
 	"github.com/IBM/fp-go/v2/retry"
 )
 
-// FromRetryPolicy recurs as long as an fp-go policy returns Some, with the delay
-// that it returns. The policy is called with the status that fp-go would give it:
-// the number of retries, the sum of the delays it asked for before, and the last
-// of them. It must be safe for concurrent use. A nil policy is [Stop].
+// FromRetryPolicy recurs as long as an fp-go policy returns Some, with the delay that it
+// returns. The policy gets the status that fp-go would give it: the number of retries so
+// far, the sum of the delays that it asked for, and the last of them. It must be safe for
+// concurrent use. A nil policy is [Stop].
 //
 // A negative delay becomes 0. fp-go's ExponentialBackoff overflows after about 37
 // retries, and would go on without any delay; [Exponential] does not.
