@@ -24,12 +24,12 @@ type Able interface {
 // or if b lists the abilities of another store.
 //
 // So a decorator cannot be bypassed by accident. One that embeds a store inherits its
-// Abilities method, but those are the abilities of the embedded store, and do not count: the
-// mutex calls only the five operations, on the decorator. A decorator that passes an ability
-// on has an Abilities method of its own. Looking through decorators with an Unwrap method
-// was rejected: a decorator that counted calls of Refresh was not called when three leases
-// were refreshed together.
+// Abilities method, which names the embedded store and therefore does not count: the mutex
+// calls only the decorator's five operations. A decorator that passes an ability on needs
+// an Abilities method of its own.
 func AbilitiesOf(b Backing) Abilities {
+	// Looking through decorators with an Unwrap method was rejected: a decorator that
+	// counted calls of Refresh was not called when three leases were refreshed together.
 	able, ok := b.(Able)
 	if !ok {
 		return Abilities{}

@@ -13,13 +13,14 @@ import (
 //
 //	&backing.Funcs{Base: store, RefreshFunc: countedRefresh}
 //
-// The contract of an operation also holds for the function that replaces it. Set the fields
-// before the first use, and do not change them afterwards.
+// Each function is held to the contract of the operation that it is named after. Set the
+// fields before the first use and do not change them afterwards.
 //
-// A Funcs has no abilities, whatever Base can do: only the five operations are called. To
-// pass abilities on, write a type of your own, see [AbilitiesOf].
+// A Funcs has no abilities, whatever Base can do: only the five operations are called. A
+// decorator that passes abilities on needs a type of its own: see [AbilitiesOf].
 type Funcs struct {
-	// Base is called where a function is nil. It may be nil if all functions are set.
+	// Base does the operations whose function is nil. It may be nil if all functions are
+	// set.
 	Base Backing
 
 	TryAcquireFunc func(ctx context.Context, c Claim) (option.Option[Grant], error)
@@ -44,7 +45,7 @@ func (f *Funcs) CheckComplete() error {
 			{"GetHolderFunc", f.GetHolderFunc == nil},
 		} {
 			if field.missing {
-				return fmt.Errorf("%s and Base of the Funcs are nil, set one of them", field.name)
+				return fmt.Errorf("%s and Base of the Funcs are nil: set one of them", field.name)
 			}
 		}
 		return nil

@@ -89,7 +89,7 @@ func TestAnOperationThatFuncsDoesNotHaveIsReportedWhenTheMutexIsMade(t *testing.
 			op.remove(incomplete)
 			require.NoError(t, complete.CheckComplete())
 			require.NoError(t, (&backing.Funcs{Base: complete}).CheckComplete())
-			want := `mutex: backing is "*backing.Funcs", want a complete store: ` + op.name + "Func and Base of the Funcs are nil, set one of them"
+			want := `mutex: backing is "*backing.Funcs", want a complete store: ` + op.name + "Func and Base of the Funcs are nil: set one of them"
 			for _, store := range []backing.Backing{incomplete, &backing.Funcs{Base: incomplete}} {
 				_, err := mutex.New(store, "job", mutex.Config{})
 				bad, ok := errors.AsType[*mutex.ConfigError](err)

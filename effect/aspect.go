@@ -35,10 +35,9 @@ func Within(d time.Duration) Aspect { return Timeout[Void](d) }
 // overlap, that may be any of them. If no run succeeded, because an aspect did not run e
 // or recovered from its failure, With fails with a *[NoValueError].
 //
-// If the aspects fail, With fails with their error, and returns beside it the value that
-// the run that ended last returned, even beside an error of its own. So the receipt for a
-// payment is not lost because a lock could not be released. The value is zero if that run
-// returned none.
+// If the aspects fail, With fails with their error. Beside it, With returns the value of
+// the run that ended last, even if that run failed, so the receipt for a payment is not
+// lost because a lock could not be released.
 //
 // A run that ends after With has returned is ignored. Panics and runtime.Goexit pass
 // through.

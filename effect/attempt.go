@@ -7,17 +7,18 @@ import (
 	"github.com/IBM/fp-go/v2/result"
 )
 
-// Attempt makes a failure a value: it yields a Result that holds the value of the effect or
-// its failure. It leaves defects and the interruption of its own context as they are. A
-// value beside the failure is dropped: a Result holds one of the two.
+// Attempt turns a failure into a value: it yields a Result that holds either the value of
+// the effect or its failure. It leaves defects and the interruption of its own context as
+// they are. A value beside the failure is dropped.
 func Attempt[A any](e Effect[A]) Effect[result.Result[A]] {
 	caught := CatchAll(func(err error) Effect[result.Result[A]] { return Succeed(result.Left[A](err)) })
 	return caught(Map(result.Of[A])(e))
 }
 
-// Absolve undoes [Attempt]: it ends with the value or the failure that the Result holds. If
-// the effect returns a Result beside an error, as when a finalizer has failed, the Result's
-// value is returned beside that error, or the error is joined after the Result's failure.
+// Absolve undoes [Attempt]: it yields the value that the Result holds, or fails with its
+// failure. If the effect returns a Result beside an error, as when a finalizer has failed,
+// the Result's value is returned beside that error, or the error is joined after the
+// Result's failure.
 func Absolve[A any](e Effect[result.Result[A]]) Effect[A] {
 	return func(ctx context.Context) (A, error) {
 		r, err := e(ctx)
@@ -32,7 +33,7 @@ type Parted[B any] struct {
 	Values []B
 }
 
-// Partition runs the effect that f makes of each item, at most concurrency of them at a
+// Partition runs the effect that f returns for each item, at most concurrency of them at a
 // time (all at once if concurrency is zero or less), and yields their failures and their
 // values. No failure cancels the others, or keeps one from starting. A value beside a
 // failure is dropped.

@@ -15,14 +15,14 @@ type Tagged interface {
 }
 
 // Failures lists the failures that errors.Join joined, in order, such as those of the work
-// and of its finalizers. It takes apart joins inside joins too. An error that is not a join
-// is a single failure, and nil is none.
+// and of its finalizers. A join inside a join is taken apart too. An error that is not a
+// join is one failure; nil is none.
 //
-// Failures also finds a join inside an error that wraps it. It leaves out the text that
-// fmt.Errorf added with a single %w; wrappers of any other type stay, and errors.As finds
-// them in each of the failures. Errors combined in any other way count as one failure:
-// those of fmt.Errorf with several %w, which usually gives one failure several names, and
-// those of other types whose Unwrap returns a slice.
+// A join that is wrapped in another error is found too. If fmt.Errorf wrapped it with a
+// single %w, the text that it added is dropped. A wrapper of any other type is kept:
+// errors.As finds it in each of the failures. Errors combined in any other way count as one
+// failure: those of fmt.Errorf with several %w, which usually gives one failure several
+// names, and those of other types whose Unwrap returns a slice.
 func Failures(err error) []error { return failures.Of(err) }
 
 // CatchTag recovers from a failure of type E, which may be wrapped: errors.As finds it. It
@@ -39,7 +39,7 @@ type Handler[A any] struct {
 	recovery func(error) Effect[A] // nil if the failure is of another type
 }
 
-// Case handles the failures of type E.
+// Case returns a case of [CatchTags] for failures of type E.
 func Case[E error, A any](handler func(E) Effect[A]) Handler[A] {
 	return Handler[A]{func(err error) Effect[A] {
 		e, ok := errors.AsType[E](err)
@@ -88,9 +88,9 @@ func MapError[A any](f func(error) error) Operator[A, A] {
 	return recovering(func(_ context.Context, a A, err error) (A, error) { return a, f(err) })
 }
 
-// TapError runs an effect when there is a failure, and then passes the failure on. f
-// receives the whole error. If the effect that it makes fails as well, its error is joined
-// after the failure. f is not called for a defect, nor after the context has ended.
+// TapError runs the effect that f returns for a failure, and then passes the failure on. f
+// receives the whole error. If that effect fails as well, its error is joined after the
+// failure. f is not called for a defect, nor after the context has ended.
 func TapError[A any](f func(error) Effect[Void]) Operator[A, A] {
 	return recovering(func(ctx context.Context, a A, err error) (A, error) {
 		_, tapped := f(err)(ctx)

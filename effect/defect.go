@@ -7,9 +7,9 @@ import (
 	"runtime/debug"
 )
 
-// Defect is a panic that was carried away from where it happened: into an [Exit],
-// or by [Fiber.Join] or [Race] to another goroutine, which panics again with the *Defect
-// as the value.
+// Defect is a panic that is reported away from where it happened: in an [Exit], or in the
+// goroutine that called [Fiber.Join], [Race] or the like, which panics with the *Defect as
+// the value.
 //
 // Within one goroutine a panic keeps its own value: [Scoped] and [OnExit] run their
 // finalizers and let it continue.
@@ -22,9 +22,9 @@ type Defect struct {
 	Finalizers error
 }
 
-// ErrGoexit is the Value of the defect of an effect that called runtime.Goexit, as the
-// FailNow method of a test does. Where another defect would panic again, this one calls
-// runtime.Goexit again.
+// ErrGoexit is the Value of a [Defect] whose effect called runtime.Goexit, as the FailNow
+// method of a test does. Where another defect panics again, this one calls runtime.Goexit
+// again.
 var ErrGoexit = errors.New("effect: runtime.Goexit was called")
 
 // Tag returns "Defect".

@@ -72,8 +72,8 @@ func withoutStack(err error) string {
 	return strings.Join(texts, "\n")
 }
 
-// Match returns a function that calls the one of its four arguments that fits how the
-// effect ended.
+// Match returns a function that turns an [Exit] into a B by calling the argument for how
+// the effect ended.
 func Match[A, B any](
 	onSuccess func(A) B,
 	onFailure func(error) B,

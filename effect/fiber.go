@@ -29,7 +29,7 @@ type Fiber[A any] struct {
 //
 // Fork fails if the context of the call has ended. In a finalizer of the scope it fails
 // with [ErrScopeClosed]; a finalizer that forks needs a Scoped of its own. The failure of a
-// fiber is reported by its methods alone. A panic also fails the scope, unless a method has
+// fiber is reported only by its methods. A panic also fails the scope, unless a method has
 // already reported it.
 func Fork[A any](eff Effect[A]) Effect[*Fiber[A]] {
 	return func(ctx context.Context) (*Fiber[A], error) {
@@ -41,9 +41,10 @@ func Fork[A any](eff Effect[A]) Effect[*Fiber[A]] {
 	}
 }
 
-// ForkIn starts an effect in a goroutine of its own. The fiber is interrupted, and
-// waited for, when the scope closes. The end of the context of the call neither ends it nor
-// keeps it from starting: a keep-alive outlives the timeout on the acquire that forked it.
+// ForkIn starts an effect in a goroutine of its own. The fiber is interrupted, and waited
+// for, when the scope closes. It starts even if the context of the call has ended, and
+// outlives that context, as a keep-alive outlives the timeout of the acquire that forked
+// it.
 func ForkIn[A any](s *Scope) func(Effect[A]) Effect[*Fiber[A]] {
 	return func(eff Effect[A]) Effect[*Fiber[A]] {
 		return func(ctx context.Context) (*Fiber[A], error) {

@@ -8,8 +8,8 @@ import (
 	"github.com/effectlock/effectlock/internal/failures"
 )
 
-// FinalizerTimeout is how long the context of one finalizer lasts; it does not end
-// with the context of the work. A finalizer that ignores it is waited for all the same. A
+// FinalizerTimeout is how long the context of a finalizer lasts, which does not end with
+// the context of the work. A finalizer that ignores its context is still waited for. A
 // finalizer that fails because its context ended fails with a *[FinalizerTimeoutError]; one
 // that succeeds late has succeeded.
 const FinalizerTimeout = 5 * time.Second
@@ -32,7 +32,7 @@ type FinalizerTimeoutError struct {
 func (*FinalizerTimeoutError) Tag() string { return "FinalizerTimeoutError" }
 
 func (e *FinalizerTimeoutError) Error() string {
-	return timeoutText("a finalizer was cancelled", e.Duration, e.Err)
+	return timeoutText("a finalizer was cancelled", e.Duration, e.Err) + "; move slow work out of the finalizer"
 }
 
 // Is finds target in Err, except for context.DeadlineExceeded.
@@ -43,13 +43,13 @@ func (e *FinalizerTimeoutError) Is(target error) bool {
 // As finds target in Err.
 func (e *FinalizerTimeoutError) As(target any) bool { return errors.As(e.Err, target) }
 
-// Ensuring runs finalizer when the effect has ended, however it ended. See [OnExit].
+// Ensuring runs finalizer when the effect ends, however it ends. See [OnExit].
 func Ensuring[A any](finalizer Effect[Void]) Operator[A, A] {
 	return OnExit(func(Exit[A]) Effect[Void] { return finalizer })
 }
 
-// OnExit runs the finalizer that f makes of the exit when the effect has ended
-// with a value, an error, a panic, the end of its context or runtime.Goexit.
+// OnExit runs the finalizer that f returns for the exit when the effect ends: with a value,
+// an error, a panic, the end of its context or runtime.Goexit.
 //
 // The finalizer runs in the same goroutine, under a context that has the values of the
 // effect's own and lasts for [FinalizerTimeout]. Its error is joined after the effect's

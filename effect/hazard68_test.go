@@ -39,7 +39,7 @@ func TestHazard68_AFinalizerThatTakesTooLongSaysSo(t *testing.T) {
 			assert.Equal(t, &effect.FinalizerTimeoutError{Duration: effect.FinalizerTimeout}, err, name)
 			require.NotErrorIs(t, err, context.DeadlineExceeded, "%s: nobody set that deadline", name)
 			require.NotErrorAs(t, err, new(*effect.TimeoutError), "%s: nobody made that timeout", name)
-			require.EqualError(t, err, "a finalizer was cancelled after 5s", name)
+			require.EqualError(t, err, "a finalizer was cancelled after 5s; move slow work out of the finalizer", name)
 
 			// It is not taken for the end of a caller whose deadline has passed.
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -58,9 +58,9 @@ func TestHazard68_AFinalizerErrorKeepsWhatElseTheFinalizerFailedWith(t *testing.
 		want      []string
 		late      bool
 	}{
-		"the end, in other words":    {func(ctx context.Context) error { return fmt.Errorf("flush: %w", ctx.Err()) }, []string{"a finalizer was cancelled after 5s: flush: context deadline exceeded"}, true},
-		"the end, and why":           {func(ctx context.Context) error { return effect.Interrupted(ctx, errBoom) }, []string{"a finalizer was cancelled after 5s: boom"}, true},
-		"a failure beside the end":   {func(ctx context.Context) error { return errors.Join(errBoom, ctx.Err()) }, []string{"boom", "a finalizer was cancelled after 5s"}, true},
+		"the end, in other words":    {func(ctx context.Context) error { return fmt.Errorf("flush: %w", ctx.Err()) }, []string{"a finalizer was cancelled after 5s: flush: context deadline exceeded; move slow work out of the finalizer"}, true},
+		"the end, and why":           {func(ctx context.Context) error { return effect.Interrupted(ctx, errBoom) }, []string{"a finalizer was cancelled after 5s: boom; move slow work out of the finalizer"}, true},
+		"a failure beside the end":   {func(ctx context.Context) error { return errors.Join(errBoom, ctx.Err()) }, []string{"boom", "a finalizer was cancelled after 5s; move slow work out of the finalizer"}, true},
 		"a failure of its own":       {func(context.Context) error { return errBoom }, []string{"boom"}, false},
 		"a value, late":              {func(context.Context) error { return nil }, nil, false},
 		"the cancellation of others": {func(context.Context) error { return context.Canceled }, []string{"context canceled"}, false},

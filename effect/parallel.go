@@ -13,7 +13,7 @@ func All[A any](concurrency int, effects ...Effect[A]) Effect[[]A] {
 	return ForEach(concurrency, func(eff Effect[A]) Effect[A] { return eff })(effects)
 }
 
-// ForEach runs the effect that f makes of each item, at most concurrency of them at a
+// ForEach runs the effect that f returns for each item, at most concurrency of them at a
 // time (all at once if concurrency is zero or less), and yields their values in the order
 // of the items. The first failure cancels the effects that are running, keeps the rest from
 // starting, and is returned once all have ended; other failures, apart from that

@@ -5,11 +5,11 @@ import (
 	"context"
 )
 
-// RaceFirst runs the effects concurrently and ends in the same way as the first of
-// them to end, with a value or a failure. It cancels the others and waits for them;
-// their values and failures are dropped. So an effect that acquires something must
-// do it in a Scope, and in a Scope of its own if a loser is to release it at once. A
-// race of no effects lasts until its context ends.
+// RaceFirst runs the effects concurrently and ends as the first of them does, with a value
+// or a failure. It cancels the others and waits for them; their values and failures are
+// dropped. So an effect that acquires something must do so in a [Scope]; a loser that
+// should release it at once needs a Scope of its own. A race of no effects lasts until its
+// context ends.
 //
 // A panic of any of them is raised again once all have ended, as a *[Defect]
 // that holds the stack of its goroutine. Of several panics, one is raised. If none

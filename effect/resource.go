@@ -3,25 +3,25 @@ package effect
 import "context"
 
 // Resource acquires an A in a scope, which releases it when it closes. [AcquireRelease]
-// makes one, and every function or method of that shape is one: it is an alias, so that
-// m.Acquire of a mutex needs no conversion.
+// returns one. It is an alias, so functions and methods of that type, such as the Acquire
+// of a mutex, need no conversion.
 type Resource[A any] = func(*Scope) Effect[A]
 
-// Use acquires a resource in a scope of its own, runs the effect that use makes of it,
-// and then releases it, whatever happens. It does not start that effect if the context
-// has ended by then. Errors, panics and values beside an error are those of [Scoped].
+// Use acquires a resource, runs the effect that use returns for it, and releases the
+// resource however that effect ends. It does not start the effect if the context has ended
+// by then. Errors, panics and values beside an error are those of [Scoped].
 func Use[A, B any](use Kleisli[A, B]) func(Resource[A]) Effect[B] {
 	return func(r Resource[A]) Effect[B] {
 		return Scoped(func(s *Scope) Effect[B] { return FlatMap(use)(r(s)) })
 	}
 }
 
-// Then acquires a resource, and after it the one that next makes of it. It yields the
-// second; both are held until the scope closes, which releases the second first.
+// Then acquires a resource, then the one that next returns for it, and yields the second.
+// Both are held until the scope closes, which releases the second first.
 //
-// If the second cannot be acquired, the first is released at once, not only when the scope
-// closes: to acquire both again, as [Retry] does, would otherwise wait for a lock that the
-// scope still holds. An error of that release is joined after the failure.
+// If the second cannot be acquired, the first is released at once rather than when the
+// scope closes, so a [Retry] of both does not wait for a lock that the scope still holds.
+// An error of that release is joined after the failure.
 func Then[A, B any](next func(A) Resource[B]) func(Resource[A]) Resource[B] {
 	return func(first Resource[A]) Resource[B] {
 		return allOrNone(func(s *Scope) Effect[B] {
@@ -30,9 +30,9 @@ func Then[A, B any](next func(A) Resource[B]) func(Resource[A]) Resource[B] {
 	}
 }
 
-// Both acquires a resource, and after it second, and yields what both makes of the two.
-// They are released in reverse order. See [Then]. Two processes that acquire the same two
-// locks must do so in the same order.
+// Both acquires a resource, then second, as [Then] does, and yields what both returns for
+// the two. They are released in reverse order. Processes that acquire the same two locks
+// must do so in the same order, or they may wait for each other.
 func Both[A, B, C any](second Resource[B], both func(A, B) C) func(Resource[A]) Resource[C] {
 	return Then(func(a A) Resource[C] {
 		return func(s *Scope) Effect[C] { return Map(func(b B) C { return both(a, b) })(second(s)) }

@@ -3,7 +3,7 @@ package effect
 import "context"
 
 // Run runs eff in the calling goroutine. When eff has ended, Run interrupts the fibers that
-// it forked, and waits for them. A panic of eff then continues to the caller.
+// it forked and waits for them. A panic of eff then continues in the caller.
 func Run[A any](ctx context.Context, eff Effect[A]) (A, error) {
 	return runIn(newScope(ctx), eff)
 }

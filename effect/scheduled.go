@@ -27,7 +27,7 @@ func Forever[A any](e Effect[A]) Effect[Never] {
 // waiting when its context ends, and starts no run after that. Each call of the resulting
 // effect starts the schedule from its beginning.
 //
-// [Repeat] runs before it waits: with schedule.Recurs(3) it runs four times, and Scheduled
+// [Repeat] runs before it waits: with schedule.Recurs(3) it runs four times, Scheduled
 // three times.
 //
 // Scheduled(s)(job) runs an Effect[Void] on a schedule. For an effect with a value use

@@ -10,8 +10,8 @@ import (
 // it closes, last in first out. [Scoped] makes a scope and closes it; nothing
 // else can, so a resource that asks for a Scope cannot be left open.
 //
-// A Scope may be used from several goroutines. The zero Scope is of no use:
-// nothing closes it.
+// A Scope may be used from several goroutines. Do not use the zero Scope: nothing closes
+// it.
 type Scope struct {
 	mu     sync.Mutex
 	closed bool
@@ -37,11 +37,10 @@ type ender interface {
 }
 
 // ErrScopeClosed is the failure of acquiring or forking in a scope that has closed.
-var ErrScopeClosed = errors.New("effect: the scope has closed")
+var ErrScopeClosed = errors.New("effect: the scope has closed: acquire and fork before it closes, or in a Scoped of its own")
 
-// Scoped runs the effect that body makes of a new scope, and closes the scope
-// when that effect has ended, be it with a value, an error, a panic, the end of
-// its context or runtime.Goexit.
+// Scoped runs the effect that body returns for a new scope, and closes the scope when that
+// effect ends: with a value, an error, a panic, the end of its context or runtime.Goexit.
 //
 // Each finalizer runs exactly once, under a context that outlives the context of
 // the work and is bounded by [FinalizerTimeout]. A finalizer that fails or panics
@@ -130,8 +129,8 @@ func (r *resource[A]) end(ctx context.Context, exit Exit[any]) error {
 	return runFinalizer(ctx, func() Effect[Void] { return r.release(r.value, exit) })
 }
 
-// AcquireUseRelease runs use with a resource that is released afterwards,
-// whatever happens.
+// AcquireUseRelease acquires a resource, runs the effect that use returns for it, and
+// releases the resource however that effect ends. It is [Use] of an [AcquireRelease].
 func AcquireUseRelease[A, B any](acquire Effect[A], use Kleisli[A, B], release func(A, Exit[any]) Effect[Void]) Effect[B] {
 	return Use(use)(AcquireRelease(acquire, release))
 }

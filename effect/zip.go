@@ -2,10 +2,10 @@ package effect
 
 import "context"
 
-// ZipPar runs an effect and second at once, in goroutines of their own, and yields what
-// both makes of their values. The first failure cancels the other effect, and is
+// ZipPar runs an effect and second concurrently, each in its own goroutine, and yields what
+// both returns for their values. The first failure cancels the other effect, and is
 // returned once both have ended; another failure, apart from that cancellation, is joined
-// after it. Values are then dropped, since both needs the two. For panics see [RaceFirst].
+// after it. A value is then dropped. For panics see [RaceFirst].
 func ZipPar[A, B, C any](second Effect[B], both func(A, B) C) Operator[A, C] {
 	return func(first Effect[A]) Effect[C] {
 		return func(ctx context.Context) (none C, err error) {
@@ -28,7 +28,8 @@ func storing[A any](a *A, eff Effect[A]) Effect[Void] {
 }
 
 // ApS is a step of fp-go's Do-notation that does not depend on the steps before it: it runs
-// them and e at once, as [ZipPar] does, and puts the value of e into theirs with setter.
+// them and e concurrently, as [ZipPar] does, and uses setter to add the value of e to
+// theirs.
 //
 // The ApS of fp-go is not safe under a lock. If the steps before panic, e runs on after the
 // lock has been released. A panic of e ends the process, and a runtime.Goexit of e counts as

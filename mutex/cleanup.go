@@ -12,16 +12,17 @@ import (
 	"github.com/effectlock/effectlock/internal/turn"
 )
 
-// AwaitCleanup waits until the clean-ups of failed acquisitions on b are over. b is the
-// value that was passed to [New]. AwaitCleanup fails only if its context ends.
+// AwaitCleanup returns an effect that waits until the clean-ups of failed acquisitions on b
+// have ended. b is the value that was passed to [New]. The effect fails only if its context
+// ends.
 //
 // If a request of a failed acquisition may have been applied, the acquisition releases the
 // lock. Its caller waits up to 50 ms for that clean-up, which then continues in the
-// background, for at most 5 s in all. A program should call AwaitCleanup before it exits:
-// a lock that has not been released by then stays locked for one lease. A test should call
-// it before it stops the store.
+// background, for at most 5 s in all. A program should run AwaitCleanup before it exits: a
+// lock that has not been released by then stays locked for one lease. A test should run it
+// before it stops the store.
 //
-// A clean-up that has failed is over too, and its failures are reported to the observer.
+// A clean-up that failed has ended too; its failures are reported to the observer.
 // AwaitCleanup does not wait for what a store undoes later on its own, as package redis
 // does for a minute. It may or may not wait for acquisitions that fail meanwhile.
 func AwaitCleanup(b backing.Backing) effect.Effect[effect.Void] {

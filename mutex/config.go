@@ -53,14 +53,14 @@ type Config struct {
 	// lease after a crash.
 	//
 	// All acquisitions under one id are the same holder. They do not exclude each other,
-	// and the release of one releases them all. So may the clean-up of an acquisition
-	// that failed while another was under way, on Redis for up to a minute after its
-	// connection broke. A new acquisition ends the clean-ups of earlier ones, and starts
-	// them again if it fails.
+	// and the release of one releases them all. The clean-up of a failed acquisition may
+	// also release one that was under way at the same time; on Redis, for up to a minute
+	// after the connection of the failed one broke. A new acquisition ends the clean-ups of
+	// earlier ones, and starts them again if it fails.
 	HolderID string
 
-	// Observer is called with each event of the lock. Default: none. See LogObserver, which
-	// writes a log, and Observe.
+	// Observer is called with each event of the lock. Default: none. LogObserver returns
+	// one that writes a log.
 	Observer Observer
 }
 

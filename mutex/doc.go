@@ -1,5 +1,5 @@
-// Package mutex is a distributed lock: of all the processes that share a store, one at a time
-// runs the work.
+// Package mutex provides a distributed lock: of all the processes that share a store, only
+// one at a time runs the work.
 //
 //	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
 //	lock, err := mutex.New(redis.New(client), "nightly-report", mutex.Config{})
@@ -14,7 +14,7 @@
 //
 //	mutex.WithLock(lock, job) // wrong: nothing runs
 //
-// compiles, and does nothing, because (ctx) is missing at its end. Do has no such trap.
+// compiles and does nothing, because (ctx) is missing at the end. Do has no such trap.
 //
 // # Guarantees
 //
@@ -26,8 +26,8 @@
 //     does not answer at all. Its cause is the LockLostError. Do and WithLock then wait for
 //     the work to return.
 //  3. However the work ends (value, error, panic, cancellation, runtime.Goexit), the
-//     keep-alive is stopped and joined first. Then the lock is released, under a new context
-//     of at most 5 s.
+//     keep-alive ends first. Then the lock is released, under a new context that lasts at
+//     most 5 s.
 //  4. A failed acquisition leaves no lock behind, as long as the store can be reached. If a
 //     reply was lost, the holder id shows whether the lock was granted, and it is released.
 //     The same holds with an effect.Timeout around it: a caller that times out holds
@@ -54,24 +54,25 @@
 // gives up before the store does. A message from the store is never a grant: a waiter that
 // is woken asks the store, and only the answer counts.
 //
-// But no lock with a lease can stop work that ignores its context, or a process that is
-// paused between its last look at the context and its next write. Where that matters, send
-// the fencing token of [FromContext] with each write, and let the resource refuse any token
-// lower than the highest it has seen. Each store documents what happens when it fails over.
+// However, no lock with a lease can stop work that ignores its context, or a process that
+// is paused between its last look at the context and its next write. Where that matters,
+// send the fencing token of [FromContext] with each write, and let the resource refuse any
+// token lower than the highest it has seen. Each store documents what happens when it fails
+// over.
 //
 // # Errors
 //
-// [Fold], [CatchErrors] and [KindOf] tell the errors of this package apart. If both the work
-// and the release fail, the error joins both: errors.As finds each, and effect.Failures lists
-// them.
+// [Fold], [CatchErrors] and [KindOf] distinguish the errors of this package. If both the
+// work and the release fail, the error joins both: errors.As finds each, and
+// effect.Failures lists them.
 //
-// If no lock can be had at all because of how Redis, its user or the client is set up, the
+// If Redis, its user or the client is set up in a way that rules out locks, the
 // *[MutexBackingError] holds a *redis.SetupError, whose Advice says what to do.
-// docs/servers.md in the repository lists these errors, and the servers on which locks work.
+// docs/servers.md in the repository lists these errors, and the servers on which locks
+// work.
 //
 // # Shutting down
 //
 // Cancel the context of the work, and wait for Do or WithLock to return: that releases the
-// lock. Then run the effect of [AwaitCleanup], and close the store (redis.Backing has a
-// method Close).
+// lock. Then run [AwaitCleanup], and close the store: a redis.Backing has a Close method.
 package mutex

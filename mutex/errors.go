@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// LossReason is the way in which a lock was lost.
+// LossReason says how a lock was lost.
 type LossReason string
 
 // The ways to lose a lock.
@@ -39,7 +39,12 @@ type LockLostError struct {
 // Tag returns "LockLostError".
 func (*LockLostError) Tag() string { return "LockLostError" }
 
-func (e *LockLostError) Error() string {
+func (e *LockLostError) Error() string { return e.text() + lossAdvice }
+
+// lossAdvice is the end of each message about a loss.
+const lossAdvice = "; another holder may have worked at the same time: check the result"
+
+func (e *LockLostError) text() string {
 	msg := fmt.Sprintf("lock %q was lost (%s)", e.Key, e.Reason)
 	switch e.Reason {
 	case Expired:
@@ -74,8 +79,8 @@ func (e *LockNotAcquiredError) Error() string {
 	return fmt.Sprintf("lock %q was not acquired within %v, when AcquireRetryPolicy ended: another holder has it; try again later, or wait longer", e.Key, e.Waited.Round(time.Millisecond))
 }
 
-// ReentrantError is the failure of work that waits for the lock under which it runs: it would
-// wait for itself. The lock is still held.
+// ReentrantError is the failure of an attempt to wait for a lock under which the caller
+// already runs: it would wait for itself. That lock is still held.
 type ReentrantError struct {
 	// Key is the key of the lock.
 	Key string
@@ -98,9 +103,9 @@ const (
 )
 
 // MutexBackingError is a failure of the store that went on until
-// Config.BackingFailureRetryPolicy ended, or that the store called permanent. The store may
-// have applied the operation all the same: after a failed tryAcquire or release the lock may
-// stay until its lease ends.
+// Config.BackingFailureRetryPolicy ended, or that the store marked as permanent. The store
+// may have applied the operation all the same: after a failed tryAcquire or release the
+// lock may stay until its lease ends.
 //
 // The tryAcquire of a waiter also fails if somebody else has released the waiter's claim by
 // its holder id. Then nothing is held.
@@ -119,13 +124,18 @@ type MutexBackingError struct {
 func (*MutexBackingError) Tag() string { return "MutexBackingError" }
 
 func (e *MutexBackingError) Error() string {
-	return fmt.Sprintf("%s of lock %q failed: %v", e.Operation, e.Key, e.Cause)
+	msg := fmt.Sprintf("%s of lock %q failed: %v", e.Operation, e.Key, e.Cause)
+	if e.Operation == OperationRelease {
+		msg += "; others get the lock when its lease ends: do not repeat the work for this"
+	}
+	return msg
 }
 
 // Unwrap returns Cause.
 func (e *MutexBackingError) Unwrap() error { return e.Cause }
 
-// ConfigError is the failure of New: one of its arguments is wrong.
+// ConfigError is the failure of [New] if one of its arguments is wrong. Nothing was sent to
+// the store.
 type ConfigError struct {
 	// Field names the argument, or the field of Config.
 	Field string

@@ -154,13 +154,15 @@ func ExampleMutex_TryAcquire() {
 
 func ExampleFromContext() {
 	m := example(mutex.Config{})
-	token := func(ctx context.Context) (uint64, error) {
-		lock, _ := mutex.FromContext(ctx)
-		return lock.Token(), nil // send it with each write
+	var tokens []uint64
+	for range 2 {
+		_ = m.Do(context.Background(), func(ctx context.Context) error {
+			lock, _ := mutex.FromContext(ctx)
+			tokens = append(tokens, lock.Token()) // to be sent with each write
+			return nil
+		})
 	}
-	first, _ := mutex.WithLock(m, token)(context.Background())
-	second, _ := mutex.WithLock(m, token)(context.Background())
-	fmt.Println(first < second)
+	fmt.Println(tokens[0] < tokens[1])
 	// Output: true
 }
 
@@ -209,7 +211,7 @@ func ExampleLogObserver() {
 		},
 	}))
 	m := example(mutex.Config{Observer: mutex.LogObserver(log)})
-	_, _ = mutex.WithLock(m, effect.Succeed("written"))(context.Background())
+	_ = m.Do(context.Background(), func(context.Context) error { return nil })
 	// Output:
 	// level=DEBUG msg="lock acquired" key=report
 	// level=DEBUG msg="lock released" key=report
@@ -218,10 +220,10 @@ func ExampleLogObserver() {
 func ExampleMutex_Holder() {
 	m := example(mutex.Config{HolderID: "report-7"})
 	fmt.Println(m.Holder(context.Background()))
-	_, _ = mutex.WithLock(m, func(ctx context.Context) (int, error) {
+	_ = m.Do(context.Background(), func(ctx context.Context) error {
 		fmt.Println(m.Holder(ctx))
-		return 0, nil
-	})(context.Background())
+		return nil
+	})
 	// Output:
 	// None[string] <nil>
 	// Some[string](report-7) <nil>

@@ -31,10 +31,10 @@ type keepAliveKey struct{} // the context key of the innermost lock
 
 type holdOf struct{ lock *waitQueue } // the context key of the innermost hold of one lock
 
-// FromContext returns the lock that work runs under: the innermost one inside
-// [WithLock] and its variants. It returns false elsewhere, even in a scope that
-// has acquired locks by [Mutex.Acquire]. It does not say whether the lock is
-// still held: ctx does.
+// FromContext returns the lock that work runs under: the innermost one inside [WithLock]
+// and its variants. It returns false elsewhere, even in a scope that has acquired locks by
+// [Mutex.Acquire]. Whether the lock is still held, only ctx says: it ends when the lock is
+// lost.
 func FromContext(ctx context.Context) (*KeepAlive, bool) {
 	k, ok := ctx.Value(keepAliveKey{}).(*KeepAlive)
 	return k, ok

@@ -54,7 +54,7 @@ type cancelledByLoss struct {
 }
 
 func (e *cancelledByLoss) Error() string {
-	return e.LockLostError.Error() + "; the work was cancelled and returned: " + e.work.Error()
+	return e.text() + "; the work was cancelled and returned: " + e.work.Error() + lossAdvice
 }
 
 // Unwrap returns the loss; Is and As find what else the work failed with.

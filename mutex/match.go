@@ -34,6 +34,7 @@ const (
 	KindOther
 )
 
+// String is for people and logs: none, lost, store, not acquired, canceled or other.
 func (k Kind) String() string {
 	switch k {
 	case KindNone:
@@ -53,15 +54,15 @@ func (k Kind) String() string {
 
 // KindOf returns the kind of an error.
 //
-// If the error joins several failures, see effect.Failures, a loss comes before all others,
-// whatever they are. After that the kind is that of the failure which leaves most open:
-// KindOther, KindCanceled, KindNotAcquired, KindStore, in this order. So an error is of
-// KindStore only if the store is all that failed: work that failed is not hidden by a release
-// that failed as well. For the same reason an *effect.TimeoutError is of KindOther, whatever
-// failures of the store it holds.
+// If the error joins several failures (see effect.Failures), the kind is the first of these
+// that one of them has: KindLost, KindOther, KindCanceled, KindNotAcquired, KindStore. So a
+// loss is never hidden, and an error is of KindStore only if nothing but the store failed.
+// For the same reason an *effect.TimeoutError is of KindOther, whatever failures of the
+// store it holds.
 //
-// The failure of a lock inside the work is of the same kind as that of the lock around it,
-// although the work ran up to the inner lock. The Key of the error says which lock it was.
+// If the work itself uses another lock, the failure of that lock has the same kind as a
+// failure of the outer one, although the work ran up to there. The Key of the error says
+// which lock failed.
 func KindOf(err error) Kind {
 	if err == nil {
 		return KindNone
@@ -102,10 +103,10 @@ func has[E error](err error) bool {
 	return ok
 }
 
-// Fold makes a function that turns each error into a B, such as a status of HTTP or an exit
-// code. All four cases must be given, or the call does not compile. Which of them is called
-// is decided by [KindOf]; other is given what is none of the first three, with the end of
-// the caller's context among it, and nil.
+// Fold returns a function that turns any error into a B, such as an HTTP status or an exit
+// code. All four cases must be given, or the call does not compile. [KindOf] decides which
+// of them is called; other gets everything else, including the end of the caller's context
+// and a nil error.
 func Fold[B any](
 	lost func(*LockLostError) B,
 	notAcquired func(*LockNotAcquiredError) B,
@@ -131,14 +132,13 @@ func fold[E error, B any](err error, f func(E) B) B {
 	return f(e)
 }
 
-// CatchErrors recovers from the errors of this package that a lock can end with. All three
-// handlers must be given, or the call does not compile.
+// CatchErrors recovers from the three ways in which a lock can fail. All three handlers
+// must be given, or the call does not compile.
 //
 // As with effect.CatchTags, other failures, defects and the end of the caller's context
-// stay as they are; and if several failures are joined, see effect.Failures, each must be one
-// of the three: no handler makes a success of work that failed. Which handler is run is
-// decided by [KindOf], not by the order of the failures, so no loss is hidden. To decide about
-// every error use [Fold].
+// stay as they are. If several failures are joined (see effect.Failures), each must be one
+// of the three, so no handler turns failed work into a success. [KindOf] decides which
+// handler runs, so a loss is never hidden. To handle every error, use [Fold].
 func CatchErrors[A any](
 	lost func(*LockLostError) effect.Effect[A],
 	notAcquired func(*LockNotAcquiredError) effect.Effect[A],

@@ -13,7 +13,7 @@ import (
 
 // Mutex is the lock of one key in one store. All mutexes of that key and store are the same
 // lock, so a program may make one and keep it, or make one for each use. It is safe for
-// concurrent use. It is not reentrant: if the work waits for its own lock, that fails with a
+// concurrent use. It is not reentrant: work that waits for its own lock fails with a
 // *[ReentrantError].
 type Mutex struct {
 	store    backing.Backing
@@ -71,36 +71,37 @@ func Make(key string, c Config) func(backing.Backing) effect.Effect[*Mutex] {
 func (m *Mutex) Key() string { return m.key }
 
 // IsLocked reports whether any holder has the lock. The answer may be out of date when it
-// arrives, so show it to people, but never decide by it whether to work: use [Mutex.TryDo].
-// It fails with *[MutexBackingError] or the error of its context.
+// arrives, so use it for display only: to work if the lock is free, use [Mutex.TryDo]. It
+// fails with *[MutexBackingError] or the error of its context.
 func (m *Mutex) IsLocked(ctx context.Context) (bool, error) {
 	return ask(ctx, m, OperationIsLocked, func(ctx context.Context) (bool, error) {
 		return m.store.IsLocked(ctx, m.key)
 	})
 }
 
-// Holder returns the id of the holder that has the lock, or None. What is said about
-// [Mutex.IsLocked] holds here too.
+// Holder returns the id of the holder that has the lock, or None. As with [Mutex.IsLocked],
+// the answer may be out of date when it arrives. It fails with *[MutexBackingError] or the
+// error of its context.
 func (m *Mutex) Holder(ctx context.Context) (option.Option[string], error) {
 	return ask(ctx, m, OperationGetHolder, func(ctx context.Context) (option.Option[string], error) {
 		return m.store.GetHolder(ctx, m.key)
 	})
 }
 
-// WithLock is an effect that waits for the lock, as Config.AcquireRetryPolicy says, and runs
-// work while it holds the lock. The package documentation has its guarantees. Nothing happens
-// until the effect is called: WithLock(m, work)(ctx).
+// WithLock returns an effect that waits for the lock, as Config.AcquireRetryPolicy says,
+// runs work while it holds the lock, and releases it. The package documentation lists its
+// guarantees. Nothing happens until the effect is called: WithLock(m, work)(ctx).
 //
 // The work runs in the calling goroutine. Its context ends when the caller's does, or when
-// the lock is lost. Fibers that it forks end before the lock is released. If the work has
-// yielded a value, and then the lock is lost or its release fails, the value is returned
-// beside the error.
+// the lock is lost. Fibers that it forks end before the lock is released. If the work
+// yields a value but the lock is lost or cannot be released, the value is returned beside
+// the error.
 //
 // WithLock fails with *[LockNotAcquiredError], *[LockLostError], *[MutexBackingError],
-// *[ReentrantError], the error of the context, or that of the work. If both the work and the
-// release fail, the error joins both: see effect.Failures. When the caller's context ends
-// while WithLock waits, it fails within 0.2 s; [AwaitCleanup] explains what goes on after
-// that.
+// *[ReentrantError], the error of the context, or that of the work. If both the work and
+// the release fail, the error joins both: see effect.Failures. If the caller's context ends
+// while WithLock waits, it fails within 0.2 s; a clean-up may continue in the background,
+// see [AwaitCleanup].
 //
 // Retry inside the lock, not around it. If only the release has failed, a retry around the
 // lock runs the work again.
@@ -126,10 +127,10 @@ func Locked[A any](m *Mutex) effect.Operator[A, A] {
 //	effect.With(work, effect.Retrying(policy), lock.Aspect())
 func (m *Mutex) Aspect() effect.Aspect { return Locked[effect.Void](m) }
 
-// WithLockIfAvailable is [WithLock] if the lock is free. Otherwise it yields None, as soon as
-// the store has answered. It may take a free lock before waiters that are queued for it. It
-// fails as WithLock does, but never with *[LockNotAcquiredError]. If the work ran, the result
-// is Some, even beside an error.
+// WithLockIfAvailable is like [WithLock] if the lock is free. Otherwise it yields None as
+// soon as the store has answered. It may take a free lock before waiters that are queued
+// for it. It fails as WithLock does, but never with *[LockNotAcquiredError]. If the work
+// ran, the result is Some, even beside an error.
 func WithLockIfAvailable[A any](m *Mutex, work effect.Effect[A]) effect.Effect[option.Option[A]] {
 	return effect.Scoped(func(s *effect.Scope) effect.Effect[option.Option[A]] {
 		return func(ctx context.Context) (option.Option[A], error) {
@@ -153,15 +154,15 @@ func LockedIfAvailable[A any](m *Mutex) effect.Operator[A, option.Option[A]] {
 
 // Acquire waits for the lock and holds it until the scope closes. It fails as [WithLock] does.
 //
-// Unlike WithLock it does not cancel anything when the lock is lost: join the keep-alive fiber
-// that it yields, or race the work against it. If the lock was lost, the scope fails with the
+// Unlike WithLock, it cancels nothing when the lock is lost: join the keep-alive fiber that
+// it yields, or race the work against it. If the lock was lost, the scope fails with the
 // *[LockLostError] when it closes.
 func (m *Mutex) Acquire(s *effect.Scope) effect.Effect[*KeepAlive] {
 	return func(ctx context.Context) (*KeepAlive, error) { return m.hold(ctx, s, m.wait) }
 }
 
-// TryAcquire is [Mutex.Acquire] if the lock is free. Otherwise it yields None, as soon as the
-// store has answered. It never fails with *[LockNotAcquiredError].
+// TryAcquire is like [Mutex.Acquire] if the lock is free. Otherwise it yields None as soon
+// as the store has answered. It never fails with *[LockNotAcquiredError].
 func (m *Mutex) TryAcquire(s *effect.Scope) effect.Effect[option.Option[*KeepAlive]] {
 	return func(ctx context.Context) (option.Option[*KeepAlive], error) {
 		lock, err := m.hold(ctx, s, m.try)

@@ -8,19 +8,19 @@ import (
 
 // Observer is called with each [Event] of a lock. It must be safe for concurrent use.
 //
-// The context has the values of the context of the call that acquires or holds the lock, such
-// as a trace or the attributes of a logger. It never ends. [Observe] makes an Observer of a
-// function that needs no context.
+// The context has the values of the context of the call that acquires or holds the lock,
+// such as a trace or the attributes of a logger. It never ends. [Observe] turns a function
+// that needs no context into one.
 //
-// Events of what the caller does are reported on the caller's goroutine: Waiting, Polling,
-// Acquired, NotAcquired, Released, ReleaseFailed, and BackingFailed for the caller's own
-// requests. A slow observer delays that caller. While the caller is first in line, or releases
-// the lock, it also delays the other waiters for that lock.
+// Events that the caller causes are reported on its goroutine: Waiting, Polling, Acquired,
+// NotAcquired, Released, ReleaseFailed, and BackingFailed for the caller's own requests. A
+// slow observer delays that caller. While the caller is first in line, or releases the
+// lock, it also delays the other waiters for that lock.
 //
-// Events in the background are reported on a goroutine of the lock: Lost, and BackingFailed
-// for a refresh or for the clean-up after a failed acquisition, which may come after
-// NotAcquired. Refreshes and the end of the work's context do not wait for an observer, so a
-// slow one costs no lease. At most 16 failures of one lock wait to be reported. The others are
+// Background events are reported on a goroutine of the lock: Lost, and BackingFailed for a
+// refresh or for the clean-up after a failed acquisition, which may come after NotAcquired.
+// Refreshes and the end of the work's context do not wait for an observer, so a slow one
+// costs no lease. At most 16 failures of one lock wait to be reported. The others are
 // counted in Skipped of the next event.
 //
 // The events of one lock come one at a time and in order. Acquired is the first. Released,
@@ -29,13 +29,14 @@ import (
 // and the scope of [Mutex.Acquire] closes, when all events have been reported. The lock is
 // released before that, so other holders do not wait for the observer.
 //
-// An observer may use other locks, and may interrupt and join the [KeepAlive] of the lock. It
-// must not acquire the lock of the event, nor wait for the work or the scope to end. It must
-// not panic: on a goroutine of the lock a panic ends the process, elsewhere the caller
-// panics.
+// An observer may use other locks, and may interrupt and join the [KeepAlive] of the lock.
+// It must not acquire the lock of the event, nor wait for the work or the scope to end. It
+// must not panic: a panic on a goroutine of the lock ends the process, and any other
+// reaches the caller.
 type Observer func(context.Context, Event)
 
-// Observe makes an [Observer] of a function that needs no context. A nil f makes none.
+// Observe turns a function that needs no context into an [Observer]. It returns nil if f is
+// nil.
 func Observe(f func(Event)) Observer {
 	if f == nil {
 		return nil

@@ -155,11 +155,12 @@ func TestTheTagOfAnErrorIsTheNameOfItsType(t *testing.T) {
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
-		`lock "k" was lost (expired): its lease ran out before it could be refreshed: the store is down`:                             &mutex.LockLostError{Key: "k", Reason: mutex.Expired, Cause: errStore},
-		`lock "k" was lost (taken): another holder has it`:                                                                           &mutex.LockLostError{Key: "k", Reason: mutex.Taken},
-		`lock "k" was lost (gone): its key is no longer in the store, or somebody else released it`:                                  &mutex.LockLostError{Key: "k", Reason: mutex.Gone},
-		`lock "k" was not acquired within 3s, when AcquireRetryPolicy ended: another holder has it; try again later, or wait longer`: &mutex.LockNotAcquiredError{Key: "k", Waited: 3 * time.Second},
-		`refresh of lock "k" failed: the store is down`:                                                                              &mutex.MutexBackingError{Operation: "refresh", Key: "k", Cause: errStore},
+		`lock "k" was lost (expired): its lease ran out before it could be refreshed: the store is down; another holder may have worked at the same time: check the result`: &mutex.LockLostError{Key: "k", Reason: mutex.Expired, Cause: errStore},
+		`lock "k" was lost (taken): another holder has it; another holder may have worked at the same time: check the result`:                                               &mutex.LockLostError{Key: "k", Reason: mutex.Taken},
+		`lock "k" was lost (gone): its key is no longer in the store, or somebody else released it; another holder may have worked at the same time: check the result`:      &mutex.LockLostError{Key: "k", Reason: mutex.Gone},
+		`lock "k" was not acquired within 3s, when AcquireRetryPolicy ended: another holder has it; try again later, or wait longer`:                                        &mutex.LockNotAcquiredError{Key: "k", Waited: 3 * time.Second},
+		`release of lock "k" failed: the store is down; others get the lock when its lease ends: do not repeat the work for this`:                                           &mutex.MutexBackingError{Operation: "release", Key: "k", Cause: errStore},
+		`refresh of lock "k" failed: the store is down`: &mutex.MutexBackingError{Operation: "refresh", Key: "k", Cause: errStore},
 	} {
 		assert.EqualError(t, err, want)
 	}
@@ -180,17 +181,18 @@ func afterALoss(t *testing.T, failed func(context.Context) error) error {
 
 func TestALossThatCancelledTheWorkIsNoCancellationOfTheCaller(t *testing.T) {
 	const lost = `lock "orders" was lost (gone): its key is no longer in the store, or somebody else released it`
+	const advice = "; another holder may have worked at the same time: check the result"
 	type variant struct {
 		work func(context.Context) error
 		want string
 	}
 	each(t, map[string]variant{
-		"bare":            {context.Context.Err, lost},
-		"interrupted":     {func(ctx context.Context) error { return effect.Interrupted(ctx, nil) }, lost},
-		"it is the cause": {context.Cause, lost},
+		"bare":            {context.Context.Err, lost + advice},
+		"interrupted":     {func(ctx context.Context) error { return effect.Interrupted(ctx, nil) }, lost + advice},
+		"it is the cause": {context.Cause, lost + advice},
 		"says more": {
 			func(ctx context.Context) error { return fmt.Errorf("query: %w", ctx.Err()) },
-			lost + "; the work was cancelled and returned: query: context canceled",
+			lost + "; the work was cancelled and returned: query: context canceled" + advice,
 		},
 	}, func(t *testing.T, c variant) {
 		err := afterALoss(t, c.work)

@@ -13,15 +13,16 @@ import (
 
 // RequireAcks makes a grant or a refresh count only if that many replicas have acknowledged
 // it within the given time, which is rounded up to whole milliseconds. It is for failovers
-// that lose data: if replicas is the number of replicas that can be elected, none is
-// promoted that lacks a grant that counts. Each grant and refresh then takes as long as the
-// slowest of those replicas, and commands do not share round trips.
+// that lose data: if replicas is the number of replicas that can be elected, none of them
+// lacks a grant that counts. Each grant and refresh then takes as long as the slowest of
+// those replicas, and commands do not share round trips.
 //
 // A grant that too few have acknowledged is undone, and the acquire fails with an
 // [*AcknowledgeError]. A refresh fails likewise, and does not extend the lease that the
 // holder relies on. A release does not wait for replicas: a failover may bring a released
 // lock back for the rest of its lease. RequireAcks panics if replicas or within is not
-// positive.
+// positive, and [New] panics with it if the client is not a *goredis.Client or
+// *goredis.ClusterClient.
 func RequireAcks(replicas int, within time.Duration) Option {
 	if replicas <= 0 || within <= 0 {
 		panic(fmt.Sprintf("redis: RequireAcks(%d, %v): both must be positive", replicas, within))

@@ -26,9 +26,11 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	report := func(ctx context.Context) (string, error) { return "the report", ctx.Err() }
-	done, err := mutex.WithLock(lock, report)(context.Background())
-	fmt.Println(done, err)
+	err = lock.Do(context.Background(), func(ctx context.Context) error {
+		fmt.Println("one process at a time; ctx ends if the lock is lost")
+		return nil
+	})
+	fmt.Println(err)
 }
 
 // For a Cluster or a Sentinel group, only the go-redis client is different.
@@ -41,7 +43,33 @@ func ExampleNew() {
 	// Output: <nil>
 }
 
-// The connections are closed with the scope.
+// What a mutex asks of the store. Programs leave this to package mutex.
+//
+//nolint:testableexamples // it needs a server at this address
+func ExampleBacking() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	defer client.Close()
+	ctx, store := context.Background(), redis.New(client)
+	ann := backing.Claim{Key: "printer", Holder: "ann", TTL: 30 * time.Second}
+
+	fmt.Println(store.TryAcquire(ctx, ann))
+	fmt.Println(store.Refresh(ctx, ann))
+	fmt.Println(store.GetHolder(ctx, "printer"))
+	fmt.Println(store.Release(ctx, "printer", "ann"))
+}
+
+func ExampleOption() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	defer client.Close()
+
+	options := []redis.Option{redis.KeyPrefix("billing:"), redis.WithoutPush()}
+	locks := redis.New(client, options...)
+	defer locks.Close()
+	fmt.Println(locks.Abilities().Of == backing.Backing(locks))
+	// Output: true
+}
+
+// The connections live as long as the scope.
 func ExampleFromURL() {
 	locked := effect.Scoped(func(s *effect.Scope) effect.Effect[bool] {
 		return func(ctx context.Context) (bool, error) {

@@ -18,11 +18,11 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// SetupError reports that the set-up of the client, the server or the user prevents a lock,
-// and says what to do about it. It is marked by [backing.Permanent] if retrying does not
-// help, as with a server that is too old or a plain client of a Cluster. It is not marked
-// if the fault may pass, as with a replica that may become the primary, or credentials that
-// have been refused for no more than a second.
+// SetupError reports that the set-up of the client, the server or the user rules out a
+// lock, and says what to do about it. It is marked by [backing.Permanent] if retrying does
+// not help, as with a server that is too old or a plain client of a Cluster. It is not
+// marked if the fault may pass, as with a replica that may become the primary, or
+// credentials that have been refused for no more than a second.
 //
 // A claim that fails with it must still be released: an earlier request may have been
 // applied, and a server that is too old may apply the first half of one.
@@ -33,6 +33,7 @@ type SetupError struct {
 
 func (e *SetupError) Error() string { return strings.TrimRight(e.Err.Error(), "., ") + ": " + e.Advice }
 
+// Unwrap returns Err.
 func (e *SetupError) Unwrap() error { return e.Err }
 
 // Tag returns "SetupError".

@@ -20,8 +20,8 @@
 // more than the time since the last grant and the fence, the key of the last token, is gone
 // as well.
 //
-// A change of topology that loses no data never lets two hold a lock, if the clocks of the
-// servers differ by less than the margin of the mutex, 1 % of the TTL.
+// A change of topology that loses no data never gives a lock to two holders, if the clocks
+// of the servers differ by less than 1 % of the TTL, the mutex's margin.
 //
 // # Limits
 //
@@ -93,12 +93,12 @@ import (
 // all its locks: locks that are handed over through a Backing wake only its own waiters.
 //
 // Whatever the client's timeouts, an operation returns at most about 120 ms after its
-// context ends. Its command may still be applied. It is not sent again, unless it shares
+// context ends. Its command may still be applied, but is not sent again, unless it shares
 // its round trip with others whose contexts last longer. The server refuses an acquire that
 // arrives after its holder has released. The client may retry refreshes by itself, and
 // nothing else.
 //
-// Errors are the client's. Those that a different set-up would avoid are in a
+// Errors are the client's. Those that a different set-up would avoid are wrapped in a
 // [*SetupError], which says what to do. [backing.Permanent] marks those that retrying
 // cannot cure: a key of another type, a command or key that the user may not use, a server
 // that is too old or needs another client, credentials that have been refused for more than
@@ -134,21 +134,21 @@ func WithoutPush() Option { return func(b *Backing) { b.push = nil } }
 // New keeps locks behind client, which the caller closes. It sends nothing. It panics if
 // client is nil.
 //
-// By default go-redis dials up to five times for a request for a lock, in 0.4 s, and up to
-// twenty times for a refresh or a query, so a server that is down may show as a timeout.
-// With DialerRetries: 1 and MaxRetries: -1 the error says why the server cannot be reached,
-// and the mutex's policy decides about retries.
+// By default go-redis dials up to five times, in 0.4 s, to acquire or release a lock, and
+// up to twenty times to refresh or query one, so a server that is down may look like a
+// timeout. With DialerRetries: 1 and MaxRetries: -1 the error says why the server cannot be
+// reached, and only the mutex's policy decides about retries.
 //
 // A connection that a load balancer has dropped costs a request up to 2 s: set the client's
 // ConnMaxIdleTime below the load balancer's limit.
 //
-// Hooks must be added to the client before its first lock. A client that is wrapped in a
-// type of the caller's own is used through that type alone. With a client that reads from
-// replicas, IsLocked and GetHolder return what the replica knows; the operations on which
-// the mutex's safety rests always go to the primary.
+// Hooks must be added to the client before its first lock. If the client is wrapped in a
+// type of the caller's own, only the methods of that type are used. With a client that
+// reads from replicas, IsLocked and GetHolder return what the replica knows; the operations
+// on which the mutex's safety rests always go to the primary.
 func New(client goredis.UniversalClient, opts ...Option) *Backing {
 	if client == nil {
-		panic("redis: New: client is nil")
+		panic("redis: New: client is nil: pass a client of go-redis")
 	}
 	b := &Backing{client: client, id: rand.Text()[:13], prefix: "dmutex:", names: map[string]*keys{}, pipeline: pipeline.New(client), bulk: pipeline.New(client)}
 	_, b.oneServer = client.(*goredis.Client)
@@ -171,9 +171,9 @@ func New(client goredis.UniversalClient, opts ...Option) *Backing {
 // granted to callers that have left. It waits for their goroutines, and fails if a
 // subscription has not ended after 5 s. The client stays open.
 //
-// All operations still work, so that held locks can be released. But waiters poll from then
-// on, and a lock that cannot be released when its caller leaves stays for one lease. Close
-// may be called more than once.
+// All operations still work, so held locks can be released, but waiters poll from then on,
+// and a lock that cannot be released when its caller leaves stays for one lease. Close may
+// be called more than once.
 //
 // Without Close, what runs in the background ends by itself:
 //
@@ -189,20 +189,20 @@ func (b *Backing) Close() error {
 	return b.push.Close()
 }
 
-// Abilities implements [backing.Able].
+// Abilities implements [backing.Able]. A Backing has all abilities.
 func (b *Backing) Abilities() backing.Abilities {
 	return backing.Abilities{Of: b, Queue: b, Passer: b, Batcher: b, Releaser: b}
 }
 
-// IsLocked implements [backing.Backing] with one round trip. It reads the key rather than
-// asking whether it exists, because a key of another type is not a lock.
+// IsLocked implements [backing.Backing] with one round trip. A key of another type is not a
+// lock: IsLocked fails with a *[SetupError].
 func (b *Backing) IsLocked(ctx context.Context, key string) (bool, error) {
 	holder, err := b.GetHolder(ctx, key)
 	return option.IsSome(holder), err
 }
 
-// GetHolder implements [backing.Backing] with one round trip. A lock that is reserved for a
-// waiter belongs to that waiter.
+// GetHolder implements [backing.Backing] with one round trip. If the lock is reserved for a
+// waiter, that waiter is the holder.
 func (b *Backing) GetHolder(ctx context.Context, key string) (option.Option[string], error) {
 	if err := checkKey(key); err != nil {
 		return option.None[string](), err

@@ -22,9 +22,9 @@ func (b *Backing) Release(ctx context.Context, key, holder string) (bool, error)
 }
 
 // ReleaseClaim implements [backing.Releaser] with one round trip. The server remembers the
-// release for 6 s. If a request of the claim has no reply, the server refuses it for a
-// minute, should it arrive late. The failed release of such a claim, or of a claimant that
-// waits, is repeated for a minute.
+// release for 6 s. If a request of the claim got no reply, the server refuses that request
+// for a minute, in case it arrives late. The failed release of such a claim, or of a
+// claimant that waits, is repeated for a minute.
 func (b *Backing) ReleaseClaim(ctx context.Context, c backing.Claim) (backing.Released, error) {
 	if err := ctx.Err(); err != nil {
 		return backing.NotHeld, err
@@ -72,10 +72,10 @@ const subscribeBeforeYield = 100 * time.Millisecond
 var flag = map[bool]optional{true: {value: "1"}}
 
 // Pass implements [backing.Passer] with one round trip. A claimant is queued only if its
-// process is subscribed. Every Pass begins to subscribe, because a process with waiters of
-// its own will soon have to yield. One that yields waits for the confirmation, up to 0.1 s.
-// Without a subscription, and with [WithoutPush], the lock goes to the first in the queue,
-// or is free for those that poll.
+// process is subscribed. Every Pass starts a subscription, because a process with waiters
+// of its own will soon have to yield; one that yields waits up to 0.1 s for the
+// confirmation. Without a subscription, and with [WithoutPush], the lock goes to the first
+// in the queue, or is free for those that poll.
 func (b *Backing) Pass(ctx context.Context, from backing.Claim, next backing.Waiter, yield bool) (backing.Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

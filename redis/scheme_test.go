@@ -39,7 +39,7 @@ func TestLockIsAStringKeyWithTheHolderAndTheLease(t *testing.T) {
 
 func TestNewWithoutAClientPanics(t *testing.T) {
 	t.Parallel()
-	assert.PanicsWithValue(t, "redis: New: client is nil", func() { redis.New(nil) })
+	assert.PanicsWithValue(t, "redis: New: client is nil: pass a client of go-redis", func() { redis.New(nil) })
 }
 
 // unlock is the script with which clients of the well-known scheme release.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ func (e *URLError) Error() string {
 		e.URL, e.Cause)
 }
 
+// Unwrap returns Cause.
 func (e *URLError) Unwrap() error { return e.Cause }
 
 // Tag returns "URLError".
@@ -34,15 +36,15 @@ func (e *URLError) Tag() string { return "URLError" }
 
 // FromURL connects to the server at a redis://, rediss:// (TLS) or unix:// URL and keeps
 // locks there while the scope is open: closing the scope closes the Backing and its
-// connections. The URL's query may set whatever go-redis's ParseURL knows, such as
+// connections. The URL's query may set any option that go-redis's ParseURL knows, such as
 // ?pool_size=20&read_timeout=1s. By default an idle connection is closed after 3 min.
 //
 // The effect fails with [*URLError] if the URL is malformed. If the server does not answer
-// a PING it fails with the client's error and the server's address. That is an
-// [*effect.TimeoutError] if no answer comes for as long as the client waits, which is 5 s
-// by default and 10 s at most. It is a [*SetupError] if the server refuses the client, or
-// closes the connection, as a port that requires TLS does. FromURL asks once, so a wrong
-// password is not marked as permanent.
+// a PING it fails with the client's error and the server's address. That error is an
+// [*effect.TimeoutError] if no answer comes in time, which is 5 s by default and at most 10
+// s. It is a [*SetupError] if the server refuses the client, or closes the connection, as a
+// port that requires TLS does. FromURL asks once, so a wrong password is not marked as
+// permanent.
 //
 // For Sentinel, Cluster and other options, make the client with go-redis and call [New].
 func FromURL(url string, opts ...Option) func(*effect.Scope) effect.Effect[*Backing] {
@@ -85,7 +87,11 @@ func connect(ctx context.Context, url string, opts []Option) (*Backing, error) {
 		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) { // not the caller's deadline
 			err = &effect.TimeoutError{Duration: time.Since(began).Round(time.Millisecond), Err: err}
 		}
-		return nil, fmt.Errorf("redis: PING %s: %w", o.Addr, b.classify(err))
+		advice := ""
+		if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" && ctx.Err() == nil {
+			advice = "; check the address, and that the server is running"
+		}
+		return nil, fmt.Errorf("redis: PING %s: %w%s", o.Addr, b.classify(err), advice)
 	}
 	return b, nil
 }

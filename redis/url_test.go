@@ -107,6 +107,15 @@ func TestBadURLIsATypedErrorWithoutThePassword(t *testing.T) {
 
 // It accepts connections and never answers, and the URL allows it all the time in the
 // world.
+func TestServerThatIsDownIsAnErrorThatSaysWhatToCheck(t *testing.T) {
+	t.Parallel()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	err = during(t.Context(), "redis://"+closed.Addr().String(), func(*redis.Backing) { assert.Fail(t, "connected") })
+	assert.ErrorContains(t, err, "; check the address, and that the server is running")
+}
+
 func TestServerThatIsSilentIsGivenUpAndNoLaterThanTheContextEnds(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")

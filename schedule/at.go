@@ -2,9 +2,9 @@ package schedule
 
 import "time"
 
-// At recurs at the moments that next yields, by the wall clock. next is given a time and
-// returns the first moment after it, or the zero time if there is none, which ends the
-// schedule. The schedules of robfig/cron have such a method:
+// At recurs at the moments that next yields, by the wall clock. next must return the first
+// moment after the time it is given; the zero time ends the schedule. The schedules of
+// robfig/cron have such a method:
 //
 //	nightly, err := cron.ParseStandard("0 3 * * *") // github.com/robfig/cron/v3
 //	…
@@ -14,16 +14,16 @@ import "time"
 // [Driver.Next] was called with, in the same location; after a run that came before its
 // moment, it is that moment. For moments in another location, convert the argument, or
 // begin the cron expression with CRON_TZ. If its result is not after its argument, next is
-// asked again for a minute later, up to a day later; then the schedule ends. A nil next
-// makes [Stop].
+// called again with a time a minute later, and so on for up to a day; then the schedule
+// ends. A nil next makes [Stop].
 //
-// No moment has two runs. Moments that pass during a run are skipped, and so are those
-// that the clock misses because it is set forward. If the clock is set back, however far,
-// the schedule waits for the moment after that of the last run. A clock that is
-// set during a delay does not change that delay: the run comes early or late by the
-// clock, and the next one on time again. For all this, times need a monotonic reading,
-// see [Driver.Next]. Without one, a moment comes again if the clock is set back during
-// the delay before it by more than a thousandth of that delay.
+// No moment has two runs. Moments that pass during a run are skipped, and so are those that
+// the clock misses because it is set forward. If the clock is set back, however far, the
+// schedule waits for the moment after that of the last run. A clock that is set during a
+// delay does not change that delay: the run comes early or late by the clock, and the next
+// one on time again. For all this, times need a monotonic reading: see [Driver.Next].
+// Without one, a moment has a second run if, during the delay before it, the clock is set
+// back by more than a thousandth of that delay.
 //
 // Methods that replace delays move each run away from its moment and add no run, as with
 // [Fixed].

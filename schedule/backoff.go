@@ -10,9 +10,9 @@ import (
 // [Schedule.Jittered].
 func Exponential(base time.Duration) Schedule { return ExponentialFactor(base, 2) }
 
-// ExponentialFactor recurs without end; the delay before recurrence n, counted
-// from 0, is base·factorⁿ. A delay that is negative or not a number, because the
-// factor is, is 0: such a schedule is a busy loop.
+// ExponentialFactor recurs without end; the delay before recurrence n, counted from 0, is
+// base·factorⁿ. A delay that comes out negative or not a number is 0; with nothing but such
+// delays, the schedule is a busy loop.
 func ExponentialFactor(base time.Duration, factor float64) Schedule {
 	base = atLeastZero(base)
 	return Schedule{cells: 1, step: func(st []cell, _ input) (pause, bool) {

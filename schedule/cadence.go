@@ -2,8 +2,8 @@ package schedule
 
 import "time"
 
-// Spaced recurs without end, with a delay of d after each run: a slow run moves
-// all later ones. See [Fixed] for a steady beat.
+// Spaced recurs without end, with a delay of d after each run: a slow run delays all later
+// ones. See [Fixed] for a steady beat.
 func Spaced(d time.Duration) Schedule {
 	d = atLeastZero(d)
 	return Schedule{step: func([]cell, input) (pause, bool) { return pause{delay: d}, true }}

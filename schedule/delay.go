@@ -36,7 +36,7 @@ func (s Schedule) DelayedBy(f func(Step) time.Duration) Schedule {
 // CapDelay recurs as s does, with no delay longer than d. It does not end the
 // schedule: an exponential one goes on at delays of d. Jitter added after it may
 // exceed d, so jitter first. On [Fixed], [Windowed] and [At] each run starts at most d
-// after the beat before its own, see [Schedule.Delayed].
+// after the beat before its own: see [Schedule.Delayed].
 func (s Schedule) CapDelay(d time.Duration) Schedule {
 	return s.Delayed(func(delay time.Duration) time.Duration { return min(delay, d) })
 }
@@ -49,7 +49,7 @@ func (s Schedule) Jittered() Schedule { return s.JitteredBetween(0.8, 1.2) }
 // uniformly from lo to hi: JitteredBetween(0, 1) is the "full jitter" of Marc
 // Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). A
 // factor that is negative or not a number makes the delay 0. On [Fixed], [Windowed]
-// and [At] there is still one run per beat, see [Schedule.Delayed].
+// and [At] there is still one run per beat: see [Schedule.Delayed].
 func (s Schedule) JitteredBetween(lo, hi float64) Schedule {
 	// Not a case of Delayed, whose function is pure: randomness is an input.
 	return s.replaceDelays(func(delay time.Duration, in input) time.Duration {

@@ -5,22 +5,22 @@
 //	schedule.Spaced(time.Second).Intersect(schedule.Recurs(5))
 //	schedule.At(nightly.Next) // github.com/robfig/cron/v3
 //
-// A [Schedule] is an immutable value. After each run it says whether another one
-// follows, and how long to wait before it. Build one from a constructor and refine it
-// with methods, which read from left to right. Use [Schedule.Intersect] for "as long as
-// both agree", [Schedule.Union] for "as long as either wants", and [Schedule.AndThen]
-// for "first this, then that". What no combination can say, [Unfold] can.
+// A [Schedule] is an immutable value. After each run it says whether another one follows,
+// and how long to wait before it. Build one from a constructor and refine it with methods,
+// which read from left to right. Use [Schedule.Intersect] for "as long as both agree",
+// [Schedule.Union] for "as long as either wants", and [Schedule.AndThen] for "first this,
+// then that". [Unfold] makes a schedule of a function of your own.
 //
-// Nothing in this package sleeps, reads a clock or starts a goroutine: a [Driver] is
-// given the time and returns a delay. So a schedule is tested as a list of delays, see
+// Nothing in this package sleeps, reads a clock or starts a goroutine: a [Driver] is given
+// the time and returns a delay. So a test of a schedule compares lists of delays: see
 // [Schedule.Delays].
 //
 // # Rules
 //
 // These hold for every schedule:
 //
-//   - A delay is never negative. A negative one, whether it comes from an argument or
-//     from a caller's function, becomes 0.
+//   - A delay is never negative. One that an argument or a caller's function makes negative
+//     becomes 0.
 //   - Delays that grow stop at [math.MaxInt64] nanoseconds (292 years); they never wrap
 //     around.
 //   - No constructor and no method panics, whatever its arguments. A method that is
@@ -41,7 +41,7 @@
 //   - [Schedule.ResetAfter] counts from the last step, as Effect documents
 //     ("inactivity"). Effect's code counts from the first step, and so restarts a busy
 //     schedule as well.
-//   - [Schedule.WhileError] tests only failures; a repeat, which has none, goes on.
+//   - [Schedule.WhileError] tests only failures; a repeat has none and goes on.
 //   - Replacing a delay of [Fixed], [Windowed] or [At] moves a run away from its beat,
 //     and adds none. In Effect a run that starts early is repeated on its beat.
 //   - [Windowed] of 0 or less does not wait; Effect divides by zero.

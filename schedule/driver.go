@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Driver is one run of a [Schedule]: the state between its steps. It is not
-// safe for concurrent use, and not reusable: a new run takes a new Driver.
+// Driver is one run of a [Schedule]: the state between its steps. It is not safe for
+// concurrent use, and not reusable: a new run needs a new Driver.
 type Driver struct {
 	schedule Schedule
 	start    time.Time

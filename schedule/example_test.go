@@ -181,3 +181,93 @@ func ExampleSchedule_ToRetryPolicy() {
 	fmt.Println(status.IterNumber, status.CumulativeDelay)
 	// Output: 5 12s
 }
+
+func ExampleElapsed() {
+	run := schedule.Elapsed().Tap(func(s schedule.Step) { fmt.Println("retried for", s.Elapsed) }).Driver()
+	now := time.Now()
+	run.Next(now, nil)
+	run.Next(now.Add(3*time.Second), nil)
+	// Output:
+	// retried for 0s
+	// retried for 3s
+}
+
+func ExampleExponentialFactor() {
+	fmt.Println(schedule.ExponentialFactor(time.Second, 1.5).Delays(4))
+	// Output: [1s 1.5s 2.25s 3.375s]
+}
+
+func ExampleForever() {
+	// Without end, and with delays of its own.
+	policy := schedule.Forever().DelayedBy(func(s schedule.Step) time.Duration {
+		return time.Duration(s.Attempt) * time.Second
+	})
+	fmt.Println(policy.Delays(3))
+	// Output: [1s 2s 3s]
+}
+
+func ExampleOnce() {
+	again := schedule.Once().Delayed(func(time.Duration) time.Duration { return time.Minute })
+	fmt.Println(again.Delays(10))
+	// Output: [1m0s]
+}
+
+func ExampleStop() {
+	fmt.Println(len(schedule.Stop().Delays(10)))
+	// Output: 0
+}
+
+func ExampleSchedule_Delayed() {
+	halved := schedule.Exponential(time.Second).Delayed(func(d time.Duration) time.Duration { return d / 2 })
+	fmt.Println(halved.Delays(4))
+	// Output: [500ms 1s 2s 4s]
+}
+
+func ExampleSchedule_IsZero() {
+	var config struct{ Retries schedule.Schedule }
+	fmt.Println(config.Retries.IsZero()) // not set: use a default
+
+	config.Retries = schedule.Stop()
+	fmt.Println(config.Retries.IsZero())
+	// Output:
+	// true
+	// false
+}
+
+func ExampleSchedule_JitteredBetween() {
+	policy := schedule.Spaced(time.Second).JitteredBetween(0, 1) // "full jitter"
+	for _, delay := range policy.Delays(100) {
+		if delay < 0 || delay > time.Second {
+			fmt.Println("out of range:", delay)
+		}
+	}
+	fmt.Println("all between 0 and 1 s")
+	// Output: all between 0 and 1 s
+}
+
+func ExampleWindowed() {
+	run := schedule.Windowed(time.Minute).Driver()
+	now := time.Now()
+	for _, took := range []time.Duration{0, 10 * time.Second, 90 * time.Second} {
+		now = now.Add(took)
+		delay, _ := run.Next(now, nil)
+		fmt.Printf("ran for %v, next in %v\n", took, delay)
+		now = now.Add(delay)
+	}
+	// Output:
+	// ran for 0s, next in 1m0s
+	// ran for 10s, next in 50s
+	// ran for 1m30s, next in 30s
+}
+
+// A policy with a maximum of everything: the delay, the number of retries, and the time.
+func ExampleSchedule() {
+	patient := func(longest time.Duration) schedule.Schedule {
+		return schedule.Exponential(time.Second).
+			CapDelay(longest).
+			Intersect(schedule.Recurs(8)).
+			UpTo(30 * time.Second)
+	}
+	fmt.Println(patient(10 * time.Second).Delays(10))
+	// Output: [1s 2s 4s 8s 10s 10s]
+}

@@ -16,7 +16,7 @@ func Stop() Schedule {
 	return Schedule{step: func([]cell, input) (pause, bool) { return pause{}, false }}
 }
 
-// Once recurs one time, without delay: two runs in all.
+// Once recurs once, without delay: two runs in all.
 func Once() Schedule { return Recurs(1) }
 
 // Recurs recurs n times without delay: n+1 runs in all, the first one

@@ -8,10 +8,10 @@ import (
 	"github.com/IBM/fp-go/v2/retry"
 )
 
-// FromRetryPolicy recurs as long as an fp-go policy returns Some, with the delay
-// that it returns. The policy is called with the status that fp-go would give it:
-// the number of retries, the sum of the delays it asked for before, and the last
-// of them. It must be safe for concurrent use. A nil policy is [Stop].
+// FromRetryPolicy recurs as long as an fp-go policy returns Some, with the delay that it
+// returns. The policy gets the status that fp-go would give it: the number of retries so
+// far, the sum of the delays that it asked for, and the last of them. It must be safe for
+// concurrent use. A nil policy is [Stop].
 //
 // A negative delay becomes 0. fp-go's ExponentialBackoff overflows after about 37
 // retries, and would go on without any delay; [Exponential] does not.
@@ -39,13 +39,12 @@ func FromRetryPolicy(policy retry.RetryPolicy) Schedule {
 // ToRetryPolicy returns s as an fp-go policy: a function of the status alone, which
 // keeps no state and is safe for concurrent use.
 //
-// For each answer the policy computes the run again from its beginning, so retry
-// number n costs n steps. Time is CumulativeDelay: how long the runs took is not in a
-// status and counts as nothing, so [Schedule.UpTo] limits the sum of the delays. A
-// status has no failure either: [Schedule.WhileError] tests nothing. For [At], time
-// begins on Monday, 1 January 2001, at 00:00 UTC. Only the answer
-// itself is jittered and calls [Schedule.Tap]; the steps before it are computed with
-// the jitter in the middle of its range, and without Tap.
+// Each call computes the run again from its beginning, so retry number n costs n steps. The
+// elapsed time is the CumulativeDelay of the status, which does not include the runs, so
+// [Schedule.UpTo] limits the sum of the delays. A status has no failure, so
+// [Schedule.WhileError] tests nothing. For [At], time begins on Monday, 1 January 2001, at
+// 00:00 UTC. Only the answer itself is jittered and calls [Schedule.Tap]; the steps before
+// it are computed with the jitter in the middle of its range, and without Tap.
 func (s Schedule) ToRetryPolicy() retry.RetryPolicy {
 	return func(status retry.RetryStatus) option.Option[time.Duration] {
 		total := atLeastZero(status.CumulativeDelay)

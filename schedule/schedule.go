@@ -8,7 +8,7 @@ import (
 
 // Schedule is a policy for retries or repeats: an immutable value that any number of
 // goroutines may share and run, at the same time and any number of times. Each run has
-// its own state, see [Schedule.Driver].
+// its own state: see [Schedule.Driver].
 //
 // The zero value means that no policy was chosen, so a configuration can distinguish a
 // field that is not set from any policy: see [Schedule.IsZero]. If it is run, it behaves

@@ -15,7 +15,7 @@
 //		})
 //	}
 //
-// Neither can check what no answer shows, for example that expiry is judged by the store's
+// Neither can check what no answer shows, such as whether expiry is judged by the store's
 // own clock.
 //
 // # How it works
@@ -49,10 +49,10 @@ import (
 // longer; it does not fail.
 //
 // The abilities that [backing.AbilitiesOf] finds are checked. The log of a case says if it
-// had nothing to check, because an ability is not offered or the store rightly says that it
-// queues nobody at present. A key that is kept for a claimant that was woken should be kept
-// for the duration of a few calls: the kit asks as soon as it is woken. A case in which
-// that time may have run out because the machine was slow is run again, up to three times.
+// had nothing to check, because the store lacks the ability or, rightly, queues nobody at
+// present. A key that is kept for a claimant that was woken should be kept for the duration
+// of a few calls: the kit asks as soon as it is woken. If the machine was so slow that this
+// time may have run out, the case is run again, up to three times.
 //
 // Only a store that is a [backing.Releaser], and so remembers releases, is required to
 // refuse late requests; see [RemembersUnanswered] and [RunFaults].
@@ -93,7 +93,7 @@ func (k kit) enter(t *testing.T, body func(*testing.T)) {
 	body(t)
 }
 
-// An Option changes how [Run] and [RunFaults] work.
+// Option changes how [Run] and [RunFaults] work.
 type Option func(*kit)
 
 // TTL sets the lease that the kit lets run out, 300 ms by default. A store with a coarse
@@ -111,7 +111,7 @@ func Virtual() Option { return func(k *kit) { k.virtual = true } }
 // RemembersUnanswered is for a store that knows which of its answers have reached their
 // caller. Such a store remembers a release only while the release may be repeated, and
 // refuses a released claim only if a request of the claim has no answer, and so may be
-// late. It may also call a grant new that is resumed, if it repeated a request whose answer
+// late. It may also report a resumed grant as new, if it repeated a request whose answer
 // was late. Cases that repeat an answered release after the next one, or ask again for a
 // released claim, are left out; [RunFaults] loses answers and makes requests late.
 func RemembersUnanswered() Option { return func(k *kit) { k.unanswered = true } }

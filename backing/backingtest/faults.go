@@ -9,8 +9,8 @@ import (
 )
 
 // Faults are what a test can do to the store behind one backing, and to the connection
-// between the two. A function that is nil cannot be done: the cases that need it check
-// nothing, and the log names them.
+// between the two. If a function is nil, the cases that need it check nothing, and the log
+// names them.
 //
 // RunFaults calls them from one goroutine, and never during an operation that it expects to
 // be answered. Each must have taken effect when it returns.

@@ -18,10 +18,31 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	report := func(context.Context) (string, error) { return "the report", nil }
-	done, err := mutex.WithLock(lock, report)(context.Background())
-	fmt.Println(done, err)
-	// Output: the report <nil>
+	err = lock.Do(context.Background(), func(context.Context) error {
+		fmt.Println("the report")
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// the report
+	// <nil>
+}
+
+// All mutexes of one store and key exclude each other.
+func ExampleBacking() {
+	var store backing.Able = memory.New()
+	first := mutex.Must(mutex.New(store, "printer", mutex.Config{}))
+	second := mutex.Must(mutex.New(store, "printer", mutex.Config{}))
+
+	_ = first.Do(context.Background(), func(ctx context.Context) error {
+		ran, err := second.TryDo(ctx, func(context.Context) error { return nil })
+		fmt.Println(ran)
+		return err
+	})
+	fmt.Println(store.Abilities().Queue != nil) // waiters are served in order
+	// Output:
+	// false
+	// true
 }
 
 // A mutex sends requests like these to its store.

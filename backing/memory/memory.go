@@ -20,9 +20,9 @@ import (
 	"github.com/effectlock/effectlock/backing"
 )
 
-// Backing is a [backing.Backing] whose store is a map. It has all abilities: see
-// [Backing.Abilities]. Its methods are safe for concurrent use. None of them waits, so each
-// checks its context once and then runs to its end.
+// Backing is a [backing.Backing] that keeps its locks in memory. It has all the abilities
+// of [backing.Abilities]. Its methods are safe for concurrent use. None of them blocks, so
+// each checks its context only once, at the start.
 //
 // Leases expire by the monotonic clock, so setting the machine's wall clock does not affect
 // them. Where that clock stops while the machine sleeps (Linux), leases stop together with

@@ -12,9 +12,8 @@ import (
 //
 // A waiter is woken on the goroutine that frees the key with Release or Pass, or finds with
 // Enqueue that its lease has expired. Wake is called before that operation returns and with
-// no mutex held, so it may use the Backing. No wake-up is early or lost, and the key is
-// kept for the waiter for its whole TTL: only the process can be paused here, and all
-// holders with it.
+// no mutex held, so it may use the Backing. No wake-up is early or lost. The key is kept
+// for the waiter for its whole TTL: a waiter can be paused only together with all others.
 //
 // AskAgain is the rest of the holder's lease, because nobody is woken when it expires. It
 // is at least a millisecond, and at most w.TTL, because a shorter lease may follow a long

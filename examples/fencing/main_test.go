@@ -15,6 +15,6 @@ func Example() {
 	// second has the lock, and writes
 	// first goes on, and writes
 	// first: write refused: the document has seen a newer token
-	// lock "document" was lost (expired): its lease ran out before it could be refreshed
+	// lock "document" was lost (expired): its lease ran out before it could be refreshed; another holder may have worked at the same time: check the result
 	// the document was written by the second
 }

@@ -27,5 +27,5 @@ func Example() {
 	// ann is deleted
 	//   lock of ann acquired
 	//   lock of ann lost
-	//   result: lock "ann" was lost (gone): its key is no longer in the store, or somebody else released it
+	//   result: lock "ann" was lost (gone): its key is no longer in the store, or somebody else released it; another holder may have worked at the same time: check the result
 }
