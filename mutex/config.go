@@ -23,6 +23,11 @@ type Config struct {
 	// Default: TTL/3.
 	RefreshInterval time.Duration
 
+	// AcquireTimeout bounds the wait for the lock, and not the work. When it is over, the
+	// acquisition fails within 0.2 s: with a *MutexBackingError if the store does not answer,
+	// and otherwise with a *LockNotAcquiredError. Default: no bound.
+	AcquireTimeout time.Duration
+
 	// AcquireRetryInterval is how often a waiter polls a store that cannot wake it. It has
 	// no effect together with an AcquireRetryPolicy. Default: 100 ms.
 	AcquireRetryInterval time.Duration
@@ -76,6 +81,7 @@ type settings struct {
 	ttl              time.Duration
 	refreshInterval  time.Duration
 	operationTimeout time.Duration // of one request
+	acquireTimeout   time.Duration // 0 for no bound
 	acquireRetry     schedule.Schedule
 	patient          bool // acquireRetry never ends
 	retryInterval    time.Duration
@@ -88,6 +94,7 @@ func (c Config) resolve() (settings, error) {
 	s := settings{
 		ttl:             orDefault(c.TTL, defaultTTL),
 		refreshInterval: c.RefreshInterval,
+		acquireTimeout:  c.AcquireTimeout,
 		acquireRetry:    c.AcquireRetryPolicy,
 		failureRetry:    c.BackingFailureRetryPolicy,
 		holderID:        c.HolderID,
@@ -104,6 +111,9 @@ func (c Config) resolve() (settings, error) {
 	}
 	s.operationTimeout = min((s.ttl-s.refreshInterval)/2, maxOperationTimeout)
 
+	if s.acquireTimeout < 0 {
+		return s, &ConfigError{"AcquireTimeout", c.AcquireTimeout, "a positive duration, or 0 for no bound"}
+	}
 	retryInterval := orDefault(c.AcquireRetryInterval, defaultRetryInterval)
 	if retryInterval < 0 {
 		return s, &ConfigError{"AcquireRetryInterval", c.AcquireRetryInterval, fmt.Sprintf("a positive duration, or 0 for %v", defaultRetryInterval)}

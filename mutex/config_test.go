@@ -37,6 +37,7 @@ func TestBadArgumentsAreRefusedWhenTheMutexIsMade(t *testing.T) {
 		{"refresh interval of a TTL", memory.New(), key, mutex.Config{TTL: time.Second, RefreshInterval: time.Second}, "RefreshInterval", "is 1s, want a positive duration shorter than 989ms, which is the TTL of 1s less a margin"},
 		{"refresh interval in the safety margin", memory.New(), key, mutex.Config{TTL: time.Second, RefreshInterval: 990 * time.Millisecond}, "RefreshInterval", "is 990ms"},
 		{"refresh interval over the default TTL", memory.New(), key, mutex.Config{RefreshInterval: time.Minute}, "RefreshInterval", "1m0s"},
+		{"negative acquire timeout", memory.New(), key, mutex.Config{AcquireTimeout: -1}, "AcquireTimeout", "-1ns, want a positive duration, or 0 for no bound"},
 		{"negative acquire interval", memory.New(), key, mutex.Config{AcquireRetryInterval: -1}, "AcquireRetryInterval", "-1ns"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -63,8 +63,9 @@ func (e *LockLostError) text() string {
 // Unwrap returns Cause.
 func (e *LockLostError) Unwrap() error { return e.Cause }
 
-// LockNotAcquiredError is the failure of a waiter whose Config.AcquireRetryPolicy ended before
-// the lock was free. The work did not run, and nothing is held.
+// LockNotAcquiredError is the failure of a waiter whose Config.AcquireTimeout or
+// Config.AcquireRetryPolicy ended before the lock was free. The work did not run, and nothing
+// is held.
 type LockNotAcquiredError struct {
 	// Key is the key of the lock.
 	Key string
@@ -76,7 +77,7 @@ type LockNotAcquiredError struct {
 func (*LockNotAcquiredError) Tag() string { return "LockNotAcquiredError" }
 
 func (e *LockNotAcquiredError) Error() string {
-	return fmt.Sprintf("lock %q was not acquired within %v, when AcquireRetryPolicy ended: another holder has it; try again later, or wait longer", e.Key, e.Waited.Round(time.Millisecond))
+	return fmt.Sprintf("lock %q was not acquired within %v: another holder has it; try again later, or wait longer", e.Key, e.Waited.Round(time.Millisecond))
 }
 
 // ReentrantError is the failure of an attempt to wait for a lock under which the caller

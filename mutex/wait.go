@@ -46,18 +46,45 @@ func (m *Mutex) acquire(ctx context.Context, how func(*waiter, context.Context) 
 		c.Attempt = rand.Text()
 	}
 	w := m.newWaiter(c)
-	l, err := w.acquire(ctx, how)
-	if err == nil {
-		return l, nil
+	bounded := ctx
+	if m.acquireTimeout > 0 {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, m.acquireTimeout)
+		defer cancel()
 	}
-	if ctx.Err() != nil {
+	l, err := w.acquire(bounded, how)
+	switch {
+	case err == nil:
+		return l, nil
+	case ctx.Err() != nil:
 		if isNotFree(err) {
 			err = nil
 		}
 		err = fmt.Errorf("while acquiring lock %q: %w", m.key, effect.Interrupted(ctx, err))
+	case bounded.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+		err = w.outOfTime(err)
 	}
 	m.observe(ctx, Event{Kind: NotAcquired, Key: m.key, Holder: c.Holder, Elapsed: time.Since(w.arrived), Err: err})
 	return nil, err
+}
+
+// outOfTime is the failure of a waiter that failed with err because its AcquireTimeout was
+// over. A failed clean-up is joined to it.
+func (w *waiter) outOfTime(err error) error {
+	late := error(&LockNotAcquiredError{Key: w.m.key, Waited: time.Since(w.arrived)})
+	if w.asked && !w.answered {
+		late = &MutexBackingError{OperationTryAcquire, w.m.key, &effect.TimeoutError{Duration: w.m.acquireTimeout}}
+	}
+	for _, failure := range effect.Failures(err) {
+		failed, ok := errors.AsType[*MutexBackingError](failure)
+		switch {
+		case ok && failed.Operation == OperationTryAcquire:
+			late = failed
+		case ok:
+			late = errors.Join(late, failed)
+		}
+	}
+	return late
 }
 
 // acquire acquires the lock in one of two ways. A clean-up of the same claimant could release
@@ -187,6 +214,7 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 		if tries++; tries > 1 {
 			w.step(turn.Retried)
 		}
+		w.asked = true
 		start := time.Now()
 		outcome, err := request(ctx)
 		granted, isGranted := outcome.(backing.Granted)
@@ -197,8 +225,8 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 			w.m.waitQueue.step(turn.Event{Kind: turn.Failed, Waiter: &w.Waiter, NotSent: backing.IsNotSent(err)})
 			return none, err
 		}
-		w.grant = grant{granted.Grant, start}
-		w.answered(ctx, outcome)
+		w.grant, w.answered = grant{granted.Grant, start}, true
+		w.reportAnswer(ctx, outcome)
 		if _, refused := outcome.(backing.Refused); refused {
 			err = errReleased
 		}
@@ -207,9 +235,9 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 	return err
 }
 
-// answered reports the store's answer to package turn. If waiters must poll from now on, and
+// reportAnswer reports the store's answer to package turn. If waiters must poll from now on, and
 // did not have to before, it calls the observer with the reason.
-func (w *waiter) answered(ctx context.Context, o backing.Outcome) {
+func (w *waiter) reportAnswer(ctx context.Context, o backing.Outcome) {
 	q := w.m.waitQueue
 	before := q.isUnqueued()
 	q.step(turn.Event{Kind: turn.Answered, Waiter: &w.Waiter, Outcome: o})

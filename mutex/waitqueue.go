@@ -26,6 +26,8 @@ type waiter struct {
 	grant   grant // the last one from the store
 	lease   lease // of the accepted grant; a field, to save an allocation
 
+	asked, answered bool // whether a request was sent, and whether the store has answered one
+
 	// The mutex of the wait queue guards the rest:
 	todo turn.Do       // the next action, or Nothing
 	wake chan struct{} // receives a value per wake-up; nil before the waiter first sleeps
