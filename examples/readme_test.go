@@ -53,9 +53,11 @@ func TestProgramsOfTheREADMERunInAnEmptyModule(t *testing.T) {
 
 var (
 	marked  = regexp.MustCompile("(?s)<!-- snippet: (\\S+) -->\n```go\n(package .*?)```\n")
-	nightly = "threeOClock(time.Now())"
-	soon    = "time.Now().Truncate(time.Second).Add(time.Second)"
-	daily   = "time.DateOnly"
+	seconds = map[string]string{ // for days
+		"time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location())": "now.Truncate(time.Second)",
+		"night.AddDate(0, 0, 1)": "night.Add(time.Second)",
+		"time.DateOnly":          "time.DateTime",
+	}
 )
 
 // pasted returns the complete programs in the README, keyed by their source files.
@@ -190,11 +192,10 @@ func lines(code string) (n int) {
 
 // In this test a night is a second long. Two processes write one report each night.
 func runsAtNightUntilItIsStopped(t *testing.T, p *program) {
-	for text, other := range map[string]string{nightly: soon, daily: "time.DateTime"} {
+	for text, other := range seconds {
 		require.Contains(t, p.code, text)
 		p.code = strings.Replace(p.code, text, other, 1)
 	}
-	p.code = strings.Replace(p.code, "func threeOClock", "var _ = threeOClock\n\nfunc threeOClock", 1)
 	p.start(t)
 	second := &program{code: p.code, redis: p.redis, client: p.client, addr: p.addr}
 	second.again(t)
@@ -220,6 +221,9 @@ func givesUpAfterTwoSeconds(t *testing.T, p *program) {
 	p.again(t)
 	assert.Contains(t, p.output(t), `busy, try again: lock "account-7" was not acquired within 2`)
 	assert.Equal(t, "-200", p.client.Get(t.Context(), "balance-7").Val())
+	p.redis.Freeze()
+	p.again(t)
+	assert.Contains(t, p.output(t), `Redis failed: tryAcquire of lock "account-7" failed: timed out after 2s`)
 }
 
 func answersLocked(t *testing.T, p *program) {

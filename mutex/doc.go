@@ -44,9 +44,10 @@
 //  7. A failure of the store is a *[MutexBackingError]. An error that stands for the end of
 //     the caller's context satisfies errors.Is with context.Canceled or
 //     context.DeadlineExceeded.
-//  8. A waiter keeps its caller's deadline within 0.2 s, whatever the store does, as long as
-//     the operations of the store return soon after their context ends. A lock that may have
-//     been acquired meanwhile is released in the background, for at most 5 s.
+//  8. A waiter keeps its caller's deadline, and its Config.AcquireTimeout, within 0.2 s,
+//     whatever the store does, as long as the operations of the store return soon after
+//     their context ends. A lock that may have been acquired meanwhile is released in the
+//     background, for at most 5 s.
 //
 // # Limits
 //

@@ -33,8 +33,8 @@ func TestAnAcquisitionEndsWithItsTimeout(t *testing.T) {
 		"the store does not reply": {func(_ *testing.T, s *store) { s.on(hangs, "tryAcquire", "enqueue") }, mutex.KindStore, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, stores, func(t *testing.T, make func() *store) {
-				s := make()
+			each(t, stores, func(t *testing.T, fresh func() *store) {
+				s := fresh()
 				c.prepare(t, s)
 				start := time.Now()
 				err := newMutex(t, s, mutex.Config{AcquireTimeout: patience}).Do(t.Context(), func(context.Context) error {
@@ -80,8 +80,8 @@ func TestATryEndsWithItsTimeoutIfTheStoreDoesNotReply(t *testing.T) {
 }
 
 func TestATimeoutEndsTheWaitAndNotTheWork(t *testing.T) {
-	each(t, stores, func(t *testing.T, make func() *store) {
-		m := newMutex(t, make(), mutex.Config{AcquireTimeout: patience})
+	each(t, stores, func(t *testing.T, fresh func() *store) {
+		m := newMutex(t, fresh(), mutex.Config{AcquireTimeout: patience})
 		first := locker(t, m, sleep(patience/2))
 		_, err := mutex.WithLock(m, sleep(10*patience))(t.Context())
 		require.NoError(t, err)

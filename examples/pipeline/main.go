@@ -1,6 +1,6 @@
 // Pipeline builds a locked effect from small ones with fp-go: Do-notation
-// gathers what the work needs, a schedule retries it, and the lock is one more
-// policy around it.
+// gathers what the work needs, a schedule repeats one step of it, and all of it runs
+// under the lock.
 package main
 
 import (
@@ -32,19 +32,21 @@ func main() {
 	}
 }
 
-// pay returns a value: nothing happens until it is run. Each policy of With wraps those
-// before it, so all retries happen under one lock.
+// pay is a value: nothing happens until it runs. Only the question to the bank is repeated. A
+// write whose reply was lost may have been applied.
 func pay(lock *mutex.Mutex, a *account, amount int) effect.Effect[int] {
-	policy := schedule.Exponential(10 * time.Millisecond).Jittered().CapDelay(time.Second).UpTo(time.Minute)
-	attempt := F.Pipe4(
+	policy := schedule.Exponential(10 * time.Millisecond).Jittered().CapDelay(time.Second).UpTo(time.Minute).
+		Tap(func(s schedule.Step) { fmt.Printf("try %d: %v\n", s.Attempt, s.Err) })
+	askFee := func(p payment) effect.Effect[int] {
+		return effect.With(a.askFee(p), effect.Within(5*time.Second), effect.Retrying(policy))
+	}
+	return mutex.WithLock(lock, F.Pipe4(
 		RR.Do(payment{}),
 		RR.Bind(setBalance, func(payment) effect.Effect[int] { return a.read }),
-		RR.Bind(setFee, a.askFee),
+		RR.Bind(setFee, askFee),
 		effect.FlatMap(func(p payment) effect.Effect[int] { return a.write(p.balance - amount - p.fee) }),
 		effect.Map(func(left int) int { fmt.Printf("paid %d, %d are left\n", amount, left); return left }),
-	)
-	noting := policy.Tap(func(s schedule.Step) { fmt.Printf("try %d: %v\n", s.Attempt, s.Err) })
-	return effect.With(attempt, effect.Within(5*time.Second), effect.Retrying(noting), lock.Aspect())
+	))
 }
 
 // payment is what the Do-notation gathers. Each setter stores one value in it.

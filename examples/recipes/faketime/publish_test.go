@@ -10,7 +10,6 @@ import (
 
 	"github.com/effectlock/effectlock/backing/memory"
 	"github.com/effectlock/effectlock/mutex"
-	"github.com/effectlock/effectlock/schedule"
 )
 
 // publish is the code under test.
@@ -29,10 +28,9 @@ func anHour(ctx context.Context) error {
 }
 
 func TestPublishWaitsForItsTurnOrGivesUp(t *testing.T) {
-	patience := schedule.Spaced(time.Second).UpTo(time.Minute)
 	for want, config := range map[mutex.Kind]mutex.Config{
 		mutex.KindNone:        {},
-		mutex.KindNotAcquired: {AcquireRetryPolicy: patience},
+		mutex.KindNotAcquired: {AcquireTimeout: time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			lock := mutex.Must(mutex.New(memory.New(), "feed", config))

@@ -11,7 +11,6 @@ import (
 
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/redis"
-	"github.com/effectlock/effectlock/schedule"
 )
 
 // status has a case for each error of a lock, and one for all other errors. It does not
@@ -31,8 +30,7 @@ var status = mutex.Fold(
 func main() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379", DialerRetries: 1, MaxRetries: -1})
 	store := redis.New(client) // one for the whole program; a mutex is cheap to make
-	patience := schedule.Spaced(50 * time.Millisecond).UpTo(2 * time.Second)
-	config := mutex.Config{AcquireRetryPolicy: patience, BackingFailureRetryPolicy: patience}
+	config := mutex.Config{AcquireTimeout: 2 * time.Second}
 
 	http.HandleFunc("POST /accounts/{id}/pay", func(w http.ResponseWriter, r *http.Request) {
 		lock, err := mutex.New(store, "account-"+r.PathValue("id"), config)

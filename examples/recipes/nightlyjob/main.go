@@ -12,15 +12,20 @@ import (
 
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/redis"
+	"github.com/effectlock/effectlock/schedule"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379", DialerRetries: 1, MaxRetries: -1})
-	lock := mutex.Must(mutex.New(redis.New(client), "nightly-report", mutex.Config{}))
-	for {
-		night := threeOClock(time.Now())
+	lock := mutex.Must(mutex.New(redis.New(client), "nightly-report", mutex.Config{
+		TTL:                       30 * time.Second,             // the others wait that long for a process that was killed
+		BackingFailureRetryPolicy: schedule.Spaced(time.Second), // wait for Redis, however long it is down
+	}))
+	now := time.Now()
+	night := time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location()) // or at once, if that is past
+	for ; ; night = night.AddDate(0, 0, 1) {
 		select {
 		case <-time.After(time.Until(night)):
 		case <-ctx.Done():
@@ -29,7 +34,7 @@ func main() {
 		done := "report of " + night.Format(time.DateOnly)
 		err := lock.Do(ctx, func(ctx context.Context) error {
 			if n, err := client.Exists(ctx, done).Result(); n == 1 || err != nil {
-				return err // another process has already written it
+				return err // it has been written already
 			}
 			if err := client.Incr(ctx, "reports").Err(); err != nil { // the job
 				return err
@@ -38,12 +43,4 @@ func main() {
 		})
 		log.Printf("%s, error: %v", done, err)
 	}
-}
-
-func threeOClock(now time.Time) time.Time { // the next one after now
-	night := time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location())
-	if !night.After(now) {
-		night = time.Date(now.Year(), now.Month(), now.Day()+1, 3, 0, 0, 0, now.Location())
-	}
-	return night
 }

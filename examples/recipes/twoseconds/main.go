@@ -1,4 +1,4 @@
-// Twoseconds waits about two seconds for its lock, and otherwise says why it did not get it.
+// Twoseconds waits at most two seconds for its lock, and otherwise says why it did not get it.
 package main
 
 import (
@@ -10,16 +10,11 @@ import (
 
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/redis"
-	"github.com/effectlock/effectlock/schedule"
 )
 
 func main() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379", DialerRetries: 1, MaxRetries: -1})
-	patience := schedule.Spaced(50 * time.Millisecond).UpTo(2 * time.Second)
-	lock := mutex.Must(mutex.New(redis.New(client), "account-7", mutex.Config{
-		AcquireRetryPolicy:        patience, // while another holder has the lock
-		BackingFailureRetryPolicy: patience, // while Redis is down; one that is frozen takes up to 2 s more
-	}))
+	lock := mutex.Must(mutex.New(redis.New(client), "account-7", mutex.Config{AcquireTimeout: 2 * time.Second}))
 	err := lock.Do(context.Background(), func(ctx context.Context) error {
 		return client.DecrBy(ctx, "balance-7", 100).Err() // may take longer than two seconds
 	})
