@@ -57,6 +57,7 @@ var (
 		"time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location())": "now.Truncate(time.Second)",
 		"night.AddDate(0, 0, 1)": "night.Add(time.Second)",
 		"time.DateOnly":          "time.DateTime",
+		"Add(time.Minute)":       "Add(time.Second / 10)",
 	}
 )
 

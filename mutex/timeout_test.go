@@ -67,6 +67,32 @@ func TestATimeoutNamesTheLastFailureOfTheStore(t *testing.T) {
 	})
 }
 
+func TestATimeoutTellsAStoreThatStopsAnsweringFromASlowOne(t *testing.T) {
+	each(t, map[string]struct {
+		delay time.Duration
+		kind  mutex.Kind
+	}{
+		"slow":   {60 * time.Millisecond, mutex.KindNotAcquired},
+		"frozen": {time.Hour, mutex.KindStore},
+	}, func(t *testing.T, c struct {
+		delay time.Duration
+		kind  mutex.Kind
+	}) {
+		s := newStore()
+		require.True(t, s.grant("another", ttl))
+		time.AfterFunc(patience/2, func() {
+			s.on(func(ctx context.Context, r *request) error {
+				if _, err := effect.Sleep(c.delay)(ctx); err != nil {
+					return err
+				}
+				return r.send(ctx)
+			}, "tryAcquire")
+		})
+		err := newMutex(t, s, mutex.Config{AcquireTimeout: patience}).Do(t.Context(), func(context.Context) error { return nil })
+		assert.Equal(t, c.kind, mutex.KindOf(err), "%v", err)
+	})
+}
+
 func TestATryEndsWithItsTimeoutIfTheStoreDoesNotReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()

@@ -68,11 +68,15 @@ func (m *Mutex) acquire(ctx context.Context, how func(*waiter, context.Context) 
 	return nil, err
 }
 
+// slowAnswer is how long a request has no answer before the store counts as one that does not
+// answer, though it has done so before.
+const slowAnswer = 100 * time.Millisecond
+
 // outOfTime is the failure of a waiter that failed with err because its AcquireTimeout was
 // over. A failed clean-up is joined to it.
 func (w *waiter) outOfTime(err error) error {
 	late := error(&LockNotAcquiredError{Key: w.m.key, Waited: time.Since(w.arrived)})
-	if w.asked && !w.answered {
+	if !w.unanswered.IsZero() && (!w.answered || time.Since(w.unanswered) > slowAnswer) {
 		late = &MutexBackingError{OperationTryAcquire, w.m.key, &effect.TimeoutError{Duration: w.m.acquireTimeout}}
 	}
 	for _, failure := range effect.Failures(err) {
@@ -214,8 +218,8 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 		if tries++; tries > 1 {
 			w.step(turn.Retried)
 		}
-		w.asked = true
 		start := time.Now()
+		w.unanswered = start
 		outcome, err := request(ctx)
 		granted, isGranted := outcome.(backing.Granted)
 		if took := time.Since(start); err == nil && isGranted && took >= leases.Validity(w.claim.TTL) {
@@ -225,7 +229,7 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 			w.m.waitQueue.step(turn.Event{Kind: turn.Failed, Waiter: &w.Waiter, NotSent: backing.IsNotSent(err)})
 			return none, err
 		}
-		w.grant, w.answered = grant{granted.Grant, start}, true
+		w.grant, w.answered, w.unanswered = grant{granted.Grant, start}, true, time.Time{}
 		w.reportAnswer(ctx, outcome)
 		if _, refused := outcome.(backing.Refused); refused {
 			err = errReleased

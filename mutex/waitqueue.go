@@ -26,7 +26,8 @@ type waiter struct {
 	grant   grant // the last one from the store
 	lease   lease // of the accepted grant; a field, to save an allocation
 
-	asked, answered bool // whether a request was sent, and whether the store has answered one
+	answered   bool      // the store has answered a request
+	unanswered time.Time // when a request was sent that has no answer, or zero
 
 	// The mutex of the wait queue guards the rest:
 	todo turn.Do       // the next action, or Nothing

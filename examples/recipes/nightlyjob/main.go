@@ -12,22 +12,18 @@ import (
 
 	"github.com/effectlock/effectlock/mutex"
 	"github.com/effectlock/effectlock/redis"
-	"github.com/effectlock/effectlock/schedule"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379", DialerRetries: 1, MaxRetries: -1})
-	lock := mutex.Must(mutex.New(redis.New(client), "nightly-report", mutex.Config{
-		TTL:                       30 * time.Second,             // the others wait that long for a process that was killed
-		BackingFailureRetryPolicy: schedule.Spaced(time.Second), // wait for Redis, however long it is down
-	}))
+	lock := mutex.Must(mutex.New(redis.New(client), "nightly-report", mutex.Config{})) // a killed holder blocks it for 30 s
 	now := time.Now()
-	night := time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location()) // or at once, if that is past
-	for ; ; night = night.AddDate(0, 0, 1) {
+	night := time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location())
+	for next := night; ; { // at once, if three o'clock has passed
 		select {
-		case <-time.After(time.Until(night)):
+		case <-time.After(time.Until(next)):
 		case <-ctx.Done():
 			return
 		}
@@ -42,5 +38,11 @@ func main() {
 			return client.Set(ctx, done, "written", 48*time.Hour).Err()
 		})
 		log.Printf("%s, error: %v", done, err)
+		if err != nil {
+			next = time.Now().Add(time.Minute) // the same night again
+			continue
+		}
+		night = night.AddDate(0, 0, 1)
+		next = night
 	}
 }
