@@ -72,7 +72,7 @@ func (m *Mutex) acquire(ctx context.Context, how func(*waiter, context.Context) 
 // over. A failed clean-up is joined to it.
 func (w *waiter) outOfTime(err error) error {
 	late := error(&LockNotAcquiredError{Key: w.m.key, Waited: time.Since(w.arrived)})
-	if w.asked && !w.answered {
+	if !w.waits || w.asked && !w.answered {
 		late = &MutexBackingError{OperationTryAcquire, w.m.key, &effect.TimeoutError{Duration: w.m.acquireTimeout}}
 	}
 	for _, failure := range effect.Failures(err) {
@@ -171,7 +171,7 @@ func (w *waiter) inTurn(ctx context.Context) (*lease, error) {
 		case turn.Nothing, turn.Sleep, turn.Pass, turn.Release, turn.Undo: // the last three are never for a waiter
 		}
 		if policy == nil {
-			policy = w.m.acquireRetry.Driver()
+			policy, w.waits = w.m.acquireRetry.Driver(), true
 			w.m.observe(ctx, Event{Kind: Waiting, Key: w.m.key, Holder: w.claim.Holder})
 		}
 		if polls || !w.m.patient {

@@ -26,6 +26,7 @@ type waiter struct {
 	grant   grant // the last one from the store
 	lease   lease // of the accepted grant; a field, to save an allocation
 
+	waits           bool // the lock is not free, or other waiters of this process come first
 	asked, answered bool // whether a request was sent, and whether the store has answered one
 
 	// The mutex of the wait queue guards the rest:
