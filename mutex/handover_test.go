@@ -163,3 +163,24 @@ func TestALockThatIsReleasedByHandIsLost(t *testing.T) {
 		join(t, waiters...)
 	})
 }
+
+// The lock was handed to a waiter that had left. Its release must not release the lock of the
+// next acquisition under the same id.
+func TestALockHandedToADepartedWaiterIsReleasedBeforeItsIDAcquiresAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		s.on(split(1, late(time.Second), slow(time.Second)), "pass")
+		first := locker(t, newMutex(t, s, mutex.Config{}), sleep(time.Second))
+		m := newMutex(t, s, mutex.Config{HolderID: "job", AcquireTimeout: 1500 * time.Millisecond})
+		_, err := mutex.WithLock(m, sleep(0))(t.Context())
+		asA[*mutex.LockNotAcquiredError](t, err)
+		impatient := newMutex(t, s, mutex.Config{AcquireTimeout: time.Second})
+		second, err := effect.Fork(mutex.WithLock(impatient, sleep(0)))(t.Context())
+		require.NoError(t, err)
+		synctest.Wait()
+		_, err = mutex.WithLock(newMutex(t, s, mutex.Config{HolderID: "job"}), sleep(time.Minute))(t.Context())
+		require.NoError(t, err)
+		_, _ = second.Join()(t.Context())
+		join(t, first)
+	})
+}

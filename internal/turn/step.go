@@ -241,11 +241,14 @@ func (s *State) handedOver(w *Waiter, yielded, out bool, now time.Time) {
 	if yielded { // no other process wanted the lock
 		s.Handovers, s.Since = 0, now
 	}
-	s.hold(w.Holder)
 	if out {
+		departed := w.Holder
+		departed.Departed = true
+		s.hold(departed)
 		s.releasing(w.Holder, false, now)
 		return
 	}
+	s.hold(w.Holder)
 	w.Phase = Granted
 	s.do(Action{Do: Accept, Waiter: w})
 }
