@@ -232,6 +232,7 @@ func (s *State) passed(e Event, now time.Time) {
 	}
 	if _, isQueued := e.Outcome.(backing.Queued); out && (isQueued || e.Outcome == nil) {
 		w.Phase = Out
+		s.hold(Holder{ID: w.ID, Departed: true}) // without permits, because it may have none
 		s.do(Action{Do: Undo, Waiter: w})
 	}
 }
@@ -242,9 +243,7 @@ func (s *State) handedOver(w *Waiter, yielded, out bool, now time.Time) {
 		s.Handovers, s.Since = 0, now
 	}
 	if out {
-		departed := w.Holder
-		departed.Departed = true
-		s.hold(departed)
+		s.hold(Holder{ID: w.ID, Permits: w.Permits, Departed: true})
 		s.releasing(w.Holder, false, now)
 		return
 	}

@@ -51,7 +51,7 @@ type State struct {
 type Holder struct {
 	ID       string
 	Permits  int
-	Departed bool // it left while it was handed the lock, which is being released in its name
+	Departed bool // it left while it was handed the lock, and its claim is being released
 }
 
 // Waiter is one acquisition, from Join or Try until Accepted or Left.
