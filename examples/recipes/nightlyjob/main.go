@@ -24,8 +24,8 @@ func main() {
 		BackingFailureRetryPolicy: schedule.Spaced(time.Second), // wait for Redis, however long it is down
 	}))
 	now := time.Now()
-	night := time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location()) // or at once, if that is past
-	for ; ; night = night.AddDate(0, 0, 1) {
+	for day := now.Day(); ; day++ {
+		night := time.Date(now.Year(), now.Month(), day, 3, 0, 0, 0, now.Location()) // or at once, if that is past
 		select {
 		case <-time.After(time.Until(night)):
 		case <-ctx.Done():
