@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -54,10 +53,10 @@ func TestProgramsOfTheREADMERunInAnEmptyModule(t *testing.T) {
 var (
 	marked  = regexp.MustCompile("(?s)<!-- snippet: (\\S+) -->\n```go\n(package .*?)```\n")
 	seconds = map[string]string{ // for days
-		"time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location())": "now.Truncate(time.Second)",
-		"night.AddDate(0, 0, 1)": "night.Add(time.Second)",
-		"time.DateOnly":          "time.DateTime",
-		"Add(time.Minute)":       "Add(time.Second / 10)",
+		"now.Day()": "now.Second()",
+		"time.Date(now.Year(), now.Month(), day, 3, 0, 0, 0, now.Location())": "time.Date(now.Year(), now.Month(), now.Day(), now.Hour(), now.Minute(), day, 0, now.Location())",
+		"time.DateOnly": "time.DateTime",
+		"time.Minute":   "time.Second / 10",
 	}
 )
 
@@ -82,24 +81,6 @@ type program struct {
 	http       string // the address that it listens on
 	*exec.Cmd
 	out *output
-}
-
-// output collects what a program prints. It may be read while the program runs.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // start builds the program in an empty module, and starts it, with a server of its own.

@@ -98,7 +98,7 @@ func (e *ReentrantError) Error() string {
 const (
 	OperationTryAcquire = "tryAcquire" // the work did not run
 	OperationRefresh    = "refresh"    // for an observer alone: the work runs on until the lock is lost
-	OperationRelease    = "release"    // the work has run to its end
+	OperationRelease    = "release"    // the work has run to its end, or an acquisition has failed and this is joined to it
 	OperationIsLocked   = "isLocked"
 	OperationGetHolder  = "getHolder"
 )
@@ -127,7 +127,7 @@ func (*MutexBackingError) Tag() string { return "MutexBackingError" }
 func (e *MutexBackingError) Error() string {
 	msg := fmt.Sprintf("%s of lock %q failed: %v", e.Operation, e.Key, e.Cause)
 	if e.Operation == OperationRelease {
-		msg += "; others get the lock when its lease ends: do not repeat the work for this"
+		msg += "; others get the lock when its lease ends"
 	}
 	return msg
 }

@@ -2,6 +2,7 @@ package mutex_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/effectlock/effectlock/backing"
 	"github.com/effectlock/effectlock/effect"
 	"github.com/effectlock/effectlock/mutex"
 )
@@ -161,5 +163,44 @@ func TestALockThatIsReleasedByHandIsLost(t *testing.T) {
 		requireLost(t, err, mutex.Gone)
 		assert.Equal(t, []mutex.EventKind{mutex.Acquired, mutex.Lost}, r.kinds())
 		join(t, waiters...)
+	})
+}
+
+// The lock was handed to a waiter that had left. Its release must not release the lock of the
+// next acquisition under the same id.
+func TestALockHandedToADepartedWaiterIsReleasedBeforeItsIDAcquiresAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		s.on(split(1, late(time.Second), slow(time.Second)), "pass")
+		first := locker(t, newMutex(t, s, mutex.Config{}), sleep(time.Second))
+		m := newMutex(t, s, mutex.Config{HolderID: "job", AcquireTimeout: 1500 * time.Millisecond})
+		_, err := mutex.WithLock(m, sleep(0))(t.Context())
+		assert.Equal(t, mutex.KindNotAcquired, mutex.KindOf(err))
+		impatient := newMutex(t, s, mutex.Config{AcquireTimeout: time.Second})
+		second, err := effect.Fork(mutex.WithLock(impatient, sleep(0)))(t.Context())
+		require.NoError(t, err)
+		synctest.Wait()
+		_, err = mutex.WithLock(newMutex(t, s, mutex.Config{HolderID: "job"}), sleep(time.Minute))(t.Context())
+		require.NoError(t, err)
+		_, _ = second.Join()(t.Context())
+		join(t, first)
+	})
+}
+
+// The same if the handover failed, and nobody knows whether the waiter was given the lock.
+func TestAFailedHandoverToADepartedWaiterIsUndoneBeforeItsIDAcquiresAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newQueued()
+		s.on(func(ctx context.Context, r *request) error {
+			return errors.Join(backing.Permanent(errStore), late(time.Second)(ctx, r))
+		}, "pass")
+		s.on(first(1, slow(time.Second)), "release")
+		holder := locker(t, newMutex(t, s, mutex.Config{}), sleep(time.Second))
+		_, err := mutex.WithLock(newMutex(t, s, mutex.Config{HolderID: "job", AcquireTimeout: 1500 * time.Millisecond}), sleep(0))(t.Context())
+		assert.Equal(t, mutex.KindNotAcquired, mutex.KindOf(err))
+		_, err = mutex.WithLock(newMutex(t, s, mutex.Config{HolderID: "job"}), sleep(time.Minute))(t.Context())
+		require.NoError(t, err)
+		_, err = holder.Join()(t.Context())
+		requireFailed(t, err, mutex.OperationRelease)
 	})
 }

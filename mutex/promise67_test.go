@@ -159,7 +159,7 @@ func TestMessages(t *testing.T) {
 		`lock "k" was lost (taken): another holder has it; another holder may have worked at the same time: check the result`:                                               &mutex.LockLostError{Key: "k", Reason: mutex.Taken},
 		`lock "k" was lost (gone): its key is no longer in the store, or somebody else released it; another holder may have worked at the same time: check the result`:      &mutex.LockLostError{Key: "k", Reason: mutex.Gone},
 		`lock "k" was not acquired within 3s: another holder has it; try again later, or wait longer`:                                                                       &mutex.LockNotAcquiredError{Key: "k", Waited: 3 * time.Second},
-		`release of lock "k" failed: the store is down; others get the lock when its lease ends: do not repeat the work for this`:                                           &mutex.MutexBackingError{Operation: "release", Key: "k", Cause: errStore},
+		`release of lock "k" failed: the store is down; others get the lock when its lease ends`:                                                                            &mutex.MutexBackingError{Operation: "release", Key: "k", Cause: errStore},
 		`refresh of lock "k" failed: the store is down`: &mutex.MutexBackingError{Operation: "refresh", Key: "k", Cause: errStore},
 	} {
 		assert.EqualError(t, err, want)

@@ -105,6 +105,31 @@ func TestATryEndsWithItsTimeoutIfTheStoreDoesNotReply(t *testing.T) {
 	})
 }
 
+// Nobody else has the lock: an answer that comes too late is no better than none.
+func TestALockThatIsGrantedTooLateIsNotHeldByAnother(t *testing.T) {
+	each(t, acquiring, func(t *testing.T, acquire way) {
+		s := newStore()
+		s.on(late(2*patience), "tryAcquire")
+		_, err := acquire(newMutex(t, s, mutex.Config{AcquireTimeout: patience}))(t.Context())
+		requireFailed(t, err, mutex.OperationTryAcquire)
+		s.requireFree(t)
+	})
+}
+
+func TestATimeoutBoundsTheEndOfAnEarlierCleanUp(t *testing.T) {
+	each(t, acquiring, func(t *testing.T, acquire way) {
+		s := newStore()
+		s.on(hangs, "tryAcquire")
+		s.on(late(2*patience), "release")
+		acquiring := acquire(newMutex(t, s, mutex.Config{AcquireTimeout: patience, HolderID: "job"}))
+		for range 2 {
+			_, err := acquiring(t.Context())
+			requireFailed(t, err, mutex.OperationTryAcquire)
+		}
+		assert.Equal(t, 1, s.called("tryAcquire"), "the second acquisition waited for the clean-up of the first")
+	})
+}
+
 func TestATimeoutEndsTheWaitAndNotTheWork(t *testing.T) {
 	each(t, stores, func(t *testing.T, fresh func() *store) {
 		m := newMutex(t, fresh(), mutex.Config{AcquireTimeout: patience})

@@ -76,7 +76,7 @@ const slowAnswer = 100 * time.Millisecond
 // over. A failed clean-up is joined to it.
 func (w *waiter) outOfTime(err error) error {
 	late := error(&LockNotAcquiredError{Key: w.m.key, Waited: time.Since(w.arrived)})
-	if !w.unanswered.IsZero() && (!w.answered || time.Since(w.unanswered) > slowAnswer) {
+	if !w.waits || !w.unanswered.IsZero() && time.Since(w.unanswered) > slowAnswer {
 		late = &MutexBackingError{OperationTryAcquire, w.m.key, &effect.TimeoutError{Duration: w.m.acquireTimeout}}
 	}
 	for _, failure := range effect.Failures(err) {
@@ -175,7 +175,7 @@ func (w *waiter) inTurn(ctx context.Context) (*lease, error) {
 		case turn.Nothing, turn.Sleep, turn.Pass, turn.Release, turn.Undo: // the last three are never for a waiter
 		}
 		if policy == nil {
-			policy = w.m.acquireRetry.Driver()
+			policy, w.waits = w.m.acquireRetry.Driver(), true
 			w.m.observe(ctx, Event{Kind: Waiting, Key: w.m.key, Holder: w.claim.Holder})
 		}
 		if polls || !w.m.patient {
@@ -229,7 +229,7 @@ func (w *waiter) ask(ctx context.Context, request effect.Effect[backing.Outcome]
 			w.m.waitQueue.step(turn.Event{Kind: turn.Failed, Waiter: &w.Waiter, NotSent: backing.IsNotSent(err)})
 			return none, err
 		}
-		w.grant, w.answered, w.unanswered = grant{granted.Grant, start}, true, time.Time{}
+		w.grant, w.unanswered = grant{granted.Grant, start}, time.Time{}
 		w.reportAnswer(ctx, outcome)
 		if _, refused := outcome.(backing.Refused); refused {
 			err = errReleased

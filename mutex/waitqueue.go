@@ -26,7 +26,7 @@ type waiter struct {
 	grant   grant // the last one from the store
 	lease   lease // of the accepted grant; a field, to save an allocation
 
-	answered   bool      // the store has answered a request
+	waits      bool      // the lock is not free, or other waiters of this process come first
 	unanswered time.Time // when a request was sent that has no answer, or zero
 
 	// The mutex of the wait queue guards the rest:

@@ -160,11 +160,16 @@ func holds(s *turn.State, holder string) bool {
 	return slices.ContainsFunc(s.Holders, func(h turn.Holder) bool { return h.ID == holder })
 }
 
+// hasPermits is false for a waiter that left while it was handed the lock, if it may not have it.
+func hasPermits(h turn.Holder) bool { return h.Permits > 0 }
+
 func (w *walk) Enqueue(ctx context.Context, c backing.Waiter) (backing.Outcome, error) {
 	w.mu.Lock()
 	w.wakes = append(w.wakes[max(0, len(w.wakes)-20):], c.Wake)
 	w.mu.Unlock()
-	return request(ctx, w, "enqueue", func(s *turn.State) bool { return phaseOf(s, c.Claim) == turn.Asking && len(s.Holders) == 0 },
+	return request(ctx, w, "enqueue", func(s *turn.State) bool {
+		return phaseOf(s, c.Claim) == turn.Asking && !slices.ContainsFunc(s.Holders, hasPermits)
+	},
 		func() (backing.Outcome, error) { return w.Backing.Enqueue(ctx, c) })
 }
 

@@ -186,7 +186,7 @@ func (s *snapshot) tidy() {
 func (s *snapshot) key() string {
 	b := make([]byte, 0, 64)
 	for _, h := range s.Holders {
-		b = append(b, h.ID...)
+		b = append(append(b, h.ID...), byte(bit(h.Departed)))
 	}
 	b = append(b, byte(bit(s.OthersUnknown)), byte(bit(s.YieldUntil.After(now))), byte(bit(s.Unqueued)))
 	for _, w := range s.Waiters {

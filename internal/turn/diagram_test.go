@@ -59,7 +59,7 @@ func visit(t *testing.T, random *rand.Rand, taken map[string]bool) {
 			passing = nil
 		case random.IntN(8) == 0 && w.Phase != turn.Out:
 			e.Kind = turn.Left
-		case w.Phase == turn.Out && passing == nil && slices.Contains(s.Holders, w.Holder):
+		case w.Phase == turn.Out && passing == nil && slices.ContainsFunc(s.Holders, func(h turn.Holder) bool { return h.ID == w.ID }):
 			e.Kind, e.Holder = []turn.Kind{turn.Releasing, turn.Freed}[random.IntN(2)], w.Holder
 		case w.Phase == turn.Out && (passing == nil || passing.Waiter != w):
 			e.Kind = []turn.Kind{turn.Join, turn.Try}[random.IntN(2)]

@@ -232,6 +232,7 @@ func (s *State) passed(e Event, now time.Time) {
 	}
 	if _, isQueued := e.Outcome.(backing.Queued); out && (isQueued || e.Outcome == nil) {
 		w.Phase = Out
+		s.hold(Holder{ID: w.ID, Departed: true}) // without permits, because it may have none
 		s.do(Action{Do: Undo, Waiter: w})
 	}
 }
@@ -241,11 +242,12 @@ func (s *State) handedOver(w *Waiter, yielded, out bool, now time.Time) {
 	if yielded { // no other process wanted the lock
 		s.Handovers, s.Since = 0, now
 	}
-	s.hold(w.Holder)
 	if out {
+		s.hold(Holder{ID: w.ID, Permits: w.Permits, Departed: true})
 		s.releasing(w.Holder, false, now)
 		return
 	}
+	s.hold(w.Holder)
 	w.Phase = Granted
 	s.do(Action{Do: Accept, Waiter: w})
 }

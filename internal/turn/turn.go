@@ -49,8 +49,9 @@ type State struct {
 
 // Holder is a holder in this process.
 type Holder struct {
-	ID      string
-	Permits int
+	ID       string
+	Permits  int
+	Departed bool // it left while it was handed the lock, and its claim is being released
 }
 
 // Waiter is one acquisition, from Join or Try until Accepted or Left.
@@ -129,6 +130,9 @@ func (s *State) Invariant() string {
 func (s *State) fits(w *Waiter) bool {
 	permits := w.Permits
 	for _, h := range s.Holders {
+		if h.ID == w.ID && h.Departed {
+			return false
+		}
 		if h.ID != w.ID {
 			permits += h.Permits
 		}

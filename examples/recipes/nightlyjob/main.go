@@ -20,10 +20,10 @@ func main() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379", DialerRetries: 1, MaxRetries: -1})
 	lock := mutex.Must(mutex.New(redis.New(client), "nightly-report", mutex.Config{})) // a killed holder blocks it for 30 s
 	now := time.Now()
-	night := time.Date(now.Year(), now.Month(), now.Day(), 3, 0, 0, 0, now.Location())
-	for next := night; ; { // at once, if three o'clock has passed
+	for day, pause := now.Day(), time.Duration(0); ; {
+		night := time.Date(now.Year(), now.Month(), day, 3, 0, 0, 0, now.Location()) // if it is past, do it at once
 		select {
-		case <-time.After(time.Until(next)):
+		case <-time.After(max(pause, time.Until(night))):
 		case <-ctx.Done():
 			return
 		}
@@ -38,11 +38,8 @@ func main() {
 			return client.Set(ctx, done, "written", 48*time.Hour).Err()
 		})
 		log.Printf("%s, error: %v", done, err)
-		if err != nil {
-			next = time.Now().Add(time.Minute) // the same night again
-			continue
+		if pause = time.Minute; err == nil { // after a failure, the same night again in a minute
+			day, pause = day+1, 0
 		}
-		night = night.AddDate(0, 0, 1)
-		next = night
 	}
 }

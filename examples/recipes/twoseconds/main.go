@@ -23,7 +23,7 @@ func main() {
 		fmt.Println("paid")
 	case mutex.KindNotAcquired:
 		fmt.Println("busy, try again:", err)
-	case mutex.KindStore:
+	case mutex.KindStore: // a tryAcquire that failed: not paid; a release: paid
 		fmt.Println("Redis failed:", err)
 	case mutex.KindLost, mutex.KindCanceled, mutex.KindOther:
 		fmt.Println("check the account before you pay again:", err)
