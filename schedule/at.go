@@ -38,7 +38,7 @@ func At(next func(time.Time) time.Time) Schedule {
 		m := own(&st[0], moments{})
 		// The elapsed time decides, because the wall clock may be set. An earlier step
 		// follows a run that another part of a Union asked for.
-		if in.due() >= m.due {
+		if in.isOver(m.due) {
 			m.last = m.next
 		}
 		now := in.wall.Round(0) // by the wall clock alone

@@ -75,7 +75,7 @@ func (s Schedule) replaceDelays(f func(time.Duration, input) time.Duration) Sche
 	// second: when the last run of s was due.
 	return Schedule{cells: 2 + s.cells, step: func(st []cell, in input) (pause, bool) {
 		c, last, now := &st[0], &st[1], in.now
-		if in.due() >= c.b {
+		if in.isOver(c.b) {
 			in.early = plus(in.early, c.a)
 			last.a = in.due()
 		} else {
@@ -84,6 +84,7 @@ func (s Schedule) replaceDelays(f func(time.Duration, input) time.Duration) Sche
 			// delay may have started so early that it is not due yet.
 			in.early = max(in.early, last.a-now)
 		}
+		in.shift = plus(in.shift, c.a)
 		p, ok := s.next(st[2:], in)
 		if !ok {
 			return pause{}, false

@@ -48,3 +48,13 @@ func TestAMomentIsNotRepeatedWhenSummerTimeBegins(t *testing.T) {
 	}
 	assert.Equal(t, durations{14 * h, 24 * h, 24 * h}, delays)
 }
+
+// A step before its time follows a run that another part of a Union asked for. All stages that
+// replace delays agree on that: an inner one once took it for its own run.
+func TestAnEarlyStepIsOneForEachStageThatReplacesDelays(t *testing.T) {
+	t.Parallel()
+	half := func(d time.Duration) time.Duration { return d/2 + 1 }
+	twice := func(d time.Duration) time.Duration { return half(half(d)) }
+	steps := []step{{now: 0}, {now: 9}, {now: 9}, {now: 9}}
+	assert.Equal(t, answers(schedule.Fixed(5).Delayed(twice), steps), answers(schedule.Fixed(5).Delayed(half).Delayed(half), steps))
+}

@@ -60,9 +60,9 @@ func (s Schedule) ToRetryPolicy() retry.RetryPolicy {
 			// Their sum is known, and no earlier step came after it.
 			due = plus(due, p.total())
 			in.now = min(due, total)
-			in.early, in.wall = due-in.now, epoch.Add(in.now)
+			in.early, in.shift, in.wall = due-in.now, due-in.now, epoch.Add(in.now)
 		}
-		p, ok := s.next(st, input{now: total, early: due - total, wall: epoch.Add(total), random: rand.Float64})
+		p, ok := s.next(st, input{now: total, early: due - total, shift: due - total, wall: epoch.Add(total), random: rand.Float64})
 		if !ok {
 			return option.None[time.Duration]()
 		}

@@ -46,6 +46,9 @@ type input struct {
 	// early is by how much the stages around this one shortened the last delay,
 	// negative if they lengthened it. A run that starts early is not an extra run.
 	early time.Duration
+	// shift is by how much stages outside of this one shortened the delay that they wait
+	// for. It is early, unless the step comes before the end of that delay.
+	shift time.Duration
 	// wall is the time that the caller gave, in its location.
 	wall time.Time
 	// err is the failure that would be retried, nil in a repeat.
@@ -60,6 +63,9 @@ type input struct {
 
 // due is when the step would have come if no stage around had replaced the last delay.
 func (in input) due() time.Duration { return plus(in.now, in.early) }
+
+// isOver reports whether a pause is over that this stage wanted to end at a time.
+func (in input) isOver(end time.Duration) bool { return plus(in.now, in.shift) >= end }
 
 // pause is the time until the next run, in two parts. lead makes up for a run that
 // started early: it lasts until the moment at which that run was due. Stages that
